@@ -1,0 +1,232 @@
+//! Sealing entries into a chain, and finding the first one that was tampered with.
+
+use std::fmt;
+
+use super::canonical::Canonical;
+use super::{AuditEntry, AuditKey, KeyedHash};
+use crate::{DeletionProcessId, Status};
+
+/// An audit entry as it is written down.
+///
+/// Statuses and keys are plain text here, because whoever verifies a chain must be able to hold whatever a database
+/// contains, altered content included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedEntry {
+    /// The process the entry belongs to.
+    pub process_id: String,
+    /// Its place in the chain of the process, from 1.
+    pub sequence: i64,
+    /// When it happened, in microseconds of Unix time.
+    pub created_at: i64,
+    /// The status before, if there was one.
+    pub old_status: Option<String>,
+    /// The status after.
+    pub new_status: String,
+    /// What was done.
+    pub message_key: String,
+    /// What goes with it: a JSON object of texts.
+    pub additional_data: String,
+    /// The identity, as a keyed hash.
+    pub identity_hash: Vec<u8>,
+    /// The device, as a keyed hash, if a person did it.
+    pub device_hash: Option<Vec<u8>>,
+    /// The keyed hash over all of the above and the previous entry's hash.
+    pub hash: Vec<u8>,
+}
+
+/// Where the chain of a process ends: how many entries it has, and the hash of the newest.
+///
+/// It changes with every step and with nothing else, so it is also the version that guards against storing a step that
+/// was decided on a state which is no longer there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainHead {
+    /// How many entries the chain has. Zero for a process that does not exist yet.
+    pub length: i64,
+    /// The hash of the newest entry; of no meaning at length zero.
+    pub hash: KeyedHash,
+}
+
+impl ChainHead {
+    /// Before the first entry.
+    pub const EMPTY: Self = Self { length: 0, hash: KeyedHash::ZERO };
+}
+
+/// Everything that is stored of the chain of one process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// The process.
+    pub process_id: String,
+    /// Every entry, by sequence.
+    pub entries: Vec<SealedEntry>,
+    /// What is stored with the process; nothing if there are entries but no process.
+    pub head: Option<StoredHead>,
+}
+
+/// What is stored with a process about its chain, and what the chain says about the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredHead {
+    /// How many entries there must be.
+    pub length: i64,
+    /// The hash of the newest.
+    pub hash: Vec<u8>,
+    /// The seal over both.
+    pub seal: Vec<u8>,
+    /// The status of the process, which must be the newest entry's.
+    pub status: String,
+    /// The end of the grace period in microseconds of Unix time, which must be the one promised in the first entry.
+    pub grace_period_ends_at: i64,
+}
+
+/// The first thing that is wrong with a chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The process.
+    pub process_id: String,
+    /// The place in its chain, from 1.
+    pub sequence: i64,
+    /// What is wrong there.
+    pub kind: FaultKind,
+}
+
+/// What can be wrong with an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The content does not match its hash: it was changed, or written by somebody without the key.
+    Changed,
+    /// There is no such entry although there must be.
+    Removed,
+    /// There is such an entry although there must not be.
+    Inserted,
+    /// The entries are sound, but the process row does not say what they say: it was changed outside the application.
+    ProcessDiffers,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { process_id, sequence, kind } = self;
+        match kind {
+            FaultKind::Changed => write!(formatter, "entry {sequence} of process {process_id} was changed"),
+            FaultKind::Removed => write!(formatter, "entry {sequence} of process {process_id} was removed"),
+            FaultKind::Inserted => write!(formatter, "entry {sequence} of process {process_id} was inserted"),
+            FaultKind::ProcessDiffers => {
+                write!(
+                    formatter,
+                    "process {process_id} is not what its audit entry {sequence} says: it was changed"
+                )
+            }
+        }
+    }
+}
+
+impl AuditKey {
+    /// Seals an entry as the next one of a chain; returns it with the head of the chain after it.
+    #[must_use]
+    pub fn seal(&self, entry: &AuditEntry, head: ChainHead) -> (SealedEntry, ChainHead) {
+        let mut sealed = SealedEntry {
+            process_id: entry.process_id.to_string(),
+            sequence: head.length.saturating_add(1),
+            created_at: entry.created_at.unix_micros(),
+            old_status: entry.old_status.map(|status| status.to_string()),
+            new_status: entry.new_status.to_string(),
+            message_key: entry.action.message_key().to_owned(),
+            additional_data: json_object(&entry.action.additional_data()),
+            identity_hash: self.pseudonym_of_identity(&entry.address).as_bytes().to_vec(),
+            device_hash: entry
+                .device
+                .as_ref()
+                .map(|device| self.pseudonym_of_device(device).as_bytes().to_vec()),
+            hash: Vec::new(),
+        };
+        let hash = self.hash(&sealed, head.hash.as_bytes());
+        sealed.hash = hash.as_bytes().to_vec();
+        (sealed, ChainHead { length: head.length.saturating_add(1), hash })
+    }
+
+    /// The seal over the head of a process's chain. Without it, the newest entries could be cut off unnoticed.
+    #[must_use]
+    pub fn seal_head(&self, process_id: &DeletionProcessId, head: ChainHead) -> KeyedHash {
+        self.head_seal(process_id.as_str(), head.length, head.hash.as_bytes())
+    }
+
+    /// Walks a chain from its first entry.
+    ///
+    /// # Errors
+    /// The first entry that is not what was written.
+    pub fn verify(&self, chain: &Chain) -> Result<(), Fault> {
+        let fault = |sequence, kind| Err(Fault { process_id: chain.process_id.clone(), sequence, kind });
+        let length = chain.head.as_ref().map_or(0, |head| head.length);
+        let mut previous: &[u8] = KeyedHash::ZERO.as_bytes();
+        let mut expected: i64 = 1;
+        for entry in &chain.entries {
+            if entry.sequence < expected || entry.sequence > length && expected > length {
+                return fault(entry.sequence, FaultKind::Inserted);
+            }
+            if entry.sequence > expected {
+                return fault(expected, FaultKind::Removed);
+            }
+            if entry.process_id != chain.process_id
+                || self.hash(entry, previous).as_bytes() != entry.hash.as_slice()
+            {
+                return fault(expected, FaultKind::Changed);
+            }
+            previous = &entry.hash;
+            expected = expected.saturating_add(1);
+        }
+        if expected <= length {
+            return fault(expected, FaultKind::Removed);
+        }
+        let (Some(head), Some(first), Some(newest)) =
+            (&chain.head, chain.entries.first(), chain.entries.last())
+        else {
+            // A process without entries, of length zero or less: no step ever left one.
+            return fault(1, FaultKind::Removed);
+        };
+        if head.hash != newest.hash
+            || self.head_seal(&chain.process_id, head.length, &head.hash).as_bytes() != head.seal.as_slice()
+        {
+            // The entries are sound as far as they go, but this is not where the chain ended.
+            return fault(length.saturating_add(1), FaultKind::Removed);
+        }
+        if head.status.parse::<Status>().ok() != newest.new_status.parse().ok() {
+            return fault(newest.sequence, FaultKind::ProcessDiffers);
+        }
+        let promised = crate::Timestamp::from_unix_micros(head.grace_period_ends_at)
+            .map(|ends_at| json_object(&[("gracePeriodEndsAt", ends_at.to_string())]));
+        if promised.as_ref() != Ok(&first.additional_data) {
+            return fault(first.sequence, FaultKind::ProcessDiffers);
+        }
+        Ok(())
+    }
+
+    /// The hash over the canonical content of an entry and the hash before it.
+    fn hash(&self, entry: &SealedEntry, previous: &[u8]) -> KeyedHash {
+        self.chain_hash(
+            &Canonical::new("entry")
+                .text(&entry.process_id)
+                .number(entry.sequence)
+                .number(entry.created_at)
+                .optional(entry.old_status.as_deref().map(str::as_bytes))
+                .text(&entry.new_status)
+                .text(&entry.message_key)
+                .text(&entry.additional_data)
+                .bytes(&entry.identity_hash)
+                .optional(entry.device_hash.as_deref())
+                .bytes(previous),
+        )
+    }
+
+    fn head_seal(&self, process_id: &str, length: i64, hash: &[u8]) -> KeyedHash {
+        self.chain_hash(&Canonical::new("head").text(process_id).number(length).bytes(hash))
+    }
+}
+
+/// A JSON object of texts. Written here because its bytes are hashed; the values are names, codes, counts and
+/// instants, which need no escaping.
+fn json_object(members: &[(&'static str, String)]) -> String {
+    let members: Vec<String> =
+        members.iter().map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+#[cfg(test)]
+mod tests;

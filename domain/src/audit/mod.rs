@@ -1,0 +1,18 @@
+//! The audit trail: what was done to a process, by whom and when, in a form that cannot be altered unnoticed.
+//!
+//! A transition says what happened as an [`AuditEntry`]. An [`AuditKey`] turns it into a [`SealedEntry`], in which
+//! identity and device are keyed hashes and which carries a keyed hash over its content and the hash of the entry
+//! before it; the newest hash of a process, its [`ChainHead`], is sealed once more, so that cutting off the newest
+//! entries shows as well. [`AuditKey::verify`] walks a chain and names the first entry that is not what was written.
+//!
+//! What it cannot show: that a whole database was put back to an earlier backup, or that every trace of a process was
+//! removed with it.
+
+mod canonical;
+mod chain;
+mod entry;
+mod key;
+
+pub use chain::{Chain, ChainHead, Fault, FaultKind, SealedEntry, StoredHead};
+pub use entry::{AuditEntry, AuditedAction};
+pub use key::{AuditKey, InvalidAuditKey, KeyedHash};

@@ -1,0 +1,50 @@
+//! Active → Cancelled, while the grace period runs.
+
+use super::{Cancelled, DeletionProcess, State};
+use crate::audit::AuditedAction;
+use crate::{Deadline, DeviceId, EventKind, Status, Step, Timestamp};
+
+/// Why a deletion cannot be cancelled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CancelError {
+    /// The identity has no open process.
+    #[error("the identity has no active deletion process")]
+    NoOpenProcess,
+    /// The process is not Active.
+    #[error("the identity has no active deletion process: its deletion process has the status {status}")]
+    NotActive {
+        /// The status it has.
+        status: Status,
+    },
+    /// The grace period is over, whether or not the deletion has started.
+    #[error("the grace period has ended at {ended_at}")]
+    GracePeriodHasExpired {
+        /// When it ended.
+        ended_at: Timestamp,
+    },
+}
+
+impl DeletionProcess {
+    /// Cancels the deletion on behalf of a device of the identity.
+    ///
+    /// # Errors
+    /// From the end of the grace period on, and in any state but Active.
+    pub fn cancel(&self, by: DeviceId, now: Timestamp) -> Result<Step, CancelError> {
+        match &self.state {
+            State::Active(_) if self.grace_period_is_over(now) => {
+                Err(CancelError::GracePeriodHasExpired { ended_at: self.grace_period_ends_at })
+            }
+            State::Active(_) => Ok(self.step_to(
+                State::Cancelled(Cancelled { at: now, by_device: by.clone() }),
+                now,
+                Some(by),
+                AuditedAction::CancelledByOwner,
+                Some(EventKind::IdentityDeletionCancelled),
+                Deadline::IsAfter(now),
+            )),
+            State::Cancelled(_) | State::Deleting(_) | State::Deleted(_) => {
+                Err(CancelError::NotActive { status: self.status() })
+            }
+        }
+    }
+}

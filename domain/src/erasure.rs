@@ -1,0 +1,105 @@
+//! What has to be erased before an identity counts as deleted, and what has been.
+//!
+//! An *eraser* deletes one kind of data of one identity. The erasers in force when a deletion starts are written down
+//! as the process's [`Erasure`]s; the process is complete when each is acknowledged. When and how often an eraser is
+//! called is not known here.
+
+use std::collections::BTreeMap;
+
+use crate::Timestamp;
+use crate::text::checked_text;
+
+const MAX_LENGTH: usize = 64;
+
+/// A text that cannot name an eraser or a failure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a name is 1 to {MAX_LENGTH} letters, digits and `.-_`")]
+pub struct InvalidName;
+
+fn check_name(text: &str) -> Result<(), InvalidName> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    if (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(allowed) {
+        Ok(())
+    } else {
+        Err(InvalidName)
+    }
+}
+
+/// Names an eraser: 1 to 64 letters, digits and `.-_`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EraserName(String);
+
+impl EraserName {
+    fn check(text: &str) -> Result<(), InvalidName> {
+        check_name(text)
+    }
+}
+
+checked_text!(EraserName, InvalidName);
+
+/// Why an eraser failed, as a code: 1 to 64 letters, digits and `.-_`.
+///
+/// It goes into the audit trail, which outlives the identity. A code cannot carry the e-mail address that a free text
+/// would sooner or later carry.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FailureCode(String);
+
+impl FailureCode {
+    fn check(text: &str) -> Result<(), InvalidName> {
+        check_name(text)
+    }
+}
+
+checked_text!(FailureCode, InvalidName);
+
+/// What is known of one eraser of a process in deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Erasure {
+    /// It has not acknowledged yet.
+    Pending {
+        /// How often it has failed.
+        failures: u32,
+    },
+    /// It has acknowledged that the data is gone.
+    Acknowledged {
+        /// When it acknowledged.
+        at: Timestamp,
+        /// How many things it says it erased.
+        count: u64,
+    },
+}
+
+impl Erasure {
+    /// Whether the eraser has acknowledged.
+    #[must_use]
+    pub fn is_acknowledged(self) -> bool {
+        matches!(self, Self::Acknowledged { .. })
+    }
+}
+
+/// One eraser and what is known of it: the form in which [`DeletionProcessRecord`](crate::DeletionProcessRecord)
+/// carries it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasureRecord {
+    /// The eraser.
+    pub eraser: EraserName,
+    /// What is known of it.
+    pub erasure: Erasure,
+}
+
+/// Every eraser of a process, by name.
+pub(crate) type Erasures = BTreeMap<EraserName, Erasure>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_carry_an_address_or_a_sentence() {
+        assert!("files.v2_blobs-eu".parse::<EraserName>().is_ok());
+        for text in ["", "a b", "ada@example.org", "did:web:ada", &"a".repeat(65), "\u{e9}"] {
+            assert!(text.parse::<EraserName>().is_err(), "{text}");
+            assert!(text.parse::<FailureCode>().is_err(), "{text}");
+        }
+    }
+}
