@@ -1,0 +1,188 @@
+//! The one table of error codes.
+
+use std::fmt;
+
+macro_rules! error_codes {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)+) => {
+        /// A stable code for everything that can be refused or go wrong. Scripts and clients compare these texts; they
+        /// never change. Every refusal that enmeshed knows has enmeshed's code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ErrorCode {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl ErrorCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stable text.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// The calling identity has no process that is Active.
+    NoActiveIdentityDeletionProcess = "error.runtime.identityDeletionProcess.noActiveIdentityDeletionProcess",
+    /// The calling identity has an open process already.
+    ActiveIdentityDeletionProcessAlreadyExists =
+        "error.runtime.identityDeletionProcess.activeIdentityDeletionProcessAlreadyExists",
+    /// There is no such record, or it is somebody else's.
+    RecordNotFound = "error.runtime.recordNotFound",
+    /// An input is malformed or out of bounds.
+    InvalidPropertyValue = "error.runtime.validation.invalidPropertyValue",
+    /// The same as [`Self::RecordNotFound`], for clients of a Backbone.
+    PlatformRecordNotFound = "error.platform.recordNotFound",
+    /// An id is malformed, for clients of a Backbone.
+    PlatformInvalidId = "error.platform.validation.invalidId",
+    /// The same as [`Self::ActiveIdentityDeletionProcessAlreadyExists`], for clients of a Backbone.
+    OnlyOneActiveDeletionProcessAllowed =
+        "error.platform.validation.device.onlyOneActiveDeletionProcessAllowed",
+    /// The process is not in the status that the step starts from.
+    DeletionProcessIsNotInRequiredStatus =
+        "error.platform.validation.device.deletionProcessIsNotInRequiredStatus",
+    /// The grace period is over: it cannot be cancelled any more.
+    GracePeriodHasAlreadyExpired = "error.platform.validation.device.gracePeriodHasAlreadyExpired",
+    /// The grace period runs: the deletion cannot start yet.
+    GracePeriodHasNotYetExpired = "error.platform.validation.device.gracePeriodHasNotYetExpired",
+    /// The configuration is not valid.
+    ConfigurationInvalid = "error.reprieve.configuration.invalid",
+    /// The audit trail is not what was written.
+    AuditTrailBroken = "error.reprieve.audit.trailBroken",
+    /// The audit key is not the one the database was written with.
+    AuditKeyMismatch = "error.reprieve.audit.keyMismatch",
+    /// The audit key cannot be read, or is none.
+    AuditKeyUnusable = "error.reprieve.audit.keyUnusable",
+    /// Others changed the same process again and again; nothing was done.
+    DatabaseConflict = "error.reprieve.database.conflict",
+    /// A row is nothing this program can have written.
+    DatabaseCorrupt = "error.reprieve.database.corrupt",
+    /// There is no room left for the database.
+    DatabaseFull = "error.reprieve.database.full",
+    /// The database was written by a newer version of this program.
+    DatabaseNewer = "error.reprieve.database.newerVersion",
+    /// The database has not been migrated to this version of the program.
+    DatabaseNotMigrated = "error.reprieve.database.notMigrated",
+    /// The database cannot be written to.
+    DatabaseReadOnly = "error.reprieve.database.readOnly",
+    /// The database was not reached, or failed.
+    DatabaseUnavailable = "error.reprieve.database.unavailable",
+    /// A result could not be written out, although what was asked for is done.
+    OutputFailed = "error.reprieve.output.failed",
+    /// The operating system refused something the program cannot do without.
+    SystemFailed = "error.reprieve.system.failed",
+}
+
+impl ErrorCode {
+    /// Whether the answer is a plain no to what was asked (bad input, wrong state), rather than something an operator
+    /// has to look after.
+    #[must_use]
+    pub fn is_refusal(self) -> bool {
+        match self {
+            Self::NoActiveIdentityDeletionProcess
+            | Self::ActiveIdentityDeletionProcessAlreadyExists
+            | Self::RecordNotFound
+            | Self::InvalidPropertyValue
+            | Self::PlatformRecordNotFound
+            | Self::PlatformInvalidId
+            | Self::OnlyOneActiveDeletionProcessAllowed
+            | Self::DeletionProcessIsNotInRequiredStatus
+            | Self::GracePeriodHasAlreadyExpired
+            | Self::GracePeriodHasNotYetExpired
+            | Self::ConfigurationInvalid
+            | Self::AuditTrailBroken => true,
+            Self::AuditKeyMismatch
+            | Self::AuditKeyUnusable
+            | Self::DatabaseConflict
+            | Self::DatabaseCorrupt
+            | Self::DatabaseFull
+            | Self::DatabaseNewer
+            | Self::DatabaseNotMigrated
+            | Self::DatabaseReadOnly
+            | Self::DatabaseUnavailable
+            | Self::OutputFailed
+            | Self::SystemFailed => false,
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// An error with a stable code. Its `Display` and its sources are the message.
+pub trait Coded: std::error::Error {
+    /// The code.
+    fn code(&self) -> ErrorCode;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_codes_of_enmeshed_are_spelled_as_enmeshed_spells_them() {
+        use ErrorCode as C;
+        for (code, text) in [
+            (
+                C::NoActiveIdentityDeletionProcess,
+                "error.runtime.identityDeletionProcess.noActiveIdentityDeletionProcess",
+            ),
+            (
+                C::ActiveIdentityDeletionProcessAlreadyExists,
+                "error.runtime.identityDeletionProcess.activeIdentityDeletionProcessAlreadyExists",
+            ),
+            (C::RecordNotFound, "error.runtime.recordNotFound"),
+            (C::InvalidPropertyValue, "error.runtime.validation.invalidPropertyValue"),
+            (C::PlatformRecordNotFound, "error.platform.recordNotFound"),
+            (C::PlatformInvalidId, "error.platform.validation.invalidId"),
+            (
+                C::OnlyOneActiveDeletionProcessAllowed,
+                "error.platform.validation.device.onlyOneActiveDeletionProcessAllowed",
+            ),
+            (
+                C::DeletionProcessIsNotInRequiredStatus,
+                "error.platform.validation.device.deletionProcessIsNotInRequiredStatus",
+            ),
+            (
+                C::GracePeriodHasAlreadyExpired,
+                "error.platform.validation.device.gracePeriodHasAlreadyExpired",
+            ),
+            (C::GracePeriodHasNotYetExpired, "error.platform.validation.device.gracePeriodHasNotYetExpired"),
+        ] {
+            assert_eq!(code.as_str(), text);
+        }
+    }
+
+    #[test]
+    fn no_two_codes_are_the_same_and_each_has_the_form_of_a_code() {
+        let texts: HashSet<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(texts.len(), ErrorCode::ALL.len());
+        for text in texts {
+            assert!(text.starts_with("error."), "{text}");
+            assert!(text.split('.').all(|part| part.bytes().all(|b| b.is_ascii_alphanumeric())), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_documentation_has_every_code_and_no_other() {
+        let page = include_str!("../../docs/error-codes.md");
+        let documented: HashSet<(&str, &str)> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+            .filter_map(|(code, rest)| Some((code, rest.split_once(" | ")?.0)))
+            .collect();
+        let exit_code = |code: &ErrorCode| if code.is_refusal() { "1" } else { "70" };
+        let known = ErrorCode::ALL.iter().map(|code| (code.as_str(), exit_code(code))).collect();
+        assert_eq!(documented, known);
+    }
+}

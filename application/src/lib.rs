@@ -1,0 +1,21 @@
+//! What can be asked of reversible identity deletion, and what is needed to answer.
+//!
+//! A use case is a struct with one `execute`: it loads an identity, asks the domain once and saves the step. The rules
+//! are in `reprieve-domain`; how things are stored, shown or transported is in the adapters, behind the [`ports`].
+//! [`ErrorCode`] is the one table of stable error codes.
+
+pub mod ports;
+pub mod use_cases;
+
+mod caller;
+mod decide;
+mod error_code;
+mod grace_period_settings;
+mod own_identity;
+mod store_error;
+
+pub use caller::Caller;
+pub use error_code::{Coded, ErrorCode};
+pub use grace_period_settings::{GracePeriodSettings, InvalidGracePeriodSettings};
+pub use own_identity::{KeyPair, OwnIdentity, SecretKey};
+pub use store_error::StoreError;

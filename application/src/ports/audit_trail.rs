@@ -1,0 +1,24 @@
+//! Reading the audit trail as it is stored.
+
+use async_trait::async_trait;
+use reprieve_domain::audit::{Chain, Fault};
+
+use crate::StoreError;
+
+/// Reads and checks the audit trail, a bounded number of chains at a time.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait AuditTrail: Send + Sync {
+    /// The chains of at most `limit` processes, in the order of their ids, after the process `after`; each as it was at
+    /// one moment. An empty answer is the end.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn chains(&self, after: &str, limit: u32) -> Result<Vec<Chain>, StoreError>;
+
+    /// Verifies a chain with the deployment's audit key.
+    ///
+    /// # Errors
+    /// The first entry that is not what was written.
+    fn verify(&self, chain: &Chain) -> Result<(), Fault>;
+}

@@ -1,0 +1,38 @@
+//! New ids and keys.
+
+use reprieve_domain::{DeletionProcessId, DeviceId};
+
+use crate::{Coded, ErrorCode, KeyPair};
+
+/// The operating system gave no random bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("the operating system gave no random bytes")]
+pub struct RandomSourceFailed(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+impl Coded for RandomSourceFailed {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::SystemFailed
+    }
+}
+
+/// Draws from a cryptographic random source.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+pub trait Ids: Send + Sync {
+    /// A new id for a deletion process.
+    ///
+    /// # Errors
+    /// If there is no randomness to be had.
+    fn deletion_process_id(&self) -> Result<DeletionProcessId, RandomSourceFailed>;
+
+    /// A new id for a device.
+    ///
+    /// # Errors
+    /// If there is no randomness to be had.
+    fn device_id(&self) -> Result<DeviceId, RandomSourceFailed>;
+
+    /// A new Ed25519 key pair.
+    ///
+    /// # Errors
+    /// If there is no randomness to be had.
+    fn key_pair(&self) -> Result<KeyPair, RandomSourceFailed>;
+}

@@ -1,0 +1,55 @@
+//! What can go wrong between a use case and whatever stores its data.
+
+use std::error::Error;
+
+use crate::{Coded, ErrorCode};
+
+/// Why something could not be loaded or saved. That nothing was found is no error: ports say so with an `Option`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// What was loaded is no longer what is stored: nothing was saved; load and decide again.
+    #[error("somebody else changed the deletion process at the same time")]
+    Conflict,
+    /// The identity got an open process in the meantime: nothing was saved.
+    #[error("the identity has an open deletion process")]
+    OpenProcessExists,
+    /// What is stored is nothing this program can have written.
+    #[error("the database is corrupt: table {table}, key {key}, column {column}: {problem}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The key of the row.
+        key: String,
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The store refuses to be written to: nothing was saved.
+    #[error("the database is read-only")]
+    ReadOnly(#[source] Box<dyn Error + Send + Sync>),
+    /// There is no room left: nothing was saved.
+    #[error("the disk of the database is full")]
+    Full(#[source] Box<dyn Error + Send + Sync>),
+    /// The database file is no database, or a damaged one.
+    #[error("the database is damaged, or not a database")]
+    Damaged(#[source] Box<dyn Error + Send + Sync>),
+    /// The store was not reached, did not answer in time, or failed. Whether a step was saved is unknown if the
+    /// connection broke while it was; asking again shows it, and never does it twice.
+    #[error("the database is not available")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl Coded for StoreError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Conflict => ErrorCode::DatabaseConflict,
+            Self::OpenProcessExists => ErrorCode::ActiveIdentityDeletionProcessAlreadyExists,
+            Self::Corrupt { .. } | Self::Damaged(_) => ErrorCode::DatabaseCorrupt,
+            Self::ReadOnly(_) => ErrorCode::DatabaseReadOnly,
+            Self::Full(_) => ErrorCode::DatabaseFull,
+            Self::Unavailable(_) => ErrorCode::DatabaseUnavailable,
+        }
+    }
+}
