@@ -1,0 +1,88 @@
+//! The port `AuditTrail`: chains as they are stored, whatever was done to them.
+
+use async_trait::async_trait;
+use reprieve_application::StoreError;
+use reprieve_application::ports::AuditTrail;
+use reprieve_domain::audit::{Chain, Fault, SealedEntry, StoredHead};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+
+use crate::Store;
+use crate::error::store_error;
+use crate::mapping::Row;
+
+/// One statement, so that process and entries are seen as they were at one moment. A process whose entries are gone and
+/// entries whose process is gone are both found.
+const CHAINS: &str = "\
+WITH ids AS (
+    SELECT id FROM (SELECT id FROM deletion_processes WHERE id > $1 ORDER BY id LIMIT $2) AS processes
+    UNION
+    SELECT id FROM (
+        SELECT DISTINCT process_id AS id FROM audit_entries WHERE process_id > $1 ORDER BY process_id LIMIT $2
+    ) AS chains
+    ORDER BY id LIMIT $2
+)
+SELECT ids.id AS chain, process.revision, process.audit_head, process.audit_seal, process.status,
+    process.grace_period_ends_at, entry.sequence, entry.created_at, entry.old_status, entry.new_status,
+    entry.message_key, entry.additional_data, entry.identity_hash, entry.device_hash, entry.hash
+FROM ids
+LEFT JOIN deletion_processes AS process ON process.id = ids.id
+LEFT JOIN audit_entries AS entry ON entry.process_id = ids.id
+ORDER BY ids.id, entry.sequence";
+
+#[async_trait]
+impl AuditTrail for Store {
+    async fn chains(&self, after: &str, limit: u32) -> Result<Vec<Chain>, StoreError> {
+        let backend = self.reader.get_database_backend();
+        let sql = match backend {
+            DbBackend::Postgres => CHAINS.to_owned(),
+            _ => CHAINS.replace('$', "?"),
+        };
+        let statement = Statement::from_sql_and_values(backend, sql, [after.into(), i64::from(limit).into()]);
+        let rows = self.reader.query_all_raw(statement).await.map_err(store_error)?;
+        let mut chains: Vec<Chain> = Vec::new();
+        for row in &rows {
+            let row = Row::new(row, "audit_entries", "chain")?;
+            let process_id: String = row.get("chain")?;
+            if chains.last().is_none_or(|chain| chain.process_id != process_id) {
+                let head = head(&row)?;
+                chains.push(Chain { process_id: process_id.clone(), entries: Vec::new(), head });
+            }
+            let chain = chains.last_mut().zip(entry(&row, process_id)?);
+            if let Some((chain, entry)) = chain {
+                chain.entries.push(entry);
+            }
+        }
+        Ok(chains)
+    }
+
+    fn verify(&self, chain: &Chain) -> Result<(), Fault> {
+        self.audit_key.verify(chain)
+    }
+}
+
+fn head(row: &Row<'_>) -> Result<Option<StoredHead>, StoreError> {
+    let Some(length) = row.get::<Option<i64>>("revision")? else { return Ok(None) };
+    Ok(Some(StoredHead {
+        length,
+        hash: row.get("audit_head")?,
+        seal: row.get("audit_seal")?,
+        status: row.get("status")?,
+        grace_period_ends_at: row.get("grace_period_ends_at")?,
+    }))
+}
+
+fn entry(row: &Row<'_>, process_id: String) -> Result<Option<SealedEntry>, StoreError> {
+    let Some(sequence) = row.get::<Option<i64>>("sequence")? else { return Ok(None) };
+    Ok(Some(SealedEntry {
+        process_id,
+        sequence,
+        created_at: row.get("created_at")?,
+        old_status: row.get("old_status")?,
+        new_status: row.get("new_status")?,
+        message_key: row.get("message_key")?,
+        additional_data: row.get("additional_data")?,
+        identity_hash: row.get("identity_hash")?,
+        device_hash: row.get("device_hash")?,
+        hash: row.get("hash")?,
+    }))
+}

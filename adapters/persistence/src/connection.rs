@@ -1,0 +1,152 @@
+//! Opening connections, with the settings that the guarantees rest on.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
+
+use crate::error::{Meaning, meaning};
+use crate::url::Kind;
+use crate::{DatabaseError, DatabaseUrl};
+
+/// How to connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionOptions {
+    /// The most connections to hold: to PostgreSQL in all, to SQLite for reading (there is always exactly one for
+    /// writing). One makes SQLite read and write over a single connection, which is quicker for a single command.
+    pub max_connections: u32,
+    /// How long to wait for a connection, or for another writer to SQLite, before giving up.
+    pub acquire_timeout: Duration,
+}
+
+impl Default for ConnectionOptions {
+    /// Ten connections, five seconds.
+    fn default() -> Self {
+        Self { max_connections: 10, acquire_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// The connections of a database: one pool that may write and one that reads, which may be the same.
+pub(crate) struct Connections {
+    pub(crate) writer: DatabaseConnection,
+    pub(crate) reader: DatabaseConnection,
+}
+
+pub(crate) async fn connect(
+    url: &DatabaseUrl,
+    options: &ConnectionOptions,
+) -> Result<Connections, DatabaseError> {
+    match url.kind() {
+        Kind::Sqlite { path, read_only } => connect_sqlite(path, *read_only, options).await,
+        #[cfg(feature = "postgres")]
+        Kind::Postgres { url } => connect_postgres(url, options).await,
+    }
+}
+
+/// SQLite allows one writer at a time; a pool of one queues them here, where waiting is fair, instead of in the
+/// database, where it is not.
+async fn connect_sqlite(
+    path: &Path,
+    read_only: bool,
+    options: &ConnectionOptions,
+) -> Result<Connections, DatabaseError> {
+    if !read_only {
+        create_private_file(path).map_err(|source| DatabaseError::File { path: path.to_owned(), source })?;
+    }
+    let pool = |size: u32, lazy: bool| {
+        let (file, busy_timeout) = (path.to_owned(), options.acquire_timeout);
+        let mut pool = ConnectOptions::new("sqlite:");
+        pool.max_connections(size)
+            .connect_lazy(lazy)
+            .acquire_timeout(options.acquire_timeout)
+            // A connection to a file does not go stale.
+            .test_before_acquire(false)
+            // Statements carry addresses, and logs must not.
+            .sqlx_logging(false)
+            .record_stmt_in_spans(false)
+            .map_sqlx_sqlite_opts(move |_| sqlite_options(&file, read_only, busy_timeout));
+        pool
+    };
+    let writer = open_patiently(&pool(1, false), options.acquire_timeout).await?;
+    let reader = if options.max_connections > 1 {
+        sea_orm::Database::connect(pool(options.max_connections, true)).await.map_err(DatabaseError::from)?
+    } else {
+        writer.clone()
+    };
+    Ok(Connections { writer, reader })
+}
+
+fn sqlite_options(path: &Path, read_only: bool, busy_timeout: Duration) -> SqliteConnectOptions {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(read_only)
+        .create_if_missing(false)
+        .busy_timeout(busy_timeout)
+        // With a write-ahead log, FULL makes every commit durable before it is acknowledged; NORMAL would lose the
+        // newest ones when the power fails.
+        .synchronous(SqliteSynchronous::Full);
+    // The mode is a property of the file, and asking for it writes.
+    if read_only { options } else { options.journal_mode(SqliteJournalMode::Wal) }
+}
+
+/// Switching a new file to a write-ahead log needs it exclusively and does not wait for the lock by itself, so that
+/// several first commands at the same time would fail.
+async fn open_patiently(
+    options: &ConnectOptions,
+    patience: Duration,
+) -> Result<DatabaseConnection, DatabaseError> {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let mut waited = Duration::ZERO;
+    loop {
+        match sea_orm::Database::connect(options.clone()).await {
+            Err(error) if meaning(&error) == Meaning::Busy && waited < patience => {
+                tokio::time::sleep(PAUSE).await;
+                waited += PAUSE;
+            }
+            other => return other.map_err(DatabaseError::from),
+        }
+    }
+}
+
+/// Makes the file, and folders above it that are not there, for its owner only. SQLite gives the files it puts beside
+/// it the same mode.
+fn create_private_file(path: &Path) -> io::Result<()> {
+    if path.is_file() {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+#[cfg(feature = "postgres")]
+async fn connect_postgres(url: &url::Url, options: &ConnectionOptions) -> Result<Connections, DatabaseError> {
+    let mut pool = ConnectOptions::new(url.as_str());
+    pool.max_connections(options.max_connections)
+        .acquire_timeout(options.acquire_timeout)
+        .connect_timeout(options.acquire_timeout)
+        // Asking whether a connection is alive costs a round trip; one that was just used needs no asking.
+        .test_before_acquire_if_idle_for(Duration::from_secs(1))
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .map_sqlx_postgres_opts(|options| options.application_name("reprieve"));
+    let writer = sea_orm::Database::connect(pool).await.map_err(DatabaseError::from)?;
+    Ok(Connections { reader: writer.clone(), writer })
+}
+
+impl From<DbErr> for DatabaseError {
+    fn from(error: DbErr) -> Self {
+        Self::Store(crate::error::store_error(error))
+    }
+}

@@ -1,0 +1,100 @@
+//! What a driver reports, as what it means: by code, never by the text of a message.
+
+use reprieve_application::StoreError;
+use sea_orm::sqlx::error::{DatabaseError, Error as SqlxError, ErrorKind};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
+
+/// The partial unique index that allows one open process per identity.
+pub(crate) const ONE_OPEN_PROCESS: &str = "one_open_process_per_identity";
+
+/// What an error of a driver means, however it was wrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// Another transaction was in the way: nothing was stored, and it can be tried again at once.
+    Conflict,
+    /// The index that allows one open process per identity refused a second one.
+    SecondOpenProcess,
+    /// Somebody else holds the lock for longer than was waited.
+    Busy,
+    ReadOnly,
+    Full,
+    /// Not a database, or a damaged one.
+    Damaged,
+    /// The tables are not there.
+    NoSuchTable,
+    Other,
+}
+
+pub(crate) fn meaning(error: &DbErr) -> Meaning {
+    let (DbErr::Conn(RuntimeErr::SqlxError(error))
+    | DbErr::Exec(RuntimeErr::SqlxError(error))
+    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return Meaning::Other;
+    };
+    let SqlxError::Database(error) = error.as_ref() else { return Meaning::Other };
+    let Some(code) = error.code() else { return Meaning::Other };
+    // SQLite numbers its errors; PostgreSQL's SQLSTATE has five characters.
+    match code.parse::<u32>() {
+        Ok(number) if code.len() < 5 => sqlite_meaning(number, error.as_ref()),
+        _ => postgres_meaning(&code, error.as_ref()),
+    }
+}
+
+/// See <https://www.sqlite.org/rescode.html>: the low byte is the primary code.
+fn sqlite_meaning(code: u32, error: &dyn DatabaseError) -> Meaning {
+    const UNIQUE: u32 = 2067;
+    match code & 0xff {
+        // Every other key is a primary key, with a code of its own.
+        19 if code == UNIQUE => Meaning::SecondOpenProcess,
+        19 if error.kind() == ErrorKind::UniqueViolation => Meaning::Conflict,
+        5 | 6 => Meaning::Busy,
+        8 => Meaning::ReadOnly,
+        13 => Meaning::Full,
+        11 | 26 => Meaning::Damaged,
+        _ => Meaning::Other,
+    }
+}
+
+/// See <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn postgres_meaning(code: &str, error: &dyn DatabaseError) -> Meaning {
+    match code {
+        "23505" if error.constraint() == Some(ONE_OPEN_PROCESS) => Meaning::SecondOpenProcess,
+        // A new id that is taken, a serialization failure, a deadlock.
+        "23505" | "40001" | "40P01" => Meaning::Conflict,
+        "25006" => Meaning::ReadOnly,
+        "53100" => Meaning::Full,
+        "XX001" | "XX002" => Meaning::Damaged,
+        "42P01" => Meaning::NoSuchTable,
+        _ => Meaning::Other,
+    }
+}
+
+/// What a pool means by a time-out: it keeps trying while a server refuses, and then forgets why.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no connection in time: is the server running, listening at this address, and not out of connections?"
+)]
+struct NoConnectionInTime;
+
+fn is_pool_timeout(error: &DbErr) -> bool {
+    match error {
+        DbErr::ConnectionAcquire(error) => matches!(error, ConnAcquireErr::Timeout),
+        DbErr::Conn(RuntimeErr::SqlxError(error)) => matches!(error.as_ref(), SqlxError::PoolTimedOut),
+        _ => false,
+    }
+}
+
+pub(crate) fn store_error(error: DbErr) -> StoreError {
+    if is_pool_timeout(&error) {
+        return StoreError::Unavailable(NoConnectionInTime.into());
+    }
+    match meaning(&error) {
+        Meaning::Conflict => StoreError::Conflict,
+        Meaning::SecondOpenProcess => StoreError::OpenProcessExists,
+        Meaning::ReadOnly => StoreError::ReadOnly(error.into()),
+        Meaning::Full => StoreError::Full(error.into()),
+        Meaning::Damaged => StoreError::Damaged(error.into()),
+        Meaning::Busy | Meaning::NoSuchTable | Meaning::Other => StoreError::Unavailable(error.into()),
+    }
+}

@@ -1,0 +1,73 @@
+//! The port `Identities`: loading an identity, and storing a step if nobody was faster.
+
+use async_trait::async_trait;
+use reprieve_application::StoreError;
+use reprieve_application::ports::{Identities, Loaded, Version};
+use reprieve_domain::audit::ChainHead;
+use reprieve_domain::{Address, Deadline, Identity, Step};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryTrait};
+
+use crate::Store;
+use crate::entities::deletion_process::{Column, Entity};
+use crate::entities::{audit_entry, deletion_process};
+use crate::error::store_error;
+use crate::mapping::{entry_to_row, process_from_row, process_to_row};
+use crate::outbox::{OutboxRow, outbox_row};
+
+/// The condition of the index `one_open_process_per_identity`, word for word: bound values would hide it from the
+/// planners.
+const OPEN: &str = "status NOT IN ('Cancelled', 'Deleted')";
+
+/// Everything that a step writes, laid out as rows.
+pub(crate) struct Write {
+    pub(crate) process: deletion_process::Model,
+    pub(crate) audit_entry: audit_entry::Model,
+    pub(crate) event: Option<OutboxRow>,
+    /// The revision that must be stored now; none for a process that must not exist yet.
+    pub(crate) expected_revision: Option<i64>,
+    /// The stored deadline must lie after the first instant and not after the second (microseconds of Unix time).
+    pub(crate) deadline: (i64, i64),
+}
+
+#[async_trait]
+impl Identities for Store {
+    async fn load(&self, address: &Address) -> Result<Loaded<Identity>, StoreError> {
+        let statement =
+            Entity::find().filter(Column::Address.eq(address.as_str())).filter(Expr::cust(OPEN)).into_query();
+        let Some(row) = self.reader.query_one(&statement).await.map_err(store_error)? else {
+            return Ok(Loaded { value: Identity::new(address.clone()), version: ChainHead::EMPTY });
+        };
+        let (process, version) = process_from_row(&row)?;
+        let key = process.id().to_string();
+        let value = Identity::with_open_process(process).map_err(|not_open| StoreError::Corrupt {
+            table: "deletion_processes",
+            key,
+            column: "status".to_owned(),
+            problem: not_open.to_string(),
+        })?;
+        Ok(Loaded { value, version })
+    }
+
+    async fn save(&self, step: &Step, version: Version) -> Result<(), StoreError> {
+        let is_new = step.audit_entry().old_status.is_none();
+        let head_before = if is_new { ChainHead::EMPTY } else { version };
+        let (sealed, head) = self.audit_key.seal(step.audit_entry(), head_before);
+        let write = Write {
+            process: process_to_row(step.process(), head, &self.audit_key)?,
+            audit_entry: entry_to_row(sealed),
+            event: outbox_row(step)?,
+            expected_revision: (!is_new).then_some(version.length),
+            deadline: match step.deadline() {
+                Deadline::IsAfter(now) => (now.unix_micros(), i64::MAX),
+                Deadline::IsReachedAt(now) => (i64::MIN, now.unix_micros()),
+                Deadline::DoesNotMatter => (i64::MIN, i64::MAX),
+            },
+        };
+        match self.writer.get_database_backend() {
+            #[cfg(feature = "postgres")]
+            DbBackend::Postgres => crate::save_postgres::save(&self.writer, write).await,
+            _ => crate::save_sqlite::save(&self.writer, write).await,
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Keeps deletion processes, their audit trail and outgoing events in SQLite or PostgreSQL.
+//!
+//! A [`Database`] is a connection; [`Database::migrate`] brings its tables to this version, and
+//! [`Database::into_store`] gives the [`Store`] that implements the application's ports. What is here and nowhere else:
+//! how a step becomes one atomic write that only one of several contenders can make, and how a row becomes a domain
+//! value or a report of what is wrong with the row.
+
+mod audit_trail;
+mod connection;
+mod database;
+mod deletion_processes;
+mod entities;
+mod error;
+mod identities;
+mod mapping;
+mod migrations;
+mod outbox;
+mod own_identities;
+#[cfg(feature = "postgres")]
+mod save_postgres;
+mod save_sqlite;
+mod store;
+mod url;
+
+pub use connection::ConnectionOptions;
+pub use database::{Database, DatabaseError};
+pub use store::Store;
+pub use url::{DatabaseUrl, InvalidDatabaseUrl};

@@ -1,0 +1,13 @@
+//! The tables, one file a change. A file is never edited once it was released.
+
+use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
+
+mod m20261124_000001_create_tables;
+
+pub(crate) struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261124_000001_create_tables::Migration)]
+    }
+}
