@@ -1,0 +1,180 @@
+//! What can be typed. The comments on arguments are the help texts, so they are written for a terminal.
+
+#![expect(clippy::doc_markdown, reason = "help texts are shown as they stand, backticks included")]
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Reversible identity deletion: ask for your identity to be deleted, and change your mind while the grace period runs.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "reprieve",
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 1 refused, 2 wrong usage, 70 something unexpected.\n\
+                  Without configuration, everything is kept in one file below ~/.local/share/reprieve."
+)]
+pub struct Arguments {
+    /// What every command takes.
+    #[command(flatten)]
+    pub options: GlobalOptions,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct GlobalOptions {
+    /// Read this configuration file (TOML) instead of ~/.config/reprieve/reprieve.toml
+    #[arg(long, global = true, value_name = "FILE", env = "REPRIEVE_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// Keep everything in this database: sqlite:PATH or postgres://USER@HOST/DATABASE
+    #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// Text for people, or one JSON document for programs
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value = "text")]
+    pub output: OutputFormat,
+
+    /// Say on standard error what is being done; twice for more
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Text for people
+    Text,
+    /// One JSON document
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+#[non_exhaustive]
+pub enum Command {
+    /// Your identity
+    #[command(subcommand)]
+    Identity(IdentityCommand),
+    /// Ask for your identity to be deleted, cancel that, and look back
+    #[command(subcommand, name = "identityDeletion")]
+    IdentityDeletion(IdentityDeletionCommand),
+    /// The record of everything that was done
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// The database
+    #[command(subcommand)]
+    Database(DatabaseCommand),
+    /// The configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write one for every command into a folder
+    Man {
+        /// Write the pages into this folder instead
+        #[arg(long, value_name = "FOLDER")]
+        directory: Option<PathBuf>,
+    },
+}
+
+/// Your identity.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum IdentityCommand {
+    /// Show the address of your identity, and whether it is going to be deleted
+    ///
+    /// Your identity is created the first time a command needs it.
+    Status,
+}
+
+/// Ask for your identity to be deleted, cancel that, and look back.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum IdentityDeletionCommand {
+    /// Ask for your identity to be deleted when the grace period ends
+    Init {
+        /// How long you can change your mind, in days; fractions are allowed
+        #[arg(long, value_name = "DAYS", allow_negative_numbers = true)]
+        grace_period_in_days: Option<String>,
+    },
+    /// Cancel the deletion; possible until the grace period ends
+    Cancel,
+    /// Show the active deletion process, or the one with this id
+    Show {
+        /// The id of a deletion process: IDP and 17 letters and digits
+        id: Option<String>,
+    },
+    /// Show every deletion process of your identity, the oldest first
+    List,
+}
+
+/// The record of everything that was done.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum AuditCommand {
+    /// Check that no entry of the audit trail was changed, removed or inserted
+    Verify,
+}
+
+/// The database.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum DatabaseCommand {
+    /// Create the tables, or bring them to this version
+    ///
+    /// A SQLite database is migrated by itself; PostgreSQL only by this command.
+    Migrate,
+}
+
+/// The configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum ConfigCommand {
+    /// Show the configuration in force, with secrets hidden
+    ///
+    /// It comes from defaults, a TOML file, environment variables such as REPRIEVE__GRACE_PERIOD__DEFAULT_IN_DAYS, and
+    /// options; what comes later wins.
+    Show,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_command() {
+        for line in [
+            ["reprieve", "--output", "json", "identityDeletion", "cancel"],
+            ["reprieve", "identityDeletion", "cancel", "--output", "json"],
+        ] {
+            let arguments = Arguments::try_parse_from(line).unwrap();
+            assert_eq!(arguments.options.output, OutputFormat::Json);
+            assert_eq!(arguments.command, Command::IdentityDeletion(IdentityDeletionCommand::Cancel));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_arguments_make_parsing_panic(words in prop::collection::vec(
+            prop_oneof![
+                Just("identityDeletion".to_owned()), Just("init".to_owned()), Just("--output".to_owned()),
+                Just("--grace-period-in-days".to_owned()), Just("show".to_owned()), ".{0,12}",
+            ],
+            0..7,
+        )) {
+            let _ = Arguments::try_parse_from(std::iter::once("reprieve".to_owned()).chain(words));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The one place that writes to standard output and standard error.
+
+use std::io::{self, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use reprieve_application::ErrorCode;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{Failure, OutputFormat};
+
+/// Writes results and failures in the chosen format.
+pub struct Output<'a> {
+    format: OutputFormat,
+    out: &'a mut dyn Write,
+    err: &'a mut dyn Write,
+}
+
+impl<'a> Output<'a> {
+    /// Writes results to `out` and failures to `err`.
+    pub fn new(format: OutputFormat, out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
+        Self { format, out, err }
+    }
+
+    /// Calls `write` with an output to the standard streams. Colours are for terminals that were not told `NO_COLOR`.
+    pub fn standard<R>(format: OutputFormat, write: impl FnOnce(&mut Output<'_>) -> R) -> R {
+        let stdout = io::stdout();
+        let choice = AutoStream::choice(&stdout);
+        let choice = if format == OutputFormat::Json { ColorChoice::Never } else { choice };
+        let (mut out, mut err) = (AutoStream::new(stdout, choice), io::stderr());
+        write(&mut Output::new(format, &mut out, &mut err))
+    }
+
+    /// Writes the result of a command: `text` for people, or `json` as one document.
+    ///
+    /// # Errors
+    /// If it cannot be written. That the reader went away is no error: it wanted no more.
+    pub(crate) fn result(&mut self, json: &impl Serialize, text: &str) -> Result<(), Failure> {
+        let written = match self.format {
+            OutputFormat::Text => self.out.write_all(text.as_bytes()),
+            OutputFormat::Json => serde_json::to_writer_pretty(&mut *self.out, json)
+                .map_err(io::Error::from)
+                .and_then(|()| self.out.write_all(b"\n")),
+        };
+        match written.and_then(|()| self.out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
+                ErrorCode::OutputFailed,
+                format!("done, but the result cannot be written to standard output: {error}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes why a command failed.
+    pub fn failure(&mut self, failure: &Failure) {
+        let Failure { code, message } = failure;
+        let line = match self.format {
+            OutputFormat::Text => {
+                format!("This command failed with the code '{code}' and the message '{message}'.")
+            }
+            OutputFormat::Json => json!({"error": {"code": code.as_str(), "message": message}}).to_string(),
+        };
+        // If standard error is closed as well, the exit code has to say it.
+        let _ = writeln!(self.err, "{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Failing(io::ErrorKind);
+
+    impl Write for Failing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_behind_standard_output_is_reported_and_a_closed_pipe_is_not() {
+        for (kind, failed) in [(io::ErrorKind::StorageFull, true), (io::ErrorKind::BrokenPipe, false)] {
+            let (mut out, mut err) = (Failing(kind), Vec::new());
+            let mut output = Output::new(OutputFormat::Json, &mut out, &mut err);
+            assert_eq!(output.result(&json!({}), "").is_err(), failed);
+        }
+    }
+
+    #[test]
+    fn a_failure_has_the_words_of_the_connector() {
+        let failure = Failure::new(ErrorCode::RecordNotFound, "nothing here");
+        for (format, expected) in [
+            (
+                OutputFormat::Text,
+                "This command failed with the code 'error.runtime.recordNotFound' and the message 'nothing here'.\n",
+            ),
+            (
+                OutputFormat::Json,
+                "{\"error\":{\"code\":\"error.runtime.recordNotFound\",\"message\":\"nothing here\"}}\n",
+            ),
+        ] {
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            Output::new(format, &mut out, &mut err).failure(&failure);
+            assert_eq!(String::from_utf8(err).unwrap(), expected);
+            assert!(out.is_empty());
+        }
+    }
+}
