@@ -1,0 +1,259 @@
+//! The configuration: defaults, a TOML file, environment variables and options, in that order.
+
+use std::env;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::Figment;
+use figment::error::Kind;
+use figment::providers::{Env, Format, Serialized, Toml};
+use reprieve_application::{ErrorCode, GracePeriodSettings};
+use reprieve_cli::{ConfigurationInForce, Failure, GlobalOptions};
+use reprieve_domain::Address;
+use reprieve_domain::audit::AuditKey;
+use reprieve_persistence::DatabaseUrl;
+use reprieve_system::parse_audit_key;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+/// What can be configured. Every member is optional in a file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    database: RawDatabase,
+    grace_period: RawGracePeriod,
+    identity: RawIdentity,
+    audit: RawAudit,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDatabase {
+    /// A PostgreSQL URL may contain a password.
+    url: Option<SecretString>,
+    timeout_in_seconds: f64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the unit belongs to the names that people type")]
+struct RawGracePeriod {
+    default_in_days: f64,
+    minimum_in_days: f64,
+    maximum_in_days: f64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawIdentity {
+    domain: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAudit {
+    key: Option<SecretString>,
+    key_file: Option<PathBuf>,
+}
+
+/// What is the case where nothing else is said.
+#[derive(Serialize)]
+struct Defaults {
+    database: DefaultDatabase,
+    grace_period: RawGracePeriod,
+    identity: RawIdentity,
+    audit: DefaultAudit,
+}
+
+#[derive(Serialize)]
+struct DefaultDatabase {
+    timeout_in_seconds: f64,
+}
+
+#[derive(Serialize)]
+struct DefaultAudit {}
+
+/// The configuration in force, valid in every part.
+#[derive(Debug, Clone)]
+pub(crate) struct Configuration {
+    pub(crate) database: DatabaseUrl,
+    pub(crate) timeout: Duration,
+    pub(crate) grace_period: GracePeriodSettings,
+    pub(crate) identity_domain: String,
+    pub(crate) audit_key: AuditKeySource,
+    shown: ConfigurationInForce,
+}
+
+/// Where the audit key comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum AuditKeySource {
+    Configured(AuditKey),
+    File(PathBuf),
+}
+
+impl Configuration {
+    /// The configuration with secrets hidden.
+    pub(crate) fn in_force(&self) -> ConfigurationInForce {
+        self.shown.clone()
+    }
+}
+
+/// Reads and validates the configuration. Nothing is opened before all of it is known to be valid.
+pub(crate) fn load(options: &GlobalOptions) -> Result<Configuration, Failure> {
+    let defaults = Defaults {
+        database: DefaultDatabase { timeout_in_seconds: 5.0 },
+        grace_period: RawGracePeriod { default_in_days: 14.0, minimum_in_days: 1.0, maximum_in_days: 365.0 },
+        identity: RawIdentity { domain: "localhost".to_owned() },
+        audit: DefaultAudit {},
+    };
+    let mut figment = Figment::from(Serialized::defaults(defaults));
+    if let Some(file) = configuration_file(options)? {
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    figment = figment.merge(Env::prefixed("REPRIEVE__").split("__"));
+    if let Some(url) = &options.database_url {
+        figment = figment.merge(Serialized::default("database.url", url));
+    }
+    let raw: Raw = figment.extract().map_err(|errors| invalid(describe(errors)))?;
+    validate(raw)
+}
+
+fn invalid(message: impl Into<String>) -> Failure {
+    Failure::new(ErrorCode::ConfigurationInvalid, message)
+}
+
+/// The file that was named, or the one in the usual place if it is there.
+fn configuration_file(options: &GlobalOptions) -> Result<Option<PathBuf>, Failure> {
+    if let Some(named) = &options.config {
+        if !named.is_file() {
+            return Err(invalid(format!("there is no configuration file {}", named.display())));
+        }
+        return Ok(Some(named.clone()));
+    }
+    let usual = base_folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("reprieve/reprieve.toml"));
+    Ok(usual.filter(|file| file.is_file()))
+}
+
+/// A folder of the XDG base directory specification.
+fn base_folder(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let absolute = |value: std::ffi::OsString| Some(PathBuf::from(value)).filter(|path| path.is_absolute());
+    env::var_os(variable)
+        .and_then(absolute)
+        .or_else(|| env::var_os("HOME").and_then(absolute).map(|home| home.join(below_home)))
+}
+
+/// Names the key, where it was set, and what is wrong with it.
+fn describe(errors: figment::Error) -> String {
+    let mut messages = Vec::new();
+    for error in errors {
+        let mut message = String::new();
+        let mut path = error.path.clone();
+        let problem = match &error.kind {
+            Kind::UnknownField(field, known) => {
+                path.push(field.clone());
+                format!("is not known here; known are {}", known.join(", "))
+            }
+            // The value may be the secret itself.
+            Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+                format!("is not {expected}")
+            }
+            other => other.to_string(),
+        };
+        if !path.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = write!(message, "key {}: ", path.join("."));
+        }
+        message.push_str(&problem);
+        if let Some(metadata) = &error.metadata {
+            match &metadata.source {
+                Some(source) => {
+                    let _ = write!(message, " (in {source})");
+                }
+                None => {
+                    let _ = write!(message, " (in {})", metadata.name);
+                }
+            }
+        }
+        messages.push(message);
+    }
+    messages.join("; ")
+}
+
+fn validate(raw: Raw) -> Result<Configuration, Failure> {
+    let Raw { database, grace_period, identity, audit } = raw;
+    let data_folder = base_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("reprieve"));
+    let without_home =
+        || invalid("key database.url: is not set, and without HOME there is no default; use --database-url");
+    let url = match &database.url {
+        Some(url) => {
+            url.expose_secret().parse().map_err(|error| invalid(format!("key database.url: {error}")))?
+        }
+        None => DatabaseUrl::sqlite_file(data_folder.as_ref().ok_or_else(without_home)?.join("reprieve.db")),
+    };
+    let timeout = Duration::try_from_secs_f64(database.timeout_in_seconds)
+        .ok()
+        .filter(|timeout| (Duration::from_millis(1)..=Duration::from_hours(1)).contains(timeout))
+        .ok_or_else(|| invalid("key database.timeout_in_seconds: must be between 0.001 and 3600"))?;
+    let settings = GracePeriodSettings::from_days(
+        grace_period.default_in_days,
+        grace_period.minimum_in_days,
+        grace_period.maximum_in_days,
+    )
+    .map_err(|error| invalid(format!("key grace_period: {error}")))?;
+    Address::for_public_key(&identity.domain, &[])
+        .map_err(|error| invalid(format!("key identity.domain: {error}")))?;
+    let audit_key = match (&audit.key, &audit.key_file) {
+        (Some(_), Some(_)) => {
+            return Err(invalid("keys audit.key and audit.key_file: only one of the two can be set"));
+        }
+        (Some(key), None) => AuditKeySource::Configured(
+            parse_audit_key(key.expose_secret())
+                .map_err(|error| invalid(format!("key audit.key: {error}, as 64 hexadecimal digits")))?,
+        ),
+        (None, Some(file)) => AuditKeySource::File(file.clone()),
+        (None, None) => AuditKeySource::File(match url.file() {
+            Some(file) => beside(file),
+            None => data_folder
+                .ok_or_else(|| invalid("key audit.key: is not set, and without HOME there is no default"))?
+                .join("audit-key"),
+        }),
+    };
+    let shown = show(&url, database.timeout_in_seconds, &grace_period, &identity, &audit_key)?;
+    Ok(Configuration {
+        database: url,
+        timeout,
+        grace_period: settings,
+        identity_domain: identity.domain,
+        audit_key,
+        shown,
+    })
+}
+
+/// The key file of a SQLite database: beside it, under its name.
+fn beside(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".audit-key");
+    name.into()
+}
+
+fn show(
+    url: &DatabaseUrl,
+    timeout_in_seconds: f64,
+    grace_period: &RawGracePeriod,
+    identity: &RawIdentity,
+    audit_key: &AuditKeySource,
+) -> Result<ConfigurationInForce, Failure> {
+    let audit = match audit_key {
+        AuditKeySource::Configured(_) => serde_json::json!({"key": "***"}),
+        AuditKeySource::File(file) => serde_json::json!({"key_file": file.display().to_string()}),
+    };
+    let json = serde_json::json!({
+        "database": {"url": url.to_string(), "timeout_in_seconds": timeout_in_seconds},
+        "grace_period": grace_period,
+        "identity": identity,
+        "audit": audit,
+    });
+    let toml = toml::to_string(&json).map_err(|error| invalid(error.to_string()))?;
+    Ok(ConfigurationInForce { toml, json })
+}

@@ -1,0 +1,129 @@
+//! Who gets which implementation of which port.
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use reprieve_application::ErrorCode;
+use reprieve_application::ports::{Clock, Ids};
+use reprieve_application::use_cases::{
+    CancelIdentityDeletionProcess, GetActiveIdentityDeletionProcess, GetIdentity, GetIdentityDeletionProcess,
+    GetIdentityDeletionProcesses, InitiateIdentityDeletionProcess, ProvideOwnIdentity, VerifyAuditTrail,
+};
+use reprieve_cli::{ConfigurationInForce, Failure, Host, Session};
+use reprieve_domain::audit::AuditKey;
+use reprieve_persistence::{ConnectionOptions, Database, Store};
+use reprieve_system::{AuditKeyFile, SystemClock, SystemIds};
+
+use crate::configuration::{AuditKeySource, Configuration};
+
+/// Opens what a command asks for. A configuration that is not valid stops only the commands that need it.
+pub(crate) struct Wiring {
+    configuration: Result<Configuration, Failure>,
+    opened: OnceLock<Database>,
+}
+
+/// One thread does for one command.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new(ErrorCode::SystemFailed, format!("the runtime cannot be started: {error}"))
+    })
+}
+
+impl Wiring {
+    pub(crate) fn new(configuration: Result<Configuration, Failure>) -> Self {
+        Self { configuration, opened: OnceLock::new() }
+    }
+
+    /// Closes what was opened.
+    pub(crate) async fn close(self) {
+        if let Some(database) = self.opened.into_inner() {
+            database.close().await;
+        }
+    }
+
+    fn valid(&self) -> Result<&Configuration, Failure> {
+        self.configuration.as_ref().map_err(Clone::clone)
+    }
+
+    async fn connect(&self) -> Result<Database, Failure> {
+        let configuration = self.valid()?;
+        // A command asks one question after the other: one connection answers them all.
+        let options = ConnectionOptions { max_connections: 1, acquire_timeout: configuration.timeout };
+        let database = Database::connect(&configuration.database, &options).await?;
+        tracing::info!(database = %configuration.database, "connected");
+        Ok(self.opened.get_or_init(|| database).clone())
+    }
+
+    async fn store(&self) -> Result<Store, Failure> {
+        let configuration = self.valid()?;
+        let database = self.connect().await?;
+        if configuration.database.file().is_some() {
+            for migration in database.migrate().await? {
+                tracing::info!(migration, "applied");
+            }
+        } else if !database.pending().await?.is_empty() {
+            return Err(reprieve_persistence::DatabaseError::NotMigrated.into());
+        }
+        let key = match &configuration.audit_key {
+            AuditKeySource::Configured(key) => key.clone(),
+            AuditKeySource::File(file) => audit_key(&database, &AuditKeyFile::new(file)).await?,
+        };
+        Ok(database.into_store(key).await?)
+    }
+}
+
+/// The key in the file; a new one only for a database that has not seen one, because no other would do.
+async fn audit_key(database: &Database, file: &AuditKeyFile) -> Result<AuditKey, Failure> {
+    if let Some(key) = file.read()? {
+        return Ok(key);
+    }
+    if database.has_audit_key().await? {
+        return Err(Failure::new(
+            ErrorCode::AuditKeyUnusable,
+            format!(
+                "the database was written with an audit key, but there is no file {}; set audit.key or audit.key_file",
+                file.path().display()
+            ),
+        ));
+    }
+    Ok(file.create()?)
+}
+
+#[async_trait]
+impl Host for Wiring {
+    async fn session(&self) -> Result<Session, Failure> {
+        let configuration = self.valid()?;
+        let store = Arc::new(self.store().await?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ids: Arc<dyn Ids> = Arc::new(SystemIds);
+        let domain = configuration.identity_domain.clone();
+        let own = ProvideOwnIdentity::new(store.clone(), ids.clone(), domain).execute().await?;
+        Ok(Session {
+            caller: own.caller(),
+            get_identity: GetIdentity::new(store.clone()),
+            initiate: InitiateIdentityDeletionProcess::new(
+                store.clone(),
+                clock.clone(),
+                ids,
+                configuration.grace_period,
+            ),
+            cancel: CancelIdentityDeletionProcess::new(store.clone(), clock.clone()),
+            get_active: GetActiveIdentityDeletionProcess::new(store.clone()),
+            get: GetIdentityDeletionProcess::new(store.clone()),
+            list: GetIdentityDeletionProcesses::new(store),
+            clock,
+        })
+    }
+
+    async fn audit_trail(&self) -> Result<VerifyAuditTrail, Failure> {
+        Ok(VerifyAuditTrail::new(Arc::new(self.store().await?)))
+    }
+
+    async fn migrate(&self) -> Result<Vec<String>, Failure> {
+        Ok(self.connect().await?.migrate().await?)
+    }
+
+    fn configuration(&self) -> Result<ConfigurationInForce, Failure> {
+        Ok(self.valid()?.in_force())
+    }
+}
