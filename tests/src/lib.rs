@@ -1,1 +1,9 @@
-//! What the black-box tests and the benchmarks share.
+//! What the tests and the benchmarks share: a database of their own, and the binary.
+//!
+//! It knows none of the crates it helps to test.
+
+mod binary;
+mod database;
+
+pub use binary::{Outcome, Sandbox, reprieve_binary};
+pub use database::{POSTGRES_URL, TestDatabase};

@@ -1,0 +1,110 @@
+//! A database that nobody else uses and that goes away with the test.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use tempfile::TempDir;
+
+/// The environment variable with the `postgres://` URL of a role that may create databases; `tests/run` sets it.
+pub const POSTGRES_URL: &str = "REPRIEVE_TEST_POSTGRES_URL";
+
+/// An empty database: a SQLite file that does not exist yet, or a new database on the PostgreSQL server of the tests.
+pub struct TestDatabase {
+    url: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Sqlite(TempDir),
+    Postgres { server: String, name: String },
+}
+
+impl TestDatabase {
+    /// A SQLite file that does not exist yet, in a folder of its own.
+    #[must_use]
+    pub fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("reprieve.db").display());
+        Self { url, kind: Kind::Sqlite(folder) }
+    }
+
+    /// A new database on the server that [`POSTGRES_URL`] names.
+    pub async fn postgres() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let server = std::env::var(POSTGRES_URL)
+            .unwrap_or_else(|_| panic!("{POSTGRES_URL} is not set: use tests/run"));
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("reprieve_test_{}_{number}", std::process::id());
+        let mut connection = PgConnection::connect(&server).await.unwrap();
+        // A run that was killed may have left one of this name behind.
+        for statement in [
+            format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+            format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"),
+        ] {
+            connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await.unwrap();
+        }
+        connection.close().await.unwrap();
+        Self { url: with_database(&server, &name), kind: Kind::Postgres { server, name } }
+    }
+
+    /// The URL for whoever uses it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The folder of a SQLite database, which holds nothing else.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Sqlite(folder) => Some(folder.path()),
+            Kind::Postgres { .. } => None,
+        }
+    }
+}
+
+/// The same server, another database; parameters are kept.
+fn with_database(server: &str, name: &str) -> String {
+    let (base, parameters) = server.split_once('?').unwrap_or((server, ""));
+    let authority_end = base.find("://").map_or(0, |at| at + 3);
+    let path = base[authority_end..].find('/').map_or(base.len(), |at| authority_end + at);
+    let separator = if parameters.is_empty() { "" } else { "?" };
+    format!("{}/{name}{separator}{parameters}", &base[..path])
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let Kind::Postgres { server, name } = &self.kind else { return };
+        let (server, name) = (server.clone(), name.clone());
+        // The test's own runtime may be the one that is blocked here.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let mut connection = PgConnection::connect(&server).await?;
+                let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await?;
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+            })
+        });
+        if !matches!(dropped.join(), Ok(Ok(()))) && !std::thread::panicking() {
+            eprintln!("the test database {} was left behind", self.url);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_database;
+
+    #[test]
+    fn only_the_database_of_a_url_is_replaced() {
+        for (server, url) in [
+            ("postgres://a@b/c", "postgres://a@b/new"),
+            ("postgres://a@b:1", "postgres://a@b:1/new"),
+            ("postgres://b/c?host=/tmp&x=1", "postgres://b/new?host=/tmp&x=1"),
+        ] {
+            assert_eq!(with_database(server, "new"), url);
+        }
+    }
+}
