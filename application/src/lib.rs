@@ -11,11 +11,13 @@ mod caller;
 mod decide;
 mod error_code;
 mod grace_period_settings;
+mod idempotency;
 mod own_identity;
 mod store_error;
 
 pub use caller::Caller;
 pub use error_code::{Coded, ErrorCode};
 pub use grace_period_settings::{GracePeriodSettings, InvalidGracePeriodSettings};
+pub use idempotency::{Answer, AnsweredRequest, Fingerprint, IdempotencyKey, IdempotentRequest, Recording};
 pub use own_identity::{KeyPair, OwnIdentity, SecretKey};
 pub use store_error::StoreError;
