@@ -4,9 +4,11 @@ use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::AuditTrail;
 use reprieve_domain::audit::{Chain, Fault, SealedEntry, StoredHead};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use reprieve_domain::{Address, DeletionProcessId};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 
 use crate::Store;
+use crate::entities::audit_entry::{Column, Entity};
 use crate::error::store_error;
 use crate::mapping::Row;
 
@@ -32,12 +34,7 @@ ORDER BY ids.id, entry.sequence";
 #[async_trait]
 impl AuditTrail for Store {
     async fn chains(&self, after: &str, limit: u32) -> Result<Vec<Chain>, StoreError> {
-        let backend = self.reader.get_database_backend();
-        let sql = match backend {
-            DbBackend::Postgres => CHAINS.to_owned(),
-            _ => CHAINS.replace('$', "?"),
-        };
-        let statement = Statement::from_sql_and_values(backend, sql, [after.into(), i64::from(limit).into()]);
+        let statement = self.statement(CHAINS.to_owned(), vec![after.into(), i64::from(limit).into()]);
         let rows = self.reader.query_all_raw(statement).await.map_err(store_error)?;
         let mut chains: Vec<Chain> = Vec::new();
         for row in &rows {
@@ -53,6 +50,27 @@ impl AuditTrail for Store {
             }
         }
         Ok(chains)
+    }
+
+    async fn entries<'a>(
+        &self,
+        owner: &Address,
+        process: Option<&'a DeletionProcessId>,
+    ) -> Result<Vec<SealedEntry>, StoreError> {
+        let hash = self.audit_key.pseudonym_of_identity(owner);
+        let mut query = Entity::find().filter(Column::IdentityHash.eq(hash.as_bytes().to_vec()));
+        query = match process {
+            Some(id) => query.filter(Column::ProcessId.eq(id.as_str())),
+            None => query.order_by_asc(Column::CreatedAt).order_by_asc(Column::ProcessId),
+        };
+        let statement = query.order_by_asc(Column::Sequence).into_query();
+        let rows = self.reader.query_all(&statement).await.map_err(store_error)?;
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let row = Row::new(row, "audit_entries", "process_id")?;
+            entries.extend(entry(&row, row.get("process_id")?)?);
+        }
+        Ok(entries)
     }
 
     fn verify(&self, chain: &Chain) -> Result<(), Fault> {

@@ -1,8 +1,8 @@
 //! The port `Identities`: loading an identity, and storing a step if nobody was faster.
 
 use async_trait::async_trait;
-use reprieve_application::StoreError;
 use reprieve_application::ports::{Identities, Loaded, Version};
+use reprieve_application::{AnsweredRequest, StoreError};
 use reprieve_domain::audit::ChainHead;
 use reprieve_domain::{Address, Deadline, Identity, Step};
 use sea_orm::sea_query::Expr;
@@ -10,9 +10,9 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter,
 
 use crate::Store;
 use crate::entities::deletion_process::{Column, Entity};
-use crate::entities::{audit_entry, deletion_process};
+use crate::entities::{answered_request, audit_entry, deletion_process};
 use crate::error::store_error;
-use crate::mapping::{entry_to_row, process_from_row, process_to_row};
+use crate::mapping::{answered_to_row, entry_to_row, process_from_row, process_to_row};
 use crate::outbox::{OutboxRow, outbox_row};
 
 /// The condition of the index `one_open_process_per_identity`, word for word: bound values would hide it from the
@@ -24,6 +24,7 @@ pub(crate) struct Write {
     pub(crate) process: deletion_process::Model,
     pub(crate) audit_entry: audit_entry::Model,
     pub(crate) event: Option<OutboxRow>,
+    pub(crate) answered: Option<answered_request::Model>,
     /// The revision that must be stored now; none for a process that must not exist yet.
     pub(crate) expected_revision: Option<i64>,
     /// The stored deadline must lie after the first instant and not after the second (microseconds of Unix time).
@@ -49,7 +50,12 @@ impl Identities for Store {
         Ok(Loaded { value, version })
     }
 
-    async fn save(&self, step: &Step, version: Version) -> Result<(), StoreError> {
+    async fn save<'a>(
+        &self,
+        step: &Step,
+        version: Version,
+        answered: Option<&'a AnsweredRequest>,
+    ) -> Result<(), StoreError> {
         let is_new = step.audit_entry().old_status.is_none();
         let head_before = if is_new { ChainHead::EMPTY } else { version };
         let (sealed, head) = self.audit_key.seal(step.audit_entry(), head_before);
@@ -57,6 +63,7 @@ impl Identities for Store {
             process: process_to_row(step.process(), head, &self.audit_key)?,
             audit_entry: entry_to_row(sealed),
             event: outbox_row(step)?,
+            answered: answered.map(answered_to_row),
             expected_revision: (!is_new).then_some(version.length),
             deadline: match step.deadline() {
                 Deadline::IsAfter(now) => (now.unix_micros(), i64::MAX),

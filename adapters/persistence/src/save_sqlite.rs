@@ -1,4 +1,4 @@
-//! A step on SQLite: one transaction of three statements, which takes the write lock at its start.
+//! A step on SQLite: one transaction of a few statements, which takes the write lock at its start.
 
 use reprieve_application::StoreError;
 use sea_orm::{
@@ -25,7 +25,8 @@ pub(crate) async fn save(connection: &DatabaseConnection, write: Write) -> Resul
 }
 
 async fn write_all(transaction: &DatabaseTransaction, write: Write) -> Result<(), StoreError> {
-    let Write { process, audit_entry, event, expected_revision, deadline: (after, not_after) } = write;
+    let Write { process, audit_entry, event, answered, expected_revision, deadline: (after, not_after) } =
+        write;
     let (id, revision) = (process.id.clone(), process.revision);
     match expected_revision {
         None => {
@@ -64,6 +65,9 @@ async fn write_all(transaction: &DatabaseTransaction, write: Write) -> Result<()
             data: Set(event.data),
         };
         outbox::Entity::insert(row).exec_without_returning(transaction).await.map_err(store_error)?;
+    }
+    if let Some(answered) = answered {
+        crate::answered_requests::insert(transaction, answered).await?;
     }
     Ok(())
 }
