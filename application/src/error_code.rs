@@ -55,6 +55,8 @@ error_codes! {
     PlatformInvalidPropertyValue = "error.platform.validation.invalidPropertyValue",
     /// No valid token, for clients of a Backbone.
     PlatformUnauthorized = "error.platform.unauthorized",
+    /// The API key lacks the scope, for clients of a Backbone.
+    PlatformForbidden = "error.platform.forbidden",
     /// No valid API key.
     ConnectorUnauthorized = "error.connector.unauthorized",
     /// The API key lacks the scope.
@@ -123,6 +125,7 @@ impl ErrorCode {
             | Self::GracePeriodHasNotYetExpired
             | Self::PlatformInvalidPropertyValue
             | Self::PlatformUnauthorized
+            | Self::PlatformForbidden
             | Self::ConnectorUnauthorized
             | Self::ConnectorForbidden
             | Self::RouteDoesNotExist

@@ -15,5 +15,5 @@ mod output;
 pub use arguments::{Arguments, Command, GlobalOptions, OutputFormat};
 pub use commands::run;
 pub use failure::Failure;
-pub use host::{ConfigurationInForce, Host, Session};
+pub use host::{ConfigurationInForce, Host, Listening, Server, Session};
 pub use output::Output;

@@ -40,22 +40,14 @@ impl CancelIdentityDeletionProcess {
         &self,
         caller: &Caller,
     ) -> Result<DeletionProcess, CancelIdentityDeletionProcessError> {
-        self.cancel(caller, None).await
+        self.execute_recorded(caller, None).await
     }
 
-    /// The same for a request that may come again: its answer is stored with the step.
+    /// The same; for a request that may come again, its answer is stored with the step.
     ///
     /// # Errors
     /// As [`execute`](Self::execute), and [`StoreError::AlreadyAnswered`].
     pub async fn execute_recorded(
-        &self,
-        caller: &Caller,
-        recording: &Recording<'_>,
-    ) -> Result<DeletionProcess, CancelIdentityDeletionProcessError> {
-        self.cancel(caller, Some(recording)).await
-    }
-
-    async fn cancel(
         &self,
         caller: &Caller,
         recording: Option<&Recording<'_>>,

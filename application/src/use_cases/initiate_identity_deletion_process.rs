@@ -55,23 +55,14 @@ impl InitiateIdentityDeletionProcess {
         caller: &Caller,
         length_in_days: Option<f64>,
     ) -> Result<DeletionProcess, InitiateIdentityDeletionProcessError> {
-        self.initiate(caller, length_in_days, None).await
+        self.execute_recorded(caller, length_in_days, None).await
     }
 
-    /// The same for a request that may come again: its answer is stored with the step.
+    /// The same; for a request that may come again, its answer is stored with the step.
     ///
     /// # Errors
     /// As [`execute`](Self::execute), and [`StoreError::AlreadyAnswered`].
     pub async fn execute_recorded(
-        &self,
-        caller: &Caller,
-        length_in_days: Option<f64>,
-        recording: &Recording<'_>,
-    ) -> Result<DeletionProcess, InitiateIdentityDeletionProcessError> {
-        self.initiate(caller, length_in_days, Some(recording)).await
-    }
-
-    async fn initiate(
         &self,
         caller: &Caller,
         length_in_days: Option<f64>,
