@@ -40,8 +40,8 @@ pub(crate) fn start(arguments: &Arguments, settings: Option<&RawTelemetry>) -> R
     } else {
         layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed()
     };
-    let traced = settings.and_then(|settings| settings.otlp_endpoint.as_deref()).map(tracer).transpose()?;
-    let (provider, tracer) = traced.unzip();
+    let exported = settings.and_then(|settings| settings.otlp_endpoint.as_deref()).map(tracer).transpose()?;
+    let (provider, tracer) = exported.unzip();
     let tracing = tracer.map(|tracer| {
         let spans = Targets::new().with_target("reprieve", Level::INFO);
         tracing_opentelemetry::layer().with_tracer(tracer).with_filter(spans)
