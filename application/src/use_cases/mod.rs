@@ -27,4 +27,4 @@ pub use start_identity_deletion::{StartIdentityDeletion, StartIdentityDeletionEr
 pub use verify_audit_trail::{VerifiedAuditTrail, VerifyAuditTrail, VerifyAuditTrailError};
 
 #[cfg(test)]
-mod test_data;
+pub(crate) mod test_data;
