@@ -9,17 +9,21 @@ pub mod facade;
 pub mod ports;
 pub mod use_cases;
 
+mod api_key;
 mod caller;
 mod decide;
 mod error_code;
 mod failure;
 mod grace_period_settings;
+mod identity_token;
 mod own_identity;
 mod store_error;
 
+pub use api_key::ApiKey;
 pub use caller::Caller;
 pub use error_code::{Coded, ErrorCode};
 pub use failure::Failure;
 pub use grace_period_settings::{GracePeriodSettings, InvalidGracePeriodSettings};
+pub use identity_token::{IdentityToken, IdentityTokenClaims};
 pub use own_identity::{KeyPair, OwnIdentity, SecretKey};
 pub use store_error::StoreError;

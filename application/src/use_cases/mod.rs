@@ -1,11 +1,13 @@
 //! One file a use case, named as in enmeshed's `IdentityDeletionProcessFacade` where it is one of those.
 
 mod cancel_identity_deletion_process;
+mod generate_api_key;
 mod get_active_identity_deletion_process;
 mod get_identity;
 mod get_identity_deletion_process;
 mod get_identity_deletion_processes;
 mod initiate_identity_deletion_process;
+mod issue_identity_token;
 mod provide_own_identity;
 mod start_identity_deletion;
 mod verify_audit_trail;
@@ -13,6 +15,7 @@ mod verify_audit_trail;
 pub use cancel_identity_deletion_process::{
     CancelIdentityDeletionProcess, CancelIdentityDeletionProcessError,
 };
+pub use generate_api_key::{GenerateApiKey, GenerateApiKeyError, GeneratedApiKey};
 pub use get_active_identity_deletion_process::{
     GetActiveIdentityDeletionProcess, GetActiveIdentityDeletionProcessError,
 };
@@ -22,6 +25,7 @@ pub use get_identity_deletion_processes::GetIdentityDeletionProcesses;
 pub use initiate_identity_deletion_process::{
     InitiateIdentityDeletionProcess, InitiateIdentityDeletionProcessError,
 };
+pub use issue_identity_token::{IssueIdentityToken, IssueIdentityTokenError};
 pub use provide_own_identity::{ProvideOwnIdentity, ProvideOwnIdentityError};
 pub use start_identity_deletion::{StartIdentityDeletion, StartIdentityDeletionError};
 pub use verify_audit_trail::{VerifiedAuditTrail, VerifyAuditTrail, VerifyAuditTrailError};
