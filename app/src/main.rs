@@ -9,7 +9,7 @@ mod wiring;
 use std::process::ExitCode;
 
 use clap::Parser;
-use reprieve_cli::{Arguments, Failure, Output};
+use reprieve_cli::{Arguments, Failure, Output, exit_code};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output.failure(&failure);
-            failure.exit_code().into()
+            exit_code(failure.code).into()
         }
     })
 }

@@ -4,12 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use reprieve_application::ErrorCode;
-use reprieve_application::ports::{Clock, Ids};
-use reprieve_application::use_cases::{
-    CancelIdentityDeletionProcess, GetActiveIdentityDeletionProcess, GetIdentity, GetIdentityDeletionProcess,
-    GetIdentityDeletionProcesses, InitiateIdentityDeletionProcess, ProvideOwnIdentity, VerifyAuditTrail,
-};
-use reprieve_cli::{Command, ConfigurationInForce, Failure, Host, Server, Session};
+use reprieve_application::facade::{IdentityDeletionFacade, LocalIdentityDeletion};
+use reprieve_application::ports::Ids;
+use reprieve_application::use_cases::{ProvideOwnIdentity, VerifyAuditTrail};
+use reprieve_cli::{Command, ConfigurationInForce, Failure, Host, Server};
 use reprieve_domain::audit::AuditKey;
 use reprieve_persistence::{ConnectionOptions, Database, Store};
 use reprieve_system::{AuditKeyFile, SystemClock, SystemIds};
@@ -98,28 +96,14 @@ async fn audit_key(database: &Database, file: &AuditKeyFile) -> Result<AuditKey,
 
 #[async_trait]
 impl Host for Wiring {
-    async fn session(&self) -> Result<Session, Failure> {
+    async fn identity_deletion(&self) -> Result<Box<dyn IdentityDeletionFacade>, Failure> {
         let configuration = self.valid()?;
         let store = Arc::new(self.store(ONE_CONNECTION).await?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let domain = configuration.identity_domain.clone();
         let own = ProvideOwnIdentity::new(store.clone(), ids.clone(), domain).execute().await?;
-        Ok(Session {
-            caller: own.caller(),
-            get_identity: GetIdentity::new(store.clone()),
-            initiate: InitiateIdentityDeletionProcess::new(
-                store.clone(),
-                clock.clone(),
-                ids,
-                configuration.grace_period,
-            ),
-            cancel: CancelIdentityDeletionProcess::new(store.clone(), clock.clone()),
-            get_active: GetActiveIdentityDeletionProcess::new(store.clone()),
-            get: GetIdentityDeletionProcess::new(store.clone()),
-            list: GetIdentityDeletionProcesses::new(store),
-            clock,
-        })
+        let clock = Arc::new(SystemClock);
+        Ok(Box::new(LocalIdentityDeletion::new(own.caller(), store, clock, ids, configuration.grace_period)))
     }
 
     async fn audit_trail(&self) -> Result<VerifyAuditTrail, Failure> {

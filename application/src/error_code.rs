@@ -101,6 +101,14 @@ error_codes! {
     DatabaseReadOnly = "error.reprieve.database.readOnly",
     /// The database was not reached, or failed.
     DatabaseUnavailable = "error.reprieve.database.unavailable",
+    /// The command is about a database of one's own, but a server is named.
+    CommandLocalOnly = "error.reprieve.command.localOnly",
+    /// The server was not reached, did not answer, or said that it cannot answer now.
+    ServerUnavailable = "error.reprieve.server.unavailable",
+    /// The server did not accept the token that proves who asks.
+    ServerUnauthorized = "error.reprieve.server.unauthorized",
+    /// The server answered something that is not in its interface.
+    ServerUnexpectedAnswer = "error.reprieve.server.unexpectedAnswer",
     /// A result could not be written out, although what was asked for is done.
     OutputFailed = "error.reprieve.output.failed",
     /// The operating system refused something the program cannot do without.
@@ -136,7 +144,8 @@ impl ErrorCode {
             | Self::PayloadTooLarge
             | Self::TooManyRequests
             | Self::ConfigurationInvalid
-            | Self::AuditTrailBroken => true,
+            | Self::AuditTrailBroken
+            | Self::CommandLocalOnly => true,
             Self::AuditKeyMismatch
             | Self::AuditKeyUnusable
             | Self::DatabaseConflict
@@ -146,6 +155,9 @@ impl ErrorCode {
             | Self::DatabaseNotMigrated
             | Self::DatabaseReadOnly
             | Self::DatabaseUnavailable
+            | Self::ServerUnavailable
+            | Self::ServerUnauthorized
+            | Self::ServerUnexpectedAnswer
             | Self::OutputFailed
             | Self::Overloaded
             | Self::SystemFailed

@@ -2,22 +2,30 @@
 //!
 //! A use case is a struct with one `execute`: it loads an identity, asks the domain once and saves the step. The rules
 //! are in `reprieve-domain`; how things are stored, shown or transported is in the adapters, behind the [`ports`].
-//! [`ErrorCode`] is the one table of stable error codes.
+//! [`ErrorCode`] is the one table of stable error codes. The [`facade`] is what somebody asks on behalf of the own
+//! identity without caring where the answer comes from.
 
+pub mod facade;
 pub mod ports;
 pub mod use_cases;
 
+mod api_key;
 mod caller;
 mod decide;
 mod error_code;
+mod failure;
 mod grace_period_settings;
 mod idempotency;
+mod identity_token;
 mod own_identity;
 mod store_error;
 
+pub use api_key::ApiKey;
 pub use caller::Caller;
 pub use error_code::{Coded, ErrorCode};
+pub use failure::Failure;
 pub use grace_period_settings::{GracePeriodSettings, InvalidGracePeriodSettings};
 pub use idempotency::{Answer, AnsweredRequest, Fingerprint, IdempotencyKey, IdempotentRequest, Recording};
+pub use identity_token::{IdentityToken, IdentityTokenClaims};
 pub use own_identity::{KeyPair, OwnIdentity, SecretKey};
 pub use store_error::StoreError;

@@ -1,25 +1,19 @@
 //! What the command line needs from whoever wires it.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use reprieve_application::Caller;
-use reprieve_application::ports::Clock;
-use reprieve_application::use_cases::{
-    CancelIdentityDeletionProcess, GetActiveIdentityDeletionProcess, GetIdentity, GetIdentityDeletionProcess,
-    GetIdentityDeletionProcesses, InitiateIdentityDeletionProcess, VerifyAuditTrail,
-};
+use reprieve_application::facade::IdentityDeletionFacade;
+use reprieve_application::use_cases::VerifyAuditTrail;
 
 use crate::Failure;
 
 /// Provides what a command asks for, when it asks: a command that needs no database opens none.
 #[async_trait]
 pub trait Host: Send + Sync {
-    /// The use cases, on behalf of the own identity, which is created if there is none.
+    /// What can be asked on behalf of the own identity, which is created if there is none.
     ///
     /// # Errors
     /// If the configuration is not valid or the database cannot be used.
-    async fn session(&self) -> Result<Session, Failure>;
+    async fn identity_deletion(&self) -> Result<Box<dyn IdentityDeletionFacade>, Failure>;
 
     /// The audit trail.
     ///
@@ -66,26 +60,6 @@ pub struct Listening {
     pub url: String,
     /// Whether everybody on this machine may call, because no authentication is configured.
     pub is_open: bool,
-}
-
-/// The use cases and who calls them.
-pub struct Session {
-    /// The own identity.
-    pub caller: Caller,
-    /// To say how much time is left.
-    pub clock: Arc<dyn Clock>,
-    /// See the use case.
-    pub get_identity: GetIdentity,
-    /// See the use case.
-    pub initiate: InitiateIdentityDeletionProcess,
-    /// See the use case.
-    pub cancel: CancelIdentityDeletionProcess,
-    /// See the use case.
-    pub get_active: GetActiveIdentityDeletionProcess,
-    /// See the use case.
-    pub get: GetIdentityDeletionProcess,
-    /// See the use case.
-    pub list: GetIdentityDeletionProcesses,
 }
 
 /// The configuration with secrets hidden, in both forms.

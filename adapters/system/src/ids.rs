@@ -29,6 +29,10 @@ impl Ids for SystemIds {
         let public = SigningKey::from_bytes(secret.expose()).verifying_key().to_bytes();
         Ok(KeyPair { secret, public })
     }
+
+    fn random_bytes(&self) -> Result<[u8; 32], RandomSourceFailed> {
+        random_bytes()
+    }
 }
 
 pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N], RandomSourceFailed> {
@@ -72,11 +76,13 @@ mod tests {
     }
 
     #[test]
-    fn no_two_ids_and_no_two_keys_are_the_same() {
+    fn nothing_is_drawn_twice() {
         let ids: HashSet<_> = (0..1000).map(|_| SystemIds.deletion_process_id().unwrap()).collect();
         assert_eq!(ids.len(), 1000);
         let keys: HashSet<_> = (0..10).map(|_| SystemIds.key_pair().unwrap().public).collect();
         assert_eq!(keys.len(), 10);
+        let bytes: HashSet<_> = (0..10).map(|_| SystemIds.random_bytes().unwrap()).collect();
+        assert_eq!(bytes.len(), 10);
         assert!(SystemIds.device_id().is_ok());
     }
 

@@ -1,4 +1,4 @@
-//! New ids and keys.
+//! New ids and keys: everything that is drawn at random.
 
 use reprieve_domain::{DeletionProcessId, DeviceId};
 
@@ -42,4 +42,10 @@ pub trait Ids: Send + Sync {
     /// # Errors
     /// If there is no randomness to be had.
     fn key_pair(&self) -> Result<KeyPair, RandomSourceFailed>;
+
+    /// 32 bytes, for whatever nobody may guess or nothing else may be called.
+    ///
+    /// # Errors
+    /// If there is no randomness to be had.
+    fn random_bytes(&self) -> Result<[u8; 32], RandomSourceFailed>;
 }

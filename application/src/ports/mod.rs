@@ -16,6 +16,7 @@ mod identities;
 mod ids;
 mod own_identities;
 mod store_health;
+mod token_signer;
 
 pub use answered_requests::AnsweredRequests;
 pub use audit_trail::AuditTrail;
@@ -25,10 +26,11 @@ pub use identities::{Identities, Loaded, Version};
 pub use ids::{Ids, RandomSourceFailed};
 pub use own_identities::OwnIdentities;
 pub use store_health::{Connections, StoreHealth};
+pub use token_signer::TokenSigner;
 
 #[cfg(any(test, feature = "test-support"))]
 pub use {
     answered_requests::MockAnsweredRequests, audit_trail::MockAuditTrail, clock::MockClock,
     deletion_processes::MockDeletionProcesses, identities::MockIdentities, ids::MockIds,
-    own_identities::MockOwnIdentities, store_health::MockStoreHealth,
+    own_identities::MockOwnIdentities, store_health::MockStoreHealth, token_signer::MockTokenSigner,
 };

@@ -1,4 +1,4 @@
-//! What the tests of the use cases share.
+//! What the tests of the use cases and of what is made of them share.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use reprieve_domain::{DeletionProcess, GracePeriod, GracePeriodBounds, Identity,
 use crate::Caller;
 use crate::ports::{Clock, Loaded, MockClock, Version};
 
-pub(super) const DAY: i64 = 86_400_000_000;
-pub(super) const ENDS_AT: i64 = 14 * DAY;
+pub(crate) const DAY: i64 = 86_400_000_000;
+pub(crate) const ENDS_AT: i64 = 14 * DAY;
 
-pub(super) fn at(micros: i64) -> Timestamp {
+pub(crate) fn at(micros: i64) -> Timestamp {
     Timestamp::from_unix_micros(1_800_000_000_000_000 + micros).unwrap()
 }
 
-pub(super) fn clock_at(micros: i64) -> Arc<dyn Clock> {
+pub(crate) fn clock_at(micros: i64) -> Arc<dyn Clock> {
     let mut clock = MockClock::new();
     clock.expect_now().returning(move || at(micros));
     Arc::new(clock)
 }
 
-pub(super) fn caller() -> Caller {
+pub(crate) fn caller() -> Caller {
     Caller {
         address: "did:web:example.org".parse().unwrap(),
         device: "DVC0123456789abcdefg".parse().unwrap(),
@@ -29,21 +29,21 @@ pub(super) fn caller() -> Caller {
 }
 
 /// Created at 0, to be deleted at [`ENDS_AT`].
-pub(super) fn active() -> DeletionProcess {
+pub(crate) fn active() -> DeletionProcess {
     let Caller { address, device } = caller();
     let length = GracePeriod::from_days(14.0, &GracePeriodBounds::default()).unwrap();
     let id = "IDP0123456789abcdefg".parse().unwrap();
     Identity::new(address).initiate(id, device, length, at(0)).unwrap().into_process()
 }
 
-pub(super) fn deleting() -> DeletionProcess {
+pub(crate) fn deleting() -> DeletionProcess {
     active().start_deletion(BTreeSet::new(), at(ENDS_AT)).unwrap().into_process()
 }
 
-pub(super) fn version() -> Version {
+pub(crate) fn version() -> Version {
     Version { length: 1, hash: [1; 32].into() }
 }
 
-pub(super) fn loaded(process: DeletionProcess) -> Loaded<Identity> {
+pub(crate) fn loaded(process: DeletionProcess) -> Loaded<Identity> {
     Loaded { value: Identity::with_open_process(process).unwrap(), version: version() }
 }

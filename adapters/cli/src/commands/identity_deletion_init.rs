@@ -2,16 +2,14 @@
 
 use reprieve_application::ErrorCode;
 
-use crate::data::ProcessData;
+use crate::data::{ProcessJson, end_of_grace_period};
 use crate::{Failure, Host, Output};
 
 pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>, days: Option<&str>) -> Result<(), Failure> {
     let days = days.map(parse_days).transpose()?;
-    let session = host.session().await?;
-    let process = session.initiate.execute(&session.caller, days).await?;
-    let data = ProcessData::from(&process);
-    let end = data.end_of_grace_period(process.created_at()).unwrap_or_default();
-    output.result(&data, &format!("Identity deletion initiated\n{end}\n"))
+    let process = host.identity_deletion().await?.initiate(days).await?;
+    let end = end_of_grace_period(&process, process.created_at).unwrap_or_default();
+    output.result(&ProcessJson::from(&process), &format!("Identity deletion initiated\n{end}\n"))
 }
 
 fn parse_days(text: &str) -> Result<f64, Failure> {

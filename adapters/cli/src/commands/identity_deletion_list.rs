@@ -1,11 +1,10 @@
 //! `reprieve identityDeletion list`
 
-use crate::data::{ProcessData, table};
+use crate::data::{ProcessJson, table};
 use crate::{Failure, Host, Output};
 
 pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>) -> Result<(), Failure> {
-    let session = host.session().await?;
-    let processes = session.list.execute(&session.caller).await?;
-    let data: Vec<ProcessData> = processes.iter().map(ProcessData::from).collect();
-    output.result(&data, &table(&data))
+    let processes = host.identity_deletion().await?.processes().await?;
+    let json: Vec<ProcessJson<'_>> = processes.iter().map(ProcessJson::from).collect();
+    output.result(&json, &table(&processes))
 }

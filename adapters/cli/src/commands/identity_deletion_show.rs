@@ -1,14 +1,13 @@
 //! `reprieve identityDeletion show`
 
-use crate::data::ProcessData;
+use crate::data::{ProcessJson, lines};
 use crate::{Failure, Host, Output};
 
 pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>, id: Option<&str>) -> Result<(), Failure> {
-    let session = host.session().await?;
+    let facade = host.identity_deletion().await?;
     let process = match id {
-        Some(id) => session.get.execute(&session.caller, id).await?,
-        None => session.get_active.execute(&session.caller).await?,
+        Some(id) => facade.process(id).await?,
+        None => facade.active().await?,
     };
-    let data = ProcessData::from(&process);
-    output.result(&data, &data.lines(session.clock.now()))
+    output.result(&ProcessJson::from(&process), &lines(&process, facade.now()))
 }

@@ -1,10 +1,11 @@
-//! How a command ends that did not succeed.
+//! What is told of an error outside the program.
 
 use std::error::Error;
 
-use reprieve_application::{Coded, ErrorCode};
+use crate::{Coded, ErrorCode};
 
-/// A stable code and a message for people.
+/// A stable code and a message for people: all that is left of an error where it is shown, or of one that another
+/// program told us about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The code.
@@ -17,12 +18,6 @@ impl Failure {
     /// From a code and a message.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
-    }
-
-    /// 1 for a refusal, 70 for what an operator has to look after (`EX_SOFTWARE` of sysexits.h).
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        if self.code.is_refusal() { 1 } else { 70 }
     }
 }
 
@@ -47,22 +42,12 @@ impl<E: Coded> From<E> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reprieve_application::StoreError;
+    use crate::StoreError;
 
     #[test]
     fn a_message_has_every_source_once() {
         let failure = Failure::from(StoreError::Unavailable("connection refused".into()));
         assert_eq!(failure.message, "the database is not available: connection refused");
-        assert_eq!(failure.exit_code(), 70);
-    }
-
-    #[test]
-    fn every_code_has_its_exit_code() {
-        for code in ErrorCode::ALL {
-            let failure = Failure::new(*code, "");
-            assert_eq!(failure.exit_code(), if code.is_refusal() { 1 } else { 70 });
-        }
-        assert_eq!(Failure::new(ErrorCode::RecordNotFound, "").exit_code(), 1);
-        assert_eq!(Failure::new(ErrorCode::DatabaseFull, "").exit_code(), 70);
+        assert_eq!(failure.code, ErrorCode::DatabaseUnavailable);
     }
 }

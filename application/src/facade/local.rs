@@ -1,0 +1,81 @@
+//! The use cases answer.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use reprieve_domain::Timestamp;
+
+use super::{IdentityData, IdentityDeletionFacade, ProcessData};
+use crate::ports::{Clock, DeletionProcesses, Identities, Ids};
+use crate::use_cases::{
+    CancelIdentityDeletionProcess, GetActiveIdentityDeletionProcess, GetIdentity, GetIdentityDeletionProcess,
+    GetIdentityDeletionProcesses, InitiateIdentityDeletionProcess,
+};
+use crate::{Caller, Failure, GracePeriodSettings};
+
+/// Answers from a store, through the use cases.
+pub struct LocalIdentityDeletion {
+    caller: Caller,
+    clock: Arc<dyn Clock>,
+    get_identity: GetIdentity,
+    initiate: InitiateIdentityDeletionProcess,
+    cancel: CancelIdentityDeletionProcess,
+    get_active: GetActiveIdentityDeletionProcess,
+    get: GetIdentityDeletionProcess,
+    list: GetIdentityDeletionProcesses,
+}
+
+impl LocalIdentityDeletion {
+    /// On behalf of `caller`, with the ports and settings of the use cases.
+    #[must_use]
+    pub fn new<S: Identities + DeletionProcesses + 'static>(
+        caller: Caller,
+        store: Arc<S>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        grace_period: GracePeriodSettings,
+    ) -> Self {
+        Self {
+            caller,
+            get_identity: GetIdentity::new(store.clone()),
+            initiate: InitiateIdentityDeletionProcess::new(store.clone(), clock.clone(), ids, grace_period),
+            cancel: CancelIdentityDeletionProcess::new(store.clone(), clock.clone()),
+            get_active: GetActiveIdentityDeletionProcess::new(store.clone()),
+            get: GetIdentityDeletionProcess::new(store.clone()),
+            list: GetIdentityDeletionProcesses::new(store),
+            clock,
+        }
+    }
+}
+
+#[async_trait]
+impl IdentityDeletionFacade for LocalIdentityDeletion {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn identity(&self) -> Result<IdentityData, Failure> {
+        let identity = self.get_identity.execute(&self.caller).await?;
+        Ok(IdentityData::new(&identity, self.caller.device.clone()))
+    }
+
+    async fn initiate(&self, length_in_days: Option<f64>) -> Result<ProcessData, Failure> {
+        Ok(ProcessData::from(&self.initiate.execute(&self.caller, length_in_days).await?))
+    }
+
+    async fn cancel(&self) -> Result<ProcessData, Failure> {
+        Ok(ProcessData::from(&self.cancel.execute(&self.caller).await?))
+    }
+
+    async fn active(&self) -> Result<ProcessData, Failure> {
+        Ok(ProcessData::from(&self.get_active.execute(&self.caller).await?))
+    }
+
+    async fn process(&self, id: &str) -> Result<ProcessData, Failure> {
+        Ok(ProcessData::from(&self.get.execute(&self.caller, id).await?))
+    }
+
+    async fn processes(&self) -> Result<Vec<ProcessData>, Failure> {
+        Ok(self.list.execute(&self.caller).await?.iter().map(ProcessData::from).collect())
+    }
+}
