@@ -9,5 +9,6 @@
 
 mod support;
 
+mod deletion_processes;
 mod identities;
 mod races;
