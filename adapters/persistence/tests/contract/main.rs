@@ -9,6 +9,8 @@
 
 mod support;
 
+mod any_rows;
+mod corrupt_rows;
 mod deletion_processes;
 mod identities;
 mod races;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use reprieve_application::{KeyPair, OwnIdentity, SecretKey};
 use reprieve_domain::{
     Address, DeletionProcessId, DeviceId, EraserName, GracePeriod, GracePeriodBounds, Identity, Step,
     Timestamp,
@@ -58,4 +59,14 @@ pub(crate) fn start(identity: &Identity, names: &[&str], now: i64) -> Step {
 
 pub(crate) fn complete(identity: &Identity, now: i64) -> Step {
     identity.open_process().unwrap().complete(at(now)).unwrap()
+}
+
+/// With keys that are no key pair, but an address that belongs to the public one.
+pub(crate) fn own_identity(number: u8) -> OwnIdentity {
+    let public = [number; 32];
+    OwnIdentity {
+        address: Address::for_public_key("example.org", &public).unwrap(),
+        device: device(),
+        keys: KeyPair { secret: SecretKey::new([number ^ 0xff; 32]), public },
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use reprieve_application::StoreError;
 use reprieve_application::ports::{DeletionProcesses, Identities, Loaded, Version};
 use reprieve_domain::audit::AuditKey;
-use reprieve_domain::{Address, DeletionProcess, Identity, Step};
+use reprieve_domain::{Address, DeletionProcess, Identity, Status, Step};
 use reprieve_persistence::{ConnectionOptions, Database, Store};
 use reprieve_tests::TestDatabase;
 
@@ -19,31 +19,39 @@ pub(crate) use sql::Sql;
 /// its argument.
 macro_rules! on_each_database {
     ($($case:ident),+ $(,)?) => {
-        mod sqlite {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-                async fn $case() {
-                    let database = reprieve_tests::TestDatabase::sqlite();
-                    crate::support::run(super::$case, database).await;
-                }
-            )+
-        }
+        crate::support::on_sqlite!(mod sqlite, $($case),+);
+        crate::support::on_postgres!(mod postgres, $($case),+);
+    };
+}
 
-        #[cfg(feature = "postgres")]
-        mod postgres {
+macro_rules! on_sqlite {
+    (mod $suite:ident, $($case:ident),+ $(,)?) => {
+        mod $suite {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-                #[ignore = "needs PostgreSQL: tests/run"]
                 async fn $case() {
-                    let database = reprieve_tests::TestDatabase::postgres().await;
-                    crate::support::run(super::$case, database).await;
+                    crate::support::run(super::$case, reprieve_tests::TestDatabase::sqlite()).await;
                 }
             )+
         }
     };
 }
 
-pub(crate) use on_each_database;
+macro_rules! on_postgres {
+    (mod $suite:ident, $($case:ident),+ $(,)?) => {
+        mod $suite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                #[ignore = "needs PostgreSQL: tests/run"]
+                async fn $case() {
+                    crate::support::run(super::$case, reprieve_tests::TestDatabase::postgres().await).await;
+                }
+            )+
+        }
+    };
+}
+
+pub(crate) use {on_each_database, on_postgres, on_sqlite};
 
 /// What a case can start from.
 pub(crate) trait Prepared {
@@ -121,6 +129,25 @@ impl Opened {
     /// A new process of the identity, created at zero.
     pub(crate) async fn initiated(&self, address: &Address, id: usize) -> DeletionProcess {
         self.step(address, |identity| initiate(identity, id, 0)).await
+    }
+
+    /// A process and an identity with this number, brought to this status.
+    pub(crate) async fn initiated_up_to(&self, number: usize, status: Status) {
+        let owner = address(number);
+        self.initiated(&owner, number).await;
+        if status == Status::Cancelled {
+            self.step(&owner, |identity| cancel(identity, DAY)).await;
+        }
+        if matches!(status, Status::Deleting | Status::Deleted) {
+            self.step(&owner, |identity| start(identity, &["files"], ENDS_AT)).await;
+        }
+        if status == Status::Deleted {
+            self.step(&owner, |identity| {
+                identity.record_erasure(&process_id(number), &eraser("files"), 1, at(ENDS_AT)).unwrap()
+            })
+            .await;
+            self.step(&owner, |identity| complete(identity, ENDS_AT)).await;
+        }
     }
 }
 

@@ -1,6 +1,10 @@
 //! A connection of the test's own: looks at the tables and changes them behind the store's back.
 
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement, TryGetable, Value};
+use sea_orm::sqlx::error::ErrorKind;
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement, TryGetable,
+    Value,
+};
 
 /// One connection, so that what one statement sets is still set in the next.
 pub(crate) struct Sql(DatabaseConnection);
@@ -27,10 +31,23 @@ impl Sql {
         self.run_either(sql, sql).await;
     }
 
-    /// Runs a statement with parameters `$1`, `$2`, …; returns how many rows it touched.
-    pub(crate) async fn change<const N: usize>(&self, sql: &str, values: [Value; N]) -> u64 {
+    /// Runs a statement with parameters `$1`, `$2`, …
+    pub(crate) async fn change(&self, sql: &str, values: impl IntoIterator<Item = Value>) {
+        assert!(self.change_if_allowed(sql, values).await, "{sql}");
+    }
+
+    /// The same, unless a constraint is against it; tells whether it was done.
+    pub(crate) async fn change_if_allowed(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> bool {
         let statement = Statement::from_sql_and_values(self.0.get_database_backend(), sql, values);
-        self.0.execute_raw(statement).await.unwrap().rows_affected()
+        match self.0.execute_raw(statement).await {
+            Ok(_) => true,
+            Err(DbErr::Exec(RuntimeErr::SqlxError(error)))
+                if error.as_database_error().is_some_and(|error| error.kind() != ErrorKind::Other) =>
+            {
+                false
+            }
+            Err(error) => panic!("{sql}: {error}"),
+        }
     }
 
     /// The only column of every row.
