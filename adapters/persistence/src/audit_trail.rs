@@ -23,7 +23,7 @@ WITH ids AS (
     ) AS chains
     ORDER BY id LIMIT $2
 )
-SELECT ids.id AS chain, process.revision, process.audit_head, process.audit_seal, process.status,
+SELECT ids.id AS process_id, process.revision, process.audit_head, process.audit_seal, process.status,
     process.grace_period_ends_at, entry.sequence, entry.created_at, entry.old_status, entry.new_status,
     entry.message_key, entry.additional_data, entry.identity_hash, entry.device_hash, entry.hash
 FROM ids
@@ -37,11 +37,11 @@ impl AuditTrail for Store {
         let statement = self.statement(CHAINS.to_owned(), vec![after.into(), i64::from(limit).into()]);
         let rows = self.reader.query_all_raw(statement).await.map_err(store_error)?;
         let mut chains: Vec<Chain> = Vec::new();
-        for row in &rows {
-            let row = Row::new(row, "audit_entries", "chain")?;
-            let process_id: String = row.get("chain")?;
+        for result in &rows {
+            let row = Row::new(result, "audit_entries", "process_id")?;
+            let process_id: String = row.get("process_id")?;
             if chains.last().is_none_or(|chain| chain.process_id != process_id) {
-                let head = head(&row)?;
+                let head = head(&Row::named(result, "deletion_processes", &process_id))?;
                 chains.push(Chain { process_id: process_id.clone(), entries: Vec::new(), head });
             }
             let chain = chains.last_mut().zip(entry(&row, process_id)?);

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::{DeletionProcesses, Figures, Page, RipeProcess};
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Status, Timestamp};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     Statement, Value,
@@ -51,26 +51,12 @@ impl DeletionProcesses for Store {
     }
 
     async fn list(&self, owner: &Address) -> Result<Vec<DeletionProcess>, StoreError> {
-        let statement = Entity::find()
-            .filter(Column::Address.eq(owner.as_str()))
-            .order_by_asc(Column::CreatedAt)
-            .order_by_asc(Column::Id)
-            .into_query();
-        let rows = self.reader.query_all(&statement).await.map_err(store_error)?;
+        let rows = self.reader.query_all(&of_identity(owner)).await.map_err(store_error)?;
         rows.iter().map(|row| Ok(process_from_row(row)?.0)).collect()
     }
 
     async fn ripe(&self, now: Timestamp, limit: u32) -> Result<Vec<RipeProcess>, StoreError> {
-        let statement = Entity::find()
-            .select_only()
-            .columns([Column::Id, Column::Address])
-            .filter(Expr::cust(ACTIVE))
-            .filter(Column::GracePeriodEndsAt.lte(now.unix_micros()))
-            .order_by_asc(Column::GracePeriodEndsAt)
-            .order_by_asc(Column::Id)
-            .limit(u64::from(limit))
-            .into_query();
-        let rows = self.reader.query_all(&statement).await.map_err(store_error)?;
+        let rows = self.reader.query_all(&ripe_at(now, limit)).await.map_err(store_error)?;
         rows.iter()
             .map(|row| {
                 let row = Row::new(row, "deletion_processes", "id")?;
@@ -127,4 +113,24 @@ impl Store {
             other => Statement::from_sql_and_values(other, sql.replace('$', "?"), values),
         }
     }
+}
+
+pub(crate) fn of_identity(owner: &Address) -> SelectStatement {
+    Entity::find()
+        .filter(Column::Address.eq(owner.as_str()))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .into_query()
+}
+
+pub(crate) fn ripe_at(now: Timestamp, limit: u32) -> SelectStatement {
+    Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::Address])
+        .filter(Expr::cust(ACTIVE))
+        .filter(Column::GracePeriodEndsAt.lte(now.unix_micros()))
+        .order_by_asc(Column::GracePeriodEndsAt)
+        .order_by_asc(Column::Id)
+        .limit(u64::from(limit))
+        .into_query()
 }

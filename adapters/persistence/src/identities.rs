@@ -5,7 +5,7 @@ use reprieve_application::ports::{Identities, Loaded, Version};
 use reprieve_application::{AnsweredRequest, StoreError};
 use reprieve_domain::audit::ChainHead;
 use reprieve_domain::{Address, Deadline, Identity, Step};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryTrait};
 
 use crate::Store;
@@ -34,9 +34,7 @@ pub(crate) struct Write {
 #[async_trait]
 impl Identities for Store {
     async fn load(&self, address: &Address) -> Result<Loaded<Identity>, StoreError> {
-        let statement =
-            Entity::find().filter(Column::Address.eq(address.as_str())).filter(Expr::cust(OPEN)).into_query();
-        let Some(row) = self.reader.query_one(&statement).await.map_err(store_error)? else {
+        let Some(row) = self.reader.query_one(&open_process_of(address)).await.map_err(store_error)? else {
             return Ok(Loaded { value: Identity::new(address.clone()), version: ChainHead::EMPTY });
         };
         let (process, version) = process_from_row(&row)?;
@@ -77,4 +75,8 @@ impl Identities for Store {
             _ => crate::save_sqlite::save(&self.writer, write).await,
         }
     }
+}
+
+pub(crate) fn open_process_of(address: &Address) -> SelectStatement {
+    Entity::find().filter(Column::Address.eq(address.as_str())).filter(Expr::cust(OPEN)).into_query()
 }

@@ -17,6 +17,8 @@ mod mapping;
 mod migrations;
 mod outbox;
 mod own_identities;
+#[cfg(test)]
+mod query_plans;
 #[cfg(feature = "postgres")]
 mod save_postgres;
 mod save_sqlite;

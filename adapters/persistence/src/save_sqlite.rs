@@ -7,7 +7,7 @@ use sea_orm::{
 };
 
 use crate::database::begin_to_write;
-use crate::entities::deletion_process::{Column, Entity};
+use crate::entities::deletion_process::{ActiveModel, Column, Entity};
 use crate::entities::{audit_entry, outbox};
 use crate::error::store_error;
 use crate::identities::Write;
@@ -36,8 +36,17 @@ async fn write_all(transaction: &DatabaseTransaction, write: Write) -> Result<()
                 .map_err(store_error)?;
         }
         Some(expected) => {
+            // What is fixed when a process is created is left alone, so that a change made outside shows.
+            let changes = ActiveModel {
+                id: NotSet,
+                address: NotSet,
+                created_at: NotSet,
+                created_by_device: NotSet,
+                grace_period_ends_at: NotSet,
+                ..process.into_active_model().reset_all()
+            };
             let updated = Entity::update_many()
-                .set(process.into_active_model().reset_all())
+                .set(changes)
                 .filter(Column::Id.eq(id.as_str()))
                 .filter(Column::Revision.eq(expected))
                 .filter(Column::GracePeriodEndsAt.gt(after))
