@@ -107,7 +107,7 @@ fn trace_id(headers: &HeaderMap) -> Option<String> {
     (well_formed && !zero(trace) && !zero(span)).then(|| trace.to_owned())
 }
 
-/// Writes the body of a failure, those of the framework included, and logs what an operator has to look after.
+/// Writes the body of a failure, those of the framework included.
 fn in_envelope(service: &Service, route: &str, mut response: Response) -> Response {
     let status = response.status();
     let refusal = match response.extensions_mut().remove::<Refusal>() {
@@ -118,9 +118,6 @@ fn in_envelope(service: &Service, route: &str, mut response: Response) -> Respon
         }
         None => return response,
     };
-    if refusal.status().is_server_error() {
-        tracing::error!(code = %refusal.code, detail = refusal.detail, "failed");
-    }
     let answer = refusal.answer(service);
     response.headers_mut().remove(header::CONTENT_LENGTH);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
