@@ -1,0 +1,3 @@
+//! Reversible identity deletion over HTTP.
+
+pub mod authentication;
