@@ -34,6 +34,10 @@ impl KeySet {
         if keys.is_empty() { Err(InvalidKeySet) } else { Ok(Self { keys }) }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// The keys that may have signed a token with this header: those for its algorithm that have the id it names, or
     /// any id if it names none.
     pub(super) fn candidates(&self, header: &Header) -> impl Iterator<Item = &PublicKey> {

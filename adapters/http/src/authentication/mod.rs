@@ -1,12 +1,16 @@
 //! Who calls: identities, by a token.
 //!
 //! A token is a JWT of a configured issuer, or one that the identity signed with the key its address is derived from.
-//! [`TokenRules`] decides which are accepted, without any input or output.
+//! [`TokenRules`] decides which are accepted, without any input or output; [`Authentication`] brings the issuer's keys and
+//! the time.
 
+mod bearer;
 mod claims;
+mod issuer_keys;
 mod json;
 mod jwk;
 mod key_set;
+mod key_source;
 mod refused;
 mod settings;
 mod signed_token;
@@ -15,7 +19,16 @@ mod token_rules;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use axum::http::HeaderMap;
+use reprieve_application::Caller;
+use reprieve_application::ports::Clock;
+
+use issuer_keys::IssuerKeys;
+use key_source::KeySource;
+use signed_token::SignedToken;
 
 pub use key_set::{InvalidKeySet, KeySet};
 pub use refused::TokenRefused;
@@ -30,3 +43,58 @@ pub const MAXIMUM_TOKEN_LENGTH: usize = 8 * 1024;
 pub const MAXIMUM_LIFETIME: Duration = Duration::from_mins(5);
 /// The longest leeway that can be configured.
 pub const MAXIMUM_LEEWAY: Duration = Duration::from_mins(5);
+
+/// Finds out who calls. Cheap to clone.
+#[derive(Clone)]
+pub struct Authentication {
+    rules: Arc<TokenRules>,
+    issuer_keys: Option<Arc<IssuerKeys>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Authentication {
+    /// Authentication as these settings say. Reads no keys yet.
+    ///
+    /// # Errors
+    /// If somebody could be let in who should not be.
+    pub fn new(
+        settings: AuthenticationSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, InvalidAuthenticationSettings> {
+        let rules = TokenRules::new(&settings)?;
+        let source = settings.issuer.map(|issuer| KeySource::new(&issuer.keys)).transpose()?;
+        Ok(Self {
+            rules: Arc::new(rules),
+            issuer_keys: source.map(|source| IssuerKeys::new(source, Arc::clone(&clock))),
+            clock,
+        })
+    }
+
+    /// Whether anybody can be let in at all.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        self.rules.accept_any()
+    }
+
+    /// Whether everybody who is configured can be let in: not while an issuer's keys are missing. Asks for them if there
+    /// are none yet, at most once a minute.
+    pub async fn is_ready(&self) -> bool {
+        match &self.issuer_keys {
+            Some(keys) => keys.are_available().await,
+            None => true,
+        }
+    }
+
+    /// The identity that calls, by the token in the headers of its request.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the token.
+    pub async fn identity(&self, headers: &HeaderMap) -> Result<Caller, TokenRefused> {
+        let token = SignedToken::parse(bearer::bearer_token(headers)?)?;
+        let keys = match &self.issuer_keys {
+            Some(keys) if token.header.jwk.is_none() => keys.for_token(&token.header).await,
+            _ => Arc::default(),
+        };
+        self.rules.check_parsed(&token, &keys, self.clock.now())
+    }
+}

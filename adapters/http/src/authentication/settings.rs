@@ -68,4 +68,10 @@ pub enum InvalidAuthenticationSettings {
     /// A leeway that makes expired tokens useful.
     #[error("the leeway is longer than {} seconds", MAXIMUM_LEEWAY.as_secs())]
     Leeway,
+    /// Keys from a place where others could replace them on the way.
+    #[error("the issuer's keys must come through https, or through http from this machine")]
+    InsecureKeysUrl,
+    /// The client for the issuer's keys cannot be made.
+    #[error("the client for the issuer's keys cannot be made")]
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
 use reprieve_application::Caller;
 use serde_json::{Value, json};
 
 use super::super::{
-    AuthenticationSettings, InvalidAuthenticationSettings as Invalid, KeysLocation, TokenRefused, TokenRules,
+    Authentication, AuthenticationSettings, InvalidAuthenticationSettings as Invalid, KeysLocation,
+    TokenRefused, TokenRules,
 };
 use super::{
-    AUDIENCE, MICROS, NOW, Signer, address, at, caller, check, issued_claims, issuer_key_set, now, rules,
-    settings, with,
+    AUDIENCE, MICROS, NOW, Signer, TestClock, address, at, bearer, caller, check, issued_claims,
+    issuer_key_set, key_set_text, now, rules, settings, with,
 };
 
 /// The answer to a token of the issuer with these changes to a good header and good claims.
@@ -185,6 +188,23 @@ fn members_given_twice_are_refused() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn the_token_is_taken_from_the_authorization_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.json");
+    std::fs::write(&file, key_set_text(&[("ed25519", &Signer::ed25519(1))])).unwrap();
+    let authentication = Authentication::new(settings(KeysLocation::File(file)), TestClock::new()).unwrap();
+    let token = Signer::ed25519(1).token(&json!({"alg": "EdDSA", "kid": "ed25519"}), &issued_claims());
+    assert_eq!(authentication.identity(&bearer(&token)).await, Ok(caller()));
+    assert_eq!(authentication.identity(&bearer(&format!(" {token}"))).await, Ok(caller()));
+    assert_eq!(authentication.identity(&bearer(&format!("{token} "))).await, Err(TokenRefused::Malformed));
+    assert_eq!(authentication.identity(&bearer("")).await, Err(TokenRefused::Malformed));
+    let mut twice = bearer(&token);
+    twice.append(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+    assert_eq!(authentication.identity(&twice).await, Err(TokenRefused::NotBearer));
+    assert_eq!(authentication.identity(&HeaderMap::new()).await, Err(TokenRefused::NoToken));
 }
 
 #[test]

@@ -1,15 +1,24 @@
 //! What all tests of authentication share: keys, and tokens made with them.
 
 mod issued;
+mod issuer;
+mod key_renewal;
+mod key_sources;
 mod keys;
 mod mangled;
 mod self_signed;
 mod signatures;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer as _, SigningKey};
 use reprieve_application::Caller;
+use reprieve_application::ports::Clock;
 use reprieve_domain::{Address, Timestamp};
 use ring::rand::SystemRandom;
 use ring::signature::{
@@ -36,6 +45,25 @@ fn at(micros: i64) -> Timestamp {
 
 fn now() -> Timestamp {
     at(NOW * MICROS)
+}
+
+/// A clock that stands still until it is put somewhere else.
+struct TestClock(AtomicI64);
+
+impl TestClock {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(NOW * MICROS)))
+    }
+
+    fn advance(&self, micros: i64) {
+        self.0.fetch_add(micros, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        at(self.0.load(Ordering::SeqCst))
+    }
 }
 
 /// Somebody who signs tokens. The RSA and P-256 keys were made for these tests with OpenSSL.
@@ -201,4 +229,9 @@ fn issuer_key_set() -> KeySet {
 
 fn check(token: impl AsRef<[u8]>) -> Result<Caller, TokenRefused> {
     rules().check(token.as_ref(), &issuer_key_set(), now())
+}
+
+fn bearer(token: &str) -> HeaderMap {
+    let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+    HeaderMap::from_iter([(AUTHORIZATION, value)])
 }
