@@ -1,9 +1,10 @@
-//! Who calls: identities, by a token.
+//! Who calls: identities by a token, others by an API key.
 //!
 //! A token is a JWT of a configured issuer, or one that the identity signed with the key its address is derived from.
 //! [`TokenRules`] decides which are accepted, without any input or output; [`Authentication`] brings the issuer's keys and
 //! the time.
 
+mod api_key;
 mod bearer;
 mod claims;
 mod issuer_keys;
@@ -26,12 +27,14 @@ use axum::http::HeaderMap;
 use reprieve_application::Caller;
 use reprieve_application::ports::Clock;
 
+use api_key::ApiKeys;
 use issuer_keys::IssuerKeys;
 use key_source::KeySource;
 use signed_token::SignedToken;
 
+pub use api_key::{API_KEY_HEADER, ApiKey, ApiKeyDigest, InvalidApiKeyDigest, Scope};
 pub use key_set::{InvalidKeySet, KeySet};
-pub use refused::TokenRefused;
+pub use refused::{ApiKeyRefused, TokenRefused};
 pub use settings::{
     AuthenticationSettings, InvalidAuthenticationSettings, IssuerSettings, KeysLocation, SelfSignedSettings,
 };
@@ -49,6 +52,7 @@ pub const MAXIMUM_LEEWAY: Duration = Duration::from_mins(5);
 pub struct Authentication {
     rules: Arc<TokenRules>,
     issuer_keys: Option<Arc<IssuerKeys>>,
+    api_keys: Arc<ApiKeys>,
     clock: Arc<dyn Clock>,
 }
 
@@ -66,6 +70,7 @@ impl Authentication {
         Ok(Self {
             rules: Arc::new(rules),
             issuer_keys: source.map(|source| IssuerKeys::new(source, Arc::clone(&clock))),
+            api_keys: Arc::new(ApiKeys::new(settings.api_keys)?),
             clock,
         })
     }
@@ -73,7 +78,7 @@ impl Authentication {
     /// Whether anybody can be let in at all.
     #[must_use]
     pub fn is_configured(&self) -> bool {
-        self.rules.accept_any()
+        self.rules.accept_any() || !self.api_keys.is_empty()
     }
 
     /// Whether everybody who is configured can be let in: not while an issuer's keys are missing. Asks for them if there
@@ -96,5 +101,13 @@ impl Authentication {
             _ => Arc::default(),
         };
         self.rules.check_parsed(&token, &keys, self.clock.now())
+    }
+
+    /// The API key in the headers of a request that needs `scope`.
+    ///
+    /// # Errors
+    /// If there is no known key, or it lacks the scope.
+    pub fn api_key(&self, headers: &HeaderMap, scope: Scope) -> Result<&ApiKey, ApiKeyRefused> {
+        self.api_keys.check(headers, scope, self.clock.now())
     }
 }

@@ -68,3 +68,14 @@ pub enum TokenRefused {
     #[error("the device id is malformed")]
     Device,
 }
+
+/// Why an API key does not open something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ApiKeyRefused {
+    /// No key, several, an unknown one or one that has expired. Whoever calls is not known.
+    #[error("no known API key")]
+    Unknown,
+    /// The key is known and may do other things.
+    #[error("the API key lacks the scope")]
+    LacksScope,
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::MAXIMUM_LEEWAY;
+use super::{ApiKey, MAXIMUM_LEEWAY};
 
 /// Who is let in; by default nobody.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub struct AuthenticationSettings {
     pub issuer: Option<IssuerSettings>,
     /// Whether identities may present tokens they signed themselves.
     pub self_signed: Option<SelfSignedSettings>,
+    /// The keys for who does not call as an identity.
+    pub api_keys: Vec<ApiKey>,
     /// By how much the clocks of those who make tokens may differ from this one.
     pub leeway: Duration,
 }
@@ -25,7 +27,7 @@ impl AuthenticationSettings {
 
 impl Default for AuthenticationSettings {
     fn default() -> Self {
-        Self { issuer: None, self_signed: None, leeway: Self::DEFAULT_LEEWAY }
+        Self { issuer: None, self_signed: None, api_keys: Vec::new(), leeway: Self::DEFAULT_LEEWAY }
     }
 }
 
@@ -74,4 +76,10 @@ pub enum InvalidAuthenticationSettings {
     /// The client for the issuer's keys cannot be made.
     #[error("the client for the issuer's keys cannot be made")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Two API keys with one name: logs could not tell them apart.
+    #[error("there are two API keys with the name {0:?}")]
+    ApiKeyName(String),
+    /// The same API key under two names, so that which of the two it is depended on their order.
+    #[error("the API keys {0:?} and {1:?} are the same")]
+    SameApiKey(String, String),
 }

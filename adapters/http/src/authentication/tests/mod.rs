@@ -1,5 +1,6 @@
 //! What all tests of authentication share: keys, and tokens made with them.
 
+mod api_keys;
 mod issued;
 mod issuer;
 mod key_renewal;
