@@ -4,20 +4,20 @@ use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::AuditTrail;
 use reprieve_domain::audit::{Chain, Fault, SealedEntry, StoredHead};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, Statement};
 
 use crate::Store;
 use crate::error::store_error;
 use crate::mapping::Row;
 
 /// One statement, so that process and entries are seen as they were at one moment. A process whose entries are gone and
-/// entries whose process is gone are both found.
+/// entries whose process is gone are both found. The first page starts at the empty id, which is the least.
 const CHAINS: &str = "\
 WITH ids AS (
-    SELECT id FROM (SELECT id FROM deletion_processes WHERE id > $1 ORDER BY id LIMIT $2) AS processes
+    SELECT id FROM (SELECT id FROM deletion_processes WHERE id AFTER $1 ORDER BY id LIMIT $2) AS processes
     UNION
     SELECT id FROM (
-        SELECT DISTINCT process_id AS id FROM audit_entries WHERE process_id > $1 ORDER BY process_id LIMIT $2
+        SELECT DISTINCT process_id AS id FROM audit_entries WHERE process_id AFTER $1 ORDER BY process_id LIMIT $2
     ) AS chains
     ORDER BY id LIMIT $2
 )
@@ -31,13 +31,11 @@ ORDER BY ids.id, entry.sequence";
 
 #[async_trait]
 impl AuditTrail for Store {
-    async fn chains(&self, after: &str, limit: u32) -> Result<Vec<Chain>, StoreError> {
+    async fn chains(&self, after: Option<String>, limit: u32) -> Result<Vec<Chain>, StoreError> {
         let backend = self.reader.get_database_backend();
-        let sql = match backend {
-            DbBackend::Postgres => CHAINS.to_owned(),
-            _ => CHAINS.replace('$', "?"),
-        };
-        let statement = Statement::from_sql_and_values(backend, sql, [after.into(), i64::from(limit).into()]);
+        let sql = CHAINS.replace("AFTER", if after.is_some() { ">" } else { ">=" });
+        let values = [after.unwrap_or_default().into(), i64::from(limit).into()];
+        let statement = Statement::from_sql_and_values(backend, sql, values);
         let rows = self.reader.query_all_raw(statement).await.map_err(store_error)?;
         let mut chains: Vec<Chain> = Vec::new();
         for result in &rows {
