@@ -44,6 +44,8 @@ pub(crate) fn meaning(error: &DbErr) -> Meaning {
 /// See <https://www.sqlite.org/rescode.html>: the low byte is the primary code.
 fn sqlite_meaning(code: u32, error: &dyn DatabaseError) -> Meaning {
     const UNIQUE: u32 = 2067;
+    /// The index of the write-ahead log cannot grow: the volume is out of space.
+    const IOERR_SHMSIZE: u32 = 4874;
     match code & 0xff {
         // Every other key is a primary key, with a code of its own.
         19 if code == UNIQUE => Meaning::SecondOpenProcess,
@@ -51,6 +53,7 @@ fn sqlite_meaning(code: u32, error: &dyn DatabaseError) -> Meaning {
         5 | 6 => Meaning::Busy,
         8 => Meaning::ReadOnly,
         13 => Meaning::Full,
+        10 if code == IOERR_SHMSIZE => Meaning::Full,
         11 | 26 => Meaning::Damaged,
         _ => Meaning::Other,
     }
@@ -95,6 +98,8 @@ pub(crate) fn store_error(error: DbErr) -> StoreError {
         Meaning::ReadOnly => StoreError::ReadOnly(error.into()),
         Meaning::Full => StoreError::Full(error.into()),
         Meaning::Damaged => StoreError::Damaged(error.into()),
-        Meaning::Busy | Meaning::NoSuchTable | Meaning::Other => StoreError::Unavailable(error.into()),
+        Meaning::Busy | Meaning::NoSuchTable | Meaning::Other => {
+            StoreError::Unavailable(error.into())
+        }
     }
 }
