@@ -18,6 +18,8 @@ pub(crate) enum Meaning {
     Busy,
     ReadOnly,
     Full,
+    /// The file, or one that SQLite needs beside it, cannot be opened or created.
+    CannotOpen,
     /// Not a database, or a damaged one.
     Damaged,
     /// The tables are not there.
@@ -54,6 +56,7 @@ fn sqlite_meaning(code: u32, error: &dyn DatabaseError) -> Meaning {
         8 => Meaning::ReadOnly,
         13 => Meaning::Full,
         10 if code == IOERR_SHMSIZE => Meaning::Full,
+        14 => Meaning::CannotOpen,
         11 | 26 => Meaning::Damaged,
         _ => Meaning::Other,
     }
@@ -98,7 +101,7 @@ pub(crate) fn store_error(error: DbErr) -> StoreError {
         Meaning::ReadOnly => StoreError::ReadOnly(error.into()),
         Meaning::Full => StoreError::Full(error.into()),
         Meaning::Damaged => StoreError::Damaged(error.into()),
-        Meaning::Busy | Meaning::NoSuchTable | Meaning::Other => {
+        Meaning::Busy | Meaning::CannotOpen | Meaning::NoSuchTable | Meaning::Other => {
             StoreError::Unavailable(error.into())
         }
     }
