@@ -58,7 +58,11 @@ pub enum DatabaseError {
 impl Coded for DatabaseError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::File { .. } => ErrorCode::DatabaseUnavailable,
+            Self::File { source, .. } => match source.kind() {
+                io::ErrorKind::ReadOnlyFilesystem => ErrorCode::DatabaseReadOnly,
+                io::ErrorKind::StorageFull => ErrorCode::DatabaseFull,
+                _ => ErrorCode::DatabaseUnavailable,
+            },
             Self::Newer { .. } => ErrorCode::DatabaseNewer,
             Self::NotMigrated => ErrorCode::DatabaseNotMigrated,
             Self::AuditKeyMismatch => ErrorCode::AuditKeyMismatch,
