@@ -17,6 +17,8 @@ use reprieve_system::parse_audit_key;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use crate::http_configuration::{self, HttpConfiguration, RawHttp, RawTelemetry};
+
 /// What can be configured. Every member is optional in a file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +27,10 @@ struct Raw {
     grace_period: RawGracePeriod,
     identity: RawIdentity,
     audit: RawAudit,
+    #[serde(default)]
+    http: RawHttp,
+    #[serde(default)]
+    telemetry: RawTelemetry,
 }
 
 #[derive(Debug, Deserialize)]
@@ -33,6 +39,7 @@ struct RawDatabase {
     /// A PostgreSQL URL may contain a password.
     url: Option<SecretString>,
     timeout_in_seconds: f64,
+    connections: u32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -69,6 +76,7 @@ struct Defaults {
 #[derive(Serialize)]
 struct DefaultDatabase {
     timeout_in_seconds: f64,
+    connections: u32,
 }
 
 #[derive(Serialize)]
@@ -79,9 +87,13 @@ struct DefaultAudit {}
 pub(crate) struct Configuration {
     pub(crate) database: DatabaseUrl,
     pub(crate) timeout: Duration,
+    /// The most connections that the service holds to the database.
+    pub(crate) connections: u32,
     pub(crate) grace_period: GracePeriodSettings,
     pub(crate) identity_domain: String,
     pub(crate) audit_key: AuditKeySource,
+    pub(crate) http: HttpConfiguration,
+    pub(crate) telemetry: RawTelemetry,
     shown: ConfigurationInForce,
 }
 
@@ -102,7 +114,7 @@ impl Configuration {
 /// Reads and validates the configuration. Nothing is opened before all of it is known to be valid.
 pub(crate) fn load(options: &GlobalOptions) -> Result<Configuration, Failure> {
     let defaults = Defaults {
-        database: DefaultDatabase { timeout_in_seconds: 5.0 },
+        database: DefaultDatabase { timeout_in_seconds: 5.0, connections: 10 },
         grace_period: RawGracePeriod { default_in_days: 14.0, minimum_in_days: 1.0, maximum_in_days: 365.0 },
         identity: RawIdentity { domain: "localhost".to_owned() },
         audit: DefaultAudit {},
@@ -181,7 +193,7 @@ fn describe(errors: figment::Error) -> String {
 }
 
 fn validate(raw: Raw) -> Result<Configuration, Failure> {
-    let Raw { database, grace_period, identity, audit } = raw;
+    let Raw { database, grace_period, identity, audit, http, telemetry } = raw;
     let data_folder = base_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("reprieve"));
     let without_home =
         || invalid("key database.url: is not set, and without HOME there is no default; use --database-url");
@@ -195,6 +207,9 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         .ok()
         .filter(|timeout| (Duration::from_millis(1)..=Duration::from_hours(1)).contains(timeout))
         .ok_or_else(|| invalid("key database.timeout_in_seconds: must be between 0.001 and 3600"))?;
+    if !(1..=1000).contains(&database.connections) {
+        return Err(invalid("key database.connections: must be between 1 and 1000"));
+    }
     let settings = GracePeriodSettings::from_days(
         grace_period.default_in_days,
         grace_period.minimum_in_days,
@@ -219,13 +234,32 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
                 .join("audit-key"),
         }),
     };
-    let shown = show(&url, database.timeout_in_seconds, &grace_period, &identity, &audit_key)?;
+    let service = http_configuration::validate(&http).map_err(invalid)?;
+    let audit = match &audit_key {
+        AuditKeySource::Configured(_) => serde_json::json!({"key": "***"}),
+        AuditKeySource::File(file) => serde_json::json!({"key_file": file.display().to_string()}),
+    };
+    let shown = show(&serde_json::json!({
+        "database": {
+            "url": url.to_string(),
+            "timeout_in_seconds": database.timeout_in_seconds,
+            "connections": database.connections,
+        },
+        "grace_period": grace_period,
+        "identity": identity,
+        "audit": audit,
+        "http": http,
+        "telemetry": telemetry,
+    }))?;
     Ok(Configuration {
         database: url,
         timeout,
+        connections: database.connections,
         grace_period: settings,
         identity_domain: identity.domain,
         audit_key,
+        http: service,
+        telemetry,
         shown,
     })
 }
@@ -237,23 +271,7 @@ fn beside(database: &Path) -> PathBuf {
     name.into()
 }
 
-fn show(
-    url: &DatabaseUrl,
-    timeout_in_seconds: f64,
-    grace_period: &RawGracePeriod,
-    identity: &RawIdentity,
-    audit_key: &AuditKeySource,
-) -> Result<ConfigurationInForce, Failure> {
-    let audit = match audit_key {
-        AuditKeySource::Configured(_) => serde_json::json!({"key": "***"}),
-        AuditKeySource::File(file) => serde_json::json!({"key_file": file.display().to_string()}),
-    };
-    let json = serde_json::json!({
-        "database": {"url": url.to_string(), "timeout_in_seconds": timeout_in_seconds},
-        "grace_period": grace_period,
-        "identity": identity,
-        "audit": audit,
-    });
-    let toml = toml::to_string(&json).map_err(|error| invalid(error.to_string()))?;
-    Ok(ConfigurationInForce { toml, json })
+fn show(json: &serde_json::Value) -> Result<ConfigurationInForce, Failure> {
+    let toml = toml::to_string(json).map_err(|error| invalid(error.to_string()))?;
+    Ok(ConfigurationInForce { toml, json: json.clone() })
 }

@@ -1,6 +1,8 @@
 //! The binary `reprieve`: configuration, wiring, and nothing else.
 
 mod configuration;
+mod http_configuration;
+mod serve;
 mod telemetry;
 mod wiring;
 
@@ -11,7 +13,6 @@ use reprieve_cli::{Arguments, Failure, Output, exit_code};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    telemetry::start(arguments.options.verbose);
     Output::standard(arguments.options.output, |output| match run(&arguments, output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -22,10 +23,14 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), Failure> {
-    let wiring = wiring::Wiring::new(configuration::load(&arguments.options));
-    wiring::runtime()?.block_on(async {
+    let configuration = configuration::load(&arguments.options);
+    let telemetry = telemetry::start(arguments, configuration.as_ref().ok().map(|valid| &valid.telemetry))?;
+    let wiring = wiring::Wiring::new(configuration);
+    let result = wiring::runtime(&arguments.command)?.block_on(async {
         let result = reprieve_cli::run(&arguments.command, &wiring, output).await;
         wiring.close().await;
         result
-    })
+    });
+    telemetry.end();
+    result
 }

@@ -7,12 +7,16 @@ use reprieve_application::ErrorCode;
 use reprieve_application::facade::{IdentityDeletionFacade, LocalIdentityDeletion};
 use reprieve_application::ports::Ids;
 use reprieve_application::use_cases::{ProvideOwnIdentity, VerifyAuditTrail};
-use reprieve_cli::{ConfigurationInForce, Failure, Host};
+use reprieve_cli::{Command, ConfigurationInForce, Failure, Host, Server};
 use reprieve_domain::audit::AuditKey;
 use reprieve_persistence::{ConnectionOptions, Database, Store};
 use reprieve_system::{AuditKeyFile, SystemClock, SystemIds};
 
 use crate::configuration::{AuditKeySource, Configuration};
+use crate::serve;
+
+/// A command asks one question after the other: one connection answers them all.
+const ONE_CONNECTION: u32 = 1;
 
 /// Opens what a command asks for. A configuration that is not valid stops only the commands that need it.
 pub(crate) struct Wiring {
@@ -20,9 +24,13 @@ pub(crate) struct Wiring {
     opened: OnceLock<Database>,
 }
 
-/// One thread does for one command.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+/// One thread does for one command; the service has one a core.
+pub(crate) fn runtime(command: &Command) -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = match command {
+        Command::Start => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    builder.enable_all().build().map_err(|error| {
         Failure::new(ErrorCode::SystemFailed, format!("the runtime cannot be started: {error}"))
     })
 }
@@ -43,18 +51,17 @@ impl Wiring {
         self.configuration.as_ref().map_err(Clone::clone)
     }
 
-    async fn connect(&self) -> Result<Database, Failure> {
+    async fn connect(&self, max_connections: u32) -> Result<Database, Failure> {
         let configuration = self.valid()?;
-        // A command asks one question after the other: one connection answers them all.
-        let options = ConnectionOptions { max_connections: 1, acquire_timeout: configuration.timeout };
+        let options = ConnectionOptions { max_connections, acquire_timeout: configuration.timeout };
         let database = Database::connect(&configuration.database, &options).await?;
         tracing::info!(database = %configuration.database, "connected");
         Ok(self.opened.get_or_init(|| database).clone())
     }
 
-    async fn store(&self) -> Result<Store, Failure> {
+    async fn store(&self, max_connections: u32) -> Result<Store, Failure> {
         let configuration = self.valid()?;
-        let database = self.connect().await?;
+        let database = self.connect(max_connections).await?;
         if configuration.database.file().is_some() {
             for migration in database.migrate().await? {
                 tracing::info!(migration, "applied");
@@ -91,7 +98,7 @@ async fn audit_key(database: &Database, file: &AuditKeyFile) -> Result<AuditKey,
 impl Host for Wiring {
     async fn identity_deletion(&self) -> Result<Box<dyn IdentityDeletionFacade>, Failure> {
         let configuration = self.valid()?;
-        let store = Arc::new(self.store().await?);
+        let store = Arc::new(self.store(ONE_CONNECTION).await?);
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let domain = configuration.identity_domain.clone();
         let own = ProvideOwnIdentity::new(store.clone(), ids.clone(), domain).execute().await?;
@@ -100,11 +107,17 @@ impl Host for Wiring {
     }
 
     async fn audit_trail(&self) -> Result<VerifyAuditTrail, Failure> {
-        Ok(VerifyAuditTrail::new(Arc::new(self.store().await?)))
+        Ok(VerifyAuditTrail::new(Arc::new(self.store(ONE_CONNECTION).await?)))
     }
 
     async fn migrate(&self) -> Result<Vec<String>, Failure> {
-        Ok(self.connect().await?.migrate().await?)
+        Ok(self.connect(ONE_CONNECTION).await?.migrate().await?)
+    }
+
+    async fn bind(&self) -> Result<Box<dyn Server>, Failure> {
+        let configuration = self.valid()?;
+        let store = self.store(configuration.connections).await?;
+        Ok(Box::new(serve::bind(configuration, store).await?))
     }
 
     fn configuration(&self) -> Result<ConfigurationInForce, Failure> {

@@ -51,6 +51,34 @@ error_codes! {
     GracePeriodHasAlreadyExpired = "error.platform.validation.device.gracePeriodHasAlreadyExpired",
     /// The grace period runs: the deletion cannot start yet.
     GracePeriodHasNotYetExpired = "error.platform.validation.device.gracePeriodHasNotYetExpired",
+    /// An input is malformed or out of bounds, for clients of a Backbone.
+    PlatformInvalidPropertyValue = "error.platform.validation.invalidPropertyValue",
+    /// No valid token, for clients of a Backbone.
+    PlatformUnauthorized = "error.platform.unauthorized",
+    /// The API key lacks the scope, for clients of a Backbone.
+    PlatformForbidden = "error.platform.forbidden",
+    /// No valid API key.
+    ConnectorUnauthorized = "error.connector.unauthorized",
+    /// The API key lacks the scope.
+    ConnectorForbidden = "error.connector.forbidden",
+    /// There is no such route.
+    RouteDoesNotExist = "error.connector.http.routeDoesNotExist",
+    /// The route knows no such method.
+    MethodNotAllowed = "error.connector.http.methodNotAllowed",
+    /// The body is not JSON.
+    InvalidJsonInPayload = "error.connector.validation.invalidJsonInPayload",
+    /// The idempotency key is malformed.
+    IdempotencyKeyInvalid = "error.reprieve.http.idempotencyKeyInvalid",
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused = "error.reprieve.http.idempotencyKeyReused",
+    /// The body is larger than allowed.
+    PayloadTooLarge = "error.reprieve.http.payloadTooLarge",
+    /// The identity asks more often than allowed.
+    TooManyRequests = "error.reprieve.http.tooManyRequests",
+    /// The service has more requests at hand than it takes.
+    Overloaded = "error.reprieve.http.overloaded",
+    /// The request was not answered in time; whether a step was taken is unknown.
+    TimedOut = "error.reprieve.http.timedOut",
     /// The configuration is not valid.
     ConfigurationInvalid = "error.reprieve.configuration.invalid",
     /// The audit trail is not what was written.
@@ -103,6 +131,18 @@ impl ErrorCode {
             | Self::DeletionProcessIsNotInRequiredStatus
             | Self::GracePeriodHasAlreadyExpired
             | Self::GracePeriodHasNotYetExpired
+            | Self::PlatformInvalidPropertyValue
+            | Self::PlatformUnauthorized
+            | Self::PlatformForbidden
+            | Self::ConnectorUnauthorized
+            | Self::ConnectorForbidden
+            | Self::RouteDoesNotExist
+            | Self::MethodNotAllowed
+            | Self::InvalidJsonInPayload
+            | Self::IdempotencyKeyInvalid
+            | Self::IdempotencyKeyReused
+            | Self::PayloadTooLarge
+            | Self::TooManyRequests
             | Self::ConfigurationInvalid
             | Self::AuditTrailBroken
             | Self::CommandLocalOnly => true,
@@ -119,7 +159,9 @@ impl ErrorCode {
             | Self::ServerUnauthorized
             | Self::ServerUnexpectedAnswer
             | Self::OutputFailed
-            | Self::SystemFailed => false,
+            | Self::Overloaded
+            | Self::SystemFailed
+            | Self::TimedOut => false,
         }
     }
 }

@@ -14,6 +14,12 @@ pub enum StoreError {
     /// The identity got an open process in the meantime: nothing was saved.
     #[error("the identity has an open deletion process")]
     OpenProcessExists,
+    /// The request was answered in the meantime: nothing was saved; the answer is there to be read.
+    #[error("the request was answered already")]
+    AlreadyAnswered,
+    /// The tables are not those of this version.
+    #[error("the database is not migrated to this version")]
+    NotMigrated,
     /// What is stored is nothing this program can have written.
     #[error("the database is corrupt: table {table}, key {key}, column {column}: {problem}")]
     Corrupt {
@@ -44,7 +50,8 @@ pub enum StoreError {
 impl Coded for StoreError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Conflict => ErrorCode::DatabaseConflict,
+            Self::Conflict | Self::AlreadyAnswered => ErrorCode::DatabaseConflict,
+            Self::NotMigrated => ErrorCode::DatabaseNotMigrated,
             Self::OpenProcessExists => ErrorCode::ActiveIdentityDeletionProcessAlreadyExists,
             Self::Corrupt { .. } | Self::Damaged(_) => ErrorCode::DatabaseCorrupt,
             Self::ReadOnly(_) => ErrorCode::DatabaseReadOnly,

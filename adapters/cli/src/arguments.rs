@@ -65,6 +65,8 @@ pub enum Command {
     /// Ask for your identity to be deleted, cancel that, and look back
     #[command(subcommand, name = "identityDeletion")]
     IdentityDeletion(IdentityDeletionCommand),
+    /// Run as a service that other programs call over HTTP, until it is told to stop (SIGTERM, Ctrl-C)
+    Start,
     /// The record of everything that was done
     #[command(subcommand)]
     Audit(AuditCommand),

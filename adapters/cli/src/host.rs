@@ -27,11 +27,39 @@ pub trait Host: Send + Sync {
     /// If the configuration is not valid or the database cannot be used.
     async fn migrate(&self) -> Result<Vec<String>, Failure>;
 
+    /// The service, listening.
+    ///
+    /// # Errors
+    /// If the configuration is not valid, or the database or the address cannot be used.
+    async fn bind(&self) -> Result<Box<dyn Server>, Failure>;
+
     /// The configuration.
     ///
     /// # Errors
     /// If it is not valid.
     fn configuration(&self) -> Result<ConfigurationInForce, Failure>;
+}
+
+/// A service that listens.
+#[async_trait]
+pub trait Server: Send {
+    /// Where it listens.
+    fn listening(&self) -> &Listening;
+
+    /// Answers requests until it is told to stop.
+    ///
+    /// # Errors
+    /// If it has to end in another way.
+    async fn run(self: Box<Self>) -> Result<(), Failure>;
+}
+
+/// Where a service listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listening {
+    /// Its URL, with the port it got.
+    pub url: String,
+    /// Whether everybody on this machine may call, because no authentication is configured.
+    pub is_open: bool,
 }
 
 /// The configuration with secrets hidden, in both forms.

@@ -15,6 +15,6 @@ mod output;
 pub use arguments::{Arguments, Command, GlobalOptions, OutputFormat};
 pub use commands::run;
 pub use exit_code::exit_code;
-pub use host::{ConfigurationInForce, Host};
+pub use host::{ConfigurationInForce, Host, Listening, Server};
 pub use output::Output;
 pub use reprieve_application::Failure;

@@ -4,9 +4,11 @@ use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::AuditTrail;
 use reprieve_domain::audit::{Chain, Fault, SealedEntry, StoredHead};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use reprieve_domain::{Address, DeletionProcessId};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 
 use crate::Store;
+use crate::entities::audit_entry::{Column, Entity};
 use crate::error::store_error;
 use crate::mapping::Row;
 
@@ -21,7 +23,7 @@ WITH ids AS (
     ) AS chains
     ORDER BY id LIMIT $2
 )
-SELECT ids.id AS chain, process.revision, process.audit_head, process.audit_seal, process.status,
+SELECT ids.id AS process_id, process.revision, process.audit_head, process.audit_seal, process.status,
     process.grace_period_ends_at, entry.sequence, entry.created_at, entry.old_status, entry.new_status,
     entry.message_key, entry.additional_data, entry.identity_hash, entry.device_hash, entry.hash
 FROM ids
@@ -32,19 +34,14 @@ ORDER BY ids.id, entry.sequence";
 #[async_trait]
 impl AuditTrail for Store {
     async fn chains(&self, after: &str, limit: u32) -> Result<Vec<Chain>, StoreError> {
-        let backend = self.reader.get_database_backend();
-        let sql = match backend {
-            DbBackend::Postgres => CHAINS.to_owned(),
-            _ => CHAINS.replace('$', "?"),
-        };
-        let statement = Statement::from_sql_and_values(backend, sql, [after.into(), i64::from(limit).into()]);
+        let statement = self.statement(CHAINS.to_owned(), vec![after.into(), i64::from(limit).into()]);
         let rows = self.reader.query_all_raw(statement).await.map_err(store_error)?;
         let mut chains: Vec<Chain> = Vec::new();
-        for row in &rows {
-            let row = Row::new(row, "audit_entries", "chain")?;
-            let process_id: String = row.get("chain")?;
+        for result in &rows {
+            let row = Row::new(result, "audit_entries", "process_id")?;
+            let process_id: String = row.get("process_id")?;
             if chains.last().is_none_or(|chain| chain.process_id != process_id) {
-                let head = head(&row)?;
+                let head = head(&Row::named(result, "deletion_processes", &process_id))?;
                 chains.push(Chain { process_id: process_id.clone(), entries: Vec::new(), head });
             }
             let chain = chains.last_mut().zip(entry(&row, process_id)?);
@@ -53,6 +50,27 @@ impl AuditTrail for Store {
             }
         }
         Ok(chains)
+    }
+
+    async fn entries<'a>(
+        &self,
+        owner: &Address,
+        process: Option<&'a DeletionProcessId>,
+    ) -> Result<Vec<SealedEntry>, StoreError> {
+        let hash = self.audit_key.pseudonym_of_identity(owner);
+        let mut query = Entity::find().filter(Column::IdentityHash.eq(hash.as_bytes().to_vec()));
+        query = match process {
+            Some(id) => query.filter(Column::ProcessId.eq(id.as_str())),
+            None => query.order_by_asc(Column::CreatedAt).order_by_asc(Column::ProcessId),
+        };
+        let statement = query.order_by_asc(Column::Sequence).into_query();
+        let rows = self.reader.query_all(&statement).await.map_err(store_error)?;
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let row = Row::new(row, "audit_entries", "process_id")?;
+            entries.extend(entry(&row, row.get("process_id")?)?);
+        }
+        Ok(entries)
     }
 
     fn verify(&self, chain: &Chain) -> Result<(), Fault> {

@@ -11,7 +11,7 @@ use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
 
 use crate::error::{Meaning, meaning};
 use crate::url::Kind;
-use crate::{DatabaseError, DatabaseUrl};
+use crate::{Database, DatabaseError, DatabaseUrl};
 
 /// How to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,16 +30,10 @@ impl Default for ConnectionOptions {
     }
 }
 
-/// The connections of a database: one pool that may write and one that reads, which may be the same.
-pub(crate) struct Connections {
-    pub(crate) writer: DatabaseConnection,
-    pub(crate) reader: DatabaseConnection,
-}
-
 pub(crate) async fn connect(
     url: &DatabaseUrl,
     options: &ConnectionOptions,
-) -> Result<Connections, DatabaseError> {
+) -> Result<Database, DatabaseError> {
     match url.kind() {
         Kind::Sqlite { path, read_only } => connect_sqlite(path, *read_only, options).await,
         #[cfg(feature = "postgres")]
@@ -53,7 +47,7 @@ async fn connect_sqlite(
     path: &Path,
     read_only: bool,
     options: &ConnectionOptions,
-) -> Result<Connections, DatabaseError> {
+) -> Result<Database, DatabaseError> {
     if !read_only {
         create_private_file(path).map_err(|source| DatabaseError::File { path: path.to_owned(), source })?;
     }
@@ -77,7 +71,7 @@ async fn connect_sqlite(
     } else {
         writer.clone()
     };
-    Ok(Connections { writer, reader })
+    Ok(Database { writer, reader, shares_one_pool: options.max_connections <= 1 })
 }
 
 fn sqlite_options(path: &Path, read_only: bool, busy_timeout: Duration) -> SqliteConnectOptions {
@@ -131,7 +125,7 @@ fn create_private_file(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(feature = "postgres")]
-async fn connect_postgres(url: &url::Url, options: &ConnectionOptions) -> Result<Connections, DatabaseError> {
+async fn connect_postgres(url: &url::Url, options: &ConnectionOptions) -> Result<Database, DatabaseError> {
     let mut pool = ConnectOptions::new(url.as_str());
     pool.max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
@@ -142,7 +136,7 @@ async fn connect_postgres(url: &url::Url, options: &ConnectionOptions) -> Result
         .record_stmt_in_spans(false)
         .map_sqlx_postgres_opts(|options| options.application_name("reprieve"));
     let writer = sea_orm::Database::connect(pool).await.map_err(DatabaseError::from)?;
-    Ok(Connections { reader: writer.clone(), writer })
+    Ok(Database { reader: writer.clone(), writer, shares_one_pool: true })
 }
 
 impl From<DbErr> for DatabaseError {

@@ -22,6 +22,7 @@ use crate::{DatabaseUrl, Store};
 pub struct Database {
     pub(crate) writer: DatabaseConnection,
     pub(crate) reader: DatabaseConnection,
+    pub(crate) shares_one_pool: bool,
 }
 
 /// Why a database cannot be used.
@@ -75,8 +76,7 @@ impl Database {
     /// # Errors
     /// If the file cannot be made, is no database, or the server is not reached in time.
     pub async fn connect(url: &DatabaseUrl, options: &ConnectionOptions) -> Result<Self, DatabaseError> {
-        let connections = connect(url, options).await?;
-        Ok(Self { writer: connections.writer, reader: connections.reader })
+        connect(url, options).await
     }
 
     /// Brings the tables to this version, in one transaction, one process at a time; returns the migrations that were
@@ -149,7 +149,7 @@ pub(crate) async fn begin_to_write(
     connection.begin_with_options(options).await.map_err(store_error)
 }
 
-async fn pending(connection: &impl ConnectionTrait) -> Result<Vec<String>, DatabaseError> {
+pub(crate) async fn pending(connection: &impl ConnectionTrait) -> Result<Vec<String>, DatabaseError> {
     let known: Vec<String> =
         Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
     let applied = applied(connection).await?;

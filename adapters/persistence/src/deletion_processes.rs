@@ -2,10 +2,13 @@
 
 use async_trait::async_trait;
 use reprieve_application::StoreError;
-use reprieve_application::ports::{DeletionProcesses, RipeProcess};
-use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Timestamp};
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use reprieve_application::ports::{DeletionProcesses, Figures, Page, RipeProcess};
+use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Status, Timestamp};
+use sea_orm::sea_query::{Expr, SelectStatement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Statement, Value,
+};
 
 use crate::Store;
 use crate::entities::deletion_process::{Column, Entity};
@@ -14,6 +17,23 @@ use crate::mapping::{Row, process_from_row};
 
 /// The condition of the index `active_processes_by_deadline`, word for word.
 const ACTIVE: &str = "status NOT IN ('Cancelled', 'Deleting', 'Deleted')";
+
+/// The processes with one status on a page: a range of the index `processes_by_status`.
+const PAGE_OF_STATUS: &str = "\
+SELECT * FROM (
+    SELECT * FROM deletion_processes
+    WHERE status = $STATUS AND (grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at < $3
+    ORDER BY grace_period_ends_at, id LIMIT $4
+) AS page_of_status";
+
+/// Each count is a range of an index, or the whole of one.
+const FIGURES: &str = "\
+SELECT
+    (SELECT count(*) FROM deletion_processes WHERE status NOT IN ('Cancelled', 'Deleted')) AS open,
+    (SELECT count(*) FROM deletion_processes
+        WHERE status NOT IN ('Cancelled', 'Deleting', 'Deleted') AND grace_period_ends_at <= $1) AS due,
+    (SELECT count(*) FROM deletion_processes
+        WHERE status NOT IN ('Cancelled', 'Deleting', 'Deleted') AND grace_period_ends_at <= $2) AS overdue";
 
 #[async_trait]
 impl DeletionProcesses for Store {
@@ -31,26 +51,12 @@ impl DeletionProcesses for Store {
     }
 
     async fn list(&self, owner: &Address) -> Result<Vec<DeletionProcess>, StoreError> {
-        let statement = Entity::find()
-            .filter(Column::Address.eq(owner.as_str()))
-            .order_by_asc(Column::CreatedAt)
-            .order_by_asc(Column::Id)
-            .into_query();
-        let rows = self.reader.query_all(&statement).await.map_err(store_error)?;
+        let rows = self.reader.query_all(&of_identity(owner)).await.map_err(store_error)?;
         rows.iter().map(|row| Ok(process_from_row(row)?.0)).collect()
     }
 
     async fn ripe(&self, now: Timestamp, limit: u32) -> Result<Vec<RipeProcess>, StoreError> {
-        let statement = Entity::find()
-            .select_only()
-            .columns([Column::Id, Column::Address])
-            .filter(Expr::cust(ACTIVE))
-            .filter(Column::GracePeriodEndsAt.lte(now.unix_micros()))
-            .order_by_asc(Column::GracePeriodEndsAt)
-            .order_by_asc(Column::Id)
-            .limit(u64::from(limit))
-            .into_query();
-        let rows = self.reader.query_all(&statement).await.map_err(store_error)?;
+        let rows = self.reader.query_all(&ripe_at(now, limit)).await.map_err(store_error)?;
         rows.iter()
             .map(|row| {
                 let row = Row::new(row, "deletion_processes", "id")?;
@@ -58,4 +64,73 @@ impl DeletionProcesses for Store {
             })
             .collect()
     }
+
+    async fn page(&self, page: &Page) -> Result<Vec<DeletionProcess>, StoreError> {
+        let Page { status, ends_before, after, limit } = page;
+        let (ended, id) = after
+            .as_ref()
+            .map_or((i64::MIN, String::new()), |(ends_at, id)| (ends_at.unix_micros(), id.to_string()));
+        let before = ends_before.map_or(i64::MAX, Timestamp::unix_micros);
+        let mut values: Vec<Value> = vec![ended.into(), id.into(), before.into(), i64::from(*limit).into()];
+        let statuses: Vec<&str> = Status::ALL
+            .into_iter()
+            .filter(|known| status.is_none_or(|wanted| wanted == *known))
+            .flat_map(Status::stored_names)
+            .copied()
+            .collect();
+        let parts: Vec<String> = statuses
+            .into_iter()
+            .map(|status| {
+                values.push(status.into());
+                PAGE_OF_STATUS.replace("$STATUS", &format!("${}", values.len()))
+            })
+            .collect();
+        let sql = format!(
+            "SELECT * FROM ({}) AS page ORDER BY grace_period_ends_at, id LIMIT $4",
+            parts.join(" UNION ALL ")
+        );
+        let rows = self.reader.query_all_raw(self.statement(sql, values)).await.map_err(store_error)?;
+        rows.iter().map(|row| Ok(process_from_row(row)?.0)).collect()
+    }
+
+    async fn figures(&self, now: Timestamp, overdue_since: Timestamp) -> Result<Figures, StoreError> {
+        let values = vec![now.unix_micros().into(), overdue_since.unix_micros().into()];
+        let row = self.reader.query_one_raw(self.statement(FIGURES.to_owned(), values)).await;
+        let Some(row) = row.map_err(store_error)? else { return Ok(Figures::default()) };
+        let row = Row::named(&row, "deletion_processes", "all");
+        let count = |column| -> Result<u64, StoreError> {
+            u64::try_from(row.get::<i64>(column)?).map_err(|error| row.corrupt(column, error))
+        };
+        Ok(Figures { open: count("open")?, due: count("due")?, overdue: count("overdue")? })
+    }
+}
+
+impl Store {
+    /// A statement with numbered parameters, `$1` and so on, which SQLite writes `?1`.
+    pub(crate) fn statement(&self, sql: String, values: Vec<Value>) -> Statement {
+        match self.reader.get_database_backend() {
+            DbBackend::Postgres => Statement::from_sql_and_values(DbBackend::Postgres, sql, values),
+            other => Statement::from_sql_and_values(other, sql.replace('$', "?"), values),
+        }
+    }
+}
+
+pub(crate) fn of_identity(owner: &Address) -> SelectStatement {
+    Entity::find()
+        .filter(Column::Address.eq(owner.as_str()))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .into_query()
+}
+
+pub(crate) fn ripe_at(now: Timestamp, limit: u32) -> SelectStatement {
+    Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::Address])
+        .filter(Expr::cust(ACTIVE))
+        .filter(Column::GracePeriodEndsAt.lte(now.unix_micros()))
+        .order_by_asc(Column::GracePeriodEndsAt)
+        .order_by_asc(Column::Id)
+        .limit(u64::from(limit))
+        .into_query()
 }

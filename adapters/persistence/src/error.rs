@@ -7,6 +7,9 @@ use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 /// The partial unique index that allows one open process per identity.
 pub(crate) const ONE_OPEN_PROCESS: &str = "one_open_process_per_identity";
 
+/// PostgreSQL's name for the primary key of the answered requests.
+const ONE_ANSWER: &str = "answered_requests_pkey";
+
 /// What an error of a driver means, however it was wrapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
@@ -14,6 +17,8 @@ pub(crate) enum Meaning {
     Conflict,
     /// The index that allows one open process per identity refused a second one.
     SecondOpenProcess,
+    /// The request was answered already.
+    AlreadyAnswered,
     /// Somebody else holds the lock for longer than was waited.
     Busy,
     ReadOnly,
@@ -60,6 +65,7 @@ fn sqlite_meaning(code: u32, error: &dyn DatabaseError) -> Meaning {
 fn postgres_meaning(code: &str, error: &dyn DatabaseError) -> Meaning {
     match code {
         "23505" if error.constraint() == Some(ONE_OPEN_PROCESS) => Meaning::SecondOpenProcess,
+        "23505" if error.constraint() == Some(ONE_ANSWER) => Meaning::AlreadyAnswered,
         // A new id that is taken, a serialization failure, a deadlock.
         "23505" | "40001" | "40P01" => Meaning::Conflict,
         "25006" => Meaning::ReadOnly,
@@ -92,6 +98,7 @@ pub(crate) fn store_error(error: DbErr) -> StoreError {
     match meaning(&error) {
         Meaning::Conflict => StoreError::Conflict,
         Meaning::SecondOpenProcess => StoreError::OpenProcessExists,
+        Meaning::AlreadyAnswered => StoreError::AlreadyAnswered,
         Meaning::ReadOnly => StoreError::ReadOnly(error.into()),
         Meaning::Full => StoreError::Full(error.into()),
         Meaning::Damaged => StoreError::Damaged(error.into()),

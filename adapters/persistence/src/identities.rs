@@ -1,18 +1,18 @@
 //! The port `Identities`: loading an identity, and storing a step if nobody was faster.
 
 use async_trait::async_trait;
-use reprieve_application::StoreError;
 use reprieve_application::ports::{Identities, Loaded, Version};
+use reprieve_application::{AnsweredRequest, StoreError};
 use reprieve_domain::audit::ChainHead;
 use reprieve_domain::{Address, Deadline, Identity, Step};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryTrait};
 
 use crate::Store;
 use crate::entities::deletion_process::{Column, Entity};
-use crate::entities::{audit_entry, deletion_process};
+use crate::entities::{answered_request, audit_entry, deletion_process};
 use crate::error::store_error;
-use crate::mapping::{entry_to_row, process_from_row, process_to_row};
+use crate::mapping::{answered_to_row, entry_to_row, process_from_row, process_to_row};
 use crate::outbox::{OutboxRow, outbox_row};
 
 /// The condition of the index `one_open_process_per_identity`, word for word: bound values would hide it from the
@@ -24,6 +24,7 @@ pub(crate) struct Write {
     pub(crate) process: deletion_process::Model,
     pub(crate) audit_entry: audit_entry::Model,
     pub(crate) event: Option<OutboxRow>,
+    pub(crate) answered: Option<answered_request::Model>,
     /// The revision that must be stored now; none for a process that must not exist yet.
     pub(crate) expected_revision: Option<i64>,
     /// The stored deadline must lie after the first instant and not after the second (microseconds of Unix time).
@@ -33,9 +34,7 @@ pub(crate) struct Write {
 #[async_trait]
 impl Identities for Store {
     async fn load(&self, address: &Address) -> Result<Loaded<Identity>, StoreError> {
-        let statement =
-            Entity::find().filter(Column::Address.eq(address.as_str())).filter(Expr::cust(OPEN)).into_query();
-        let Some(row) = self.reader.query_one(&statement).await.map_err(store_error)? else {
+        let Some(row) = self.reader.query_one(&open_process_of(address)).await.map_err(store_error)? else {
             return Ok(Loaded { value: Identity::new(address.clone()), version: ChainHead::EMPTY });
         };
         let (process, version) = process_from_row(&row)?;
@@ -49,7 +48,12 @@ impl Identities for Store {
         Ok(Loaded { value, version })
     }
 
-    async fn save(&self, step: &Step, version: Version) -> Result<(), StoreError> {
+    async fn save<'a>(
+        &self,
+        step: &Step,
+        version: Version,
+        answered: Option<&'a AnsweredRequest>,
+    ) -> Result<(), StoreError> {
         let is_new = step.audit_entry().old_status.is_none();
         let head_before = if is_new { ChainHead::EMPTY } else { version };
         let (sealed, head) = self.audit_key.seal(step.audit_entry(), head_before);
@@ -57,6 +61,7 @@ impl Identities for Store {
             process: process_to_row(step.process(), head, &self.audit_key)?,
             audit_entry: entry_to_row(sealed),
             event: outbox_row(step)?,
+            answered: answered.map(answered_to_row),
             expected_revision: (!is_new).then_some(version.length),
             deadline: match step.deadline() {
                 Deadline::IsAfter(now) => (now.unix_micros(), i64::MAX),
@@ -70,4 +75,8 @@ impl Identities for Store {
             _ => crate::save_sqlite::save(&self.writer, write).await,
         }
     }
+}
+
+pub(crate) fn open_process_of(address: &Address) -> SelectStatement {
+    Entity::find().filter(Column::Address.eq(address.as_str())).filter(Expr::cust(OPEN)).into_query()
 }

@@ -5,6 +5,7 @@
 //! how a step becomes one atomic write that only one of several contenders can make, and how a row becomes a domain
 //! value or a report of what is wrong with the row.
 
+mod answered_requests;
 mod audit_trail;
 mod connection;
 mod database;
@@ -16,10 +17,13 @@ mod mapping;
 mod migrations;
 mod outbox;
 mod own_identities;
+#[cfg(test)]
+mod query_plans;
 #[cfg(feature = "postgres")]
 mod save_postgres;
 mod save_sqlite;
 mod store;
+mod store_health;
 mod url;
 
 pub use connection::ConnectionOptions;

@@ -4,16 +4,18 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use reprieve_application::StoreError;
 use reprieve_application::ports::Version;
-use reprieve_domain::audit::{AuditKey, ChainHead, SealedEntry};
+use reprieve_application::{
+    Answer, AnsweredRequest, Fingerprint, IdempotencyKey, IdempotentRequest, StoreError,
+};
+use reprieve_domain::audit::{AuditKey, ChainHead, KeyedHash, SealedEntry};
 use reprieve_domain::{
     DeletionProcess, DeletionProcessRecord, Erasure, ErasureRecord, Reminder, Reminders, Timestamp,
 };
 use sea_orm::{QueryResult, TryGetable};
 use serde::{Deserialize, Serialize};
 
-use crate::entities::{audit_entry, deletion_process};
+use crate::entities::{answered_request, audit_entry, deletion_process};
 
 /// Reads the columns of one row, and knows how to name the row when one of them is wrong.
 pub(crate) struct Row<'a> {
@@ -219,6 +221,38 @@ pub(crate) fn entry_to_row(entry: SealedEntry) -> audit_entry::Model {
         device_hash,
         hash,
     }
+}
+
+/// The row of an answer that is kept.
+pub(crate) fn answered_to_row(answered: &AnsweredRequest) -> answered_request::Model {
+    let AnsweredRequest { request, answer } = answered;
+    answered_request::Model {
+        key: request.key.0.to_vec(),
+        fingerprint: request.fingerprint.0.to_vec(),
+        address: request.address.to_string(),
+        received_at: request.received_at.unix_micros(),
+        status: answer.status.into(),
+        body: answer.body.clone(),
+    }
+}
+
+/// What the table `answered_requests` says.
+pub(crate) fn answered_from_row(result: &QueryResult) -> Result<AnsweredRequest, StoreError> {
+    let unnamed = Row::named(result, "answered_requests", "unknown");
+    let row = Row::named(result, "answered_requests", &KeyedHash::from(unnamed.bytes("key")?).to_string());
+    let status: i64 = row.get("status")?;
+    Ok(AnsweredRequest {
+        request: IdempotentRequest {
+            key: IdempotencyKey(row.bytes("key")?),
+            fingerprint: Fingerprint(row.bytes("fingerprint")?),
+            address: row.parse("address")?,
+            received_at: row.instant("received_at")?,
+        },
+        answer: Answer {
+            status: u16::try_from(status).map_err(|error| row.corrupt("status", error))?,
+            body: row.get("body")?,
+        },
+    })
 }
 
 #[cfg(test)]

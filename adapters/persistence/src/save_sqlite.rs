@@ -1,4 +1,4 @@
-//! A step on SQLite: one transaction of three statements, which takes the write lock at its start.
+//! A step on SQLite: one transaction of a few statements, which takes the write lock at its start.
 
 use reprieve_application::StoreError;
 use sea_orm::{
@@ -7,7 +7,7 @@ use sea_orm::{
 };
 
 use crate::database::begin_to_write;
-use crate::entities::deletion_process::{Column, Entity};
+use crate::entities::deletion_process::{ActiveModel, Column, Entity};
 use crate::entities::{audit_entry, outbox};
 use crate::error::store_error;
 use crate::identities::Write;
@@ -25,7 +25,8 @@ pub(crate) async fn save(connection: &DatabaseConnection, write: Write) -> Resul
 }
 
 async fn write_all(transaction: &DatabaseTransaction, write: Write) -> Result<(), StoreError> {
-    let Write { process, audit_entry, event, expected_revision, deadline: (after, not_after) } = write;
+    let Write { process, audit_entry, event, answered, expected_revision, deadline: (after, not_after) } =
+        write;
     let (id, revision) = (process.id.clone(), process.revision);
     match expected_revision {
         None => {
@@ -35,8 +36,17 @@ async fn write_all(transaction: &DatabaseTransaction, write: Write) -> Result<()
                 .map_err(store_error)?;
         }
         Some(expected) => {
+            // What is fixed when a process is created is left alone, so that a change made outside shows.
+            let changes = ActiveModel {
+                id: NotSet,
+                address: NotSet,
+                created_at: NotSet,
+                created_by_device: NotSet,
+                grace_period_ends_at: NotSet,
+                ..process.into_active_model().reset_all()
+            };
             let updated = Entity::update_many()
-                .set(process.into_active_model().reset_all())
+                .set(changes)
                 .filter(Column::Id.eq(id.as_str()))
                 .filter(Column::Revision.eq(expected))
                 .filter(Column::GracePeriodEndsAt.gt(after))
@@ -64,6 +74,9 @@ async fn write_all(transaction: &DatabaseTransaction, write: Write) -> Result<()
             data: Set(event.data),
         };
         outbox::Entity::insert(row).exec_without_returning(transaction).await.map_err(store_error)?;
+    }
+    if let Some(answered) = answered {
+        crate::answered_requests::insert(transaction, answered).await?;
     }
     Ok(())
 }

@@ -14,6 +14,8 @@ pub struct Store {
     pub(crate) writer: DatabaseConnection,
     pub(crate) reader: DatabaseConnection,
     pub(crate) audit_key: AuditKey,
+    /// Whether the two above are the same, as they are on PostgreSQL.
+    pub(crate) shares_one_pool: bool,
 }
 
 /// The row of the table `deployment` that tells which audit key the database was written with.
@@ -21,7 +23,7 @@ const FINGERPRINT: &str = "audit_key_fingerprint";
 
 impl Store {
     pub(crate) async fn open(database: Database, audit_key: AuditKey) -> Result<Self, DatabaseError> {
-        let Database { writer, reader } = database;
+        let Database { writer, reader, shares_one_pool } = database;
         let fingerprint = audit_key.fingerprint().to_string();
         let stored = match stored_fingerprint(&writer).await? {
             Some(stored) => stored,
@@ -30,12 +32,13 @@ impl Store {
         if stored != fingerprint {
             return Err(DatabaseError::AuditKeyMismatch);
         }
-        Ok(Self { writer, reader, audit_key })
+        Ok(Self { writer, reader, audit_key, shares_one_pool })
     }
 
     /// Closes the connections; SQLite then folds its write-ahead log into the file.
     pub async fn close(self) {
-        Database { writer: self.writer, reader: self.reader }.close().await;
+        let Self { writer, reader, shares_one_pool, .. } = self;
+        Database { writer, reader, shares_one_pool }.close().await;
     }
 }
 

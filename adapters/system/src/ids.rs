@@ -20,6 +20,10 @@ impl Ids for SystemIds {
         id(DeviceId::PREFIX, DeviceId::RANDOM_LENGTH)
     }
 
+    fn name(&self, prefix: &str) -> Result<String, RandomSourceFailed> {
+        id(prefix, DeviceId::RANDOM_LENGTH)
+    }
+
     fn key_pair(&self) -> Result<KeyPair, RandomSourceFailed> {
         let secret = SecretKey::new(random_bytes()?);
         let public = SigningKey::from_bytes(secret.expose()).verifying_key().to_bytes();

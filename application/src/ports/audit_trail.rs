@@ -1,7 +1,8 @@
 //! Reading the audit trail as it is stored.
 
 use async_trait::async_trait;
-use reprieve_domain::audit::{Chain, Fault};
+use reprieve_domain::audit::{Chain, Fault, SealedEntry};
+use reprieve_domain::{Address, DeletionProcessId};
 
 use crate::StoreError;
 
@@ -15,6 +16,17 @@ pub trait AuditTrail: Send + Sync {
     /// # Errors
     /// If the store fails.
     async fn chains(&self, after: &str, limit: u32) -> Result<Vec<Chain>, StoreError>;
+
+    /// The entries of this identity, oldest first, also after the identity is gone; only those of one process if one is
+    /// named.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn entries<'a>(
+        &self,
+        owner: &Address,
+        process: Option<&'a DeletionProcessId>,
+    ) -> Result<Vec<SealedEntry>, StoreError>;
 
     /// Verifies a chain with the deployment's audit key.
     ///

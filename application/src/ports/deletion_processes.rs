@@ -1,7 +1,7 @@
 //! Queries: reading processes without deciding anything.
 
 use async_trait::async_trait;
-use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Timestamp};
+use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Status, Timestamp};
 
 use crate::StoreError;
 
@@ -12,6 +12,31 @@ pub struct RipeProcess {
     pub address: Address,
     /// The process.
     pub process_id: DeletionProcessId,
+}
+
+/// Which processes of all identities to show: in the order of their deadlines and ids, neither of which ever changes, so
+/// that turning pages neither misses a process nor shows one twice.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// Only processes with this status.
+    pub status: Option<Status>,
+    /// Only processes whose grace period ends, or ended, before this instant.
+    pub ends_before: Option<Timestamp>,
+    /// Only processes after this one: its deadline and id.
+    pub after: Option<(Timestamp, DeletionProcessId)>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// How many processes need something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// Active or Deleting.
+    pub open: u64,
+    /// Ripe: Active, and the grace period over.
+    pub due: u64,
+    /// Ripe for longer than it should take to start their deletion.
+    pub overdue: u64,
 }
 
 /// Reads deletion processes.
@@ -41,4 +66,16 @@ pub trait DeletionProcesses: Send + Sync {
     /// # Errors
     /// If the store fails or its content is corrupt.
     async fn ripe(&self, now: Timestamp, limit: u32) -> Result<Vec<RipeProcess>, StoreError>;
+
+    /// One page of the processes of all identities.
+    ///
+    /// # Errors
+    /// If the store fails or its content is corrupt.
+    async fn page(&self, page: &Page) -> Result<Vec<DeletionProcess>, StoreError>;
+
+    /// Counts the processes that are open, that are ripe at `now`, and that were ripe at `overdue_since` already.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn figures(&self, now: Timestamp, overdue_since: Timestamp) -> Result<Figures, StoreError>;
 }

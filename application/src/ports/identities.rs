@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use reprieve_domain::audit::ChainHead;
 use reprieve_domain::{Address, Identity, Step};
 
-use crate::StoreError;
+use crate::{AnsweredRequest, StoreError};
 
 /// Which state was loaded: where the audit chain of the open process ended. Every step adds an entry to that chain and
 /// nothing else does, so a chain that has not grown is a process that has not changed.
@@ -32,10 +32,17 @@ pub trait Identities: Send + Sync {
 
     /// Stores process, audit entry and event of a step, all together or nothing, durably before it returns; and only
     /// if the process is still in the version that was loaded and the step's
-    /// [deadline](reprieve_domain::Deadline) holds of what is stored.
+    /// [deadline](reprieve_domain::Deadline) holds of what is stored. If the step answers a request that may come again,
+    /// the answer is stored with it.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if one of the two does not hold, [`StoreError::OpenProcessExists`] if the step would
-    /// make a second open process; in both cases, as in any other error but a broken connection, nothing is stored.
-    async fn save(&self, step: &Step, version: Version) -> Result<(), StoreError>;
+    /// make a second open process, [`StoreError::AlreadyAnswered`] if the request was answered before; in all three
+    /// cases, as in any other error but a broken connection, nothing is stored.
+    async fn save<'a>(
+        &self,
+        step: &Step,
+        version: Version,
+        answered: Option<&'a AnsweredRequest>,
+    ) -> Result<(), StoreError>;
 }

@@ -30,6 +30,13 @@ pub trait Ids: Send + Sync {
     /// If there is no randomness to be had.
     fn device_id(&self) -> Result<DeviceId, RandomSourceFailed>;
 
+    /// A new name for something that is only logged or answered, such as an error: `prefix` and 17 characters of
+    /// `[A-Za-z0-9]`.
+    ///
+    /// # Errors
+    /// If there is no randomness to be had.
+    fn name(&self, prefix: &str) -> Result<String, RandomSourceFailed>;
+
     /// A new Ed25519 key pair.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use reprieve_domain::{CancelError, DeletionProcess};
 
 use crate::decide::decide;
 use crate::ports::{Clock, Identities};
-use crate::{Caller, Coded, ErrorCode, StoreError};
+use crate::{Caller, Coded, ErrorCode, Recording, StoreError};
 
 /// Cancels the calling identity's deletion.
 pub struct CancelIdentityDeletionProcess {
@@ -40,7 +40,19 @@ impl CancelIdentityDeletionProcess {
         &self,
         caller: &Caller,
     ) -> Result<DeletionProcess, CancelIdentityDeletionProcessError> {
-        let step = decide(self.identities.as_ref(), &caller.address, |identity| {
+        self.execute_recorded(caller, None).await
+    }
+
+    /// The same; for a request that may come again, its answer is stored with the step.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute), and [`StoreError::AlreadyAnswered`].
+    pub async fn execute_recorded(
+        &self,
+        caller: &Caller,
+        recording: Option<&Recording<'_>>,
+    ) -> Result<DeletionProcess, CancelIdentityDeletionProcessError> {
+        let step = decide(self.identities.as_ref(), &caller.address, recording, |identity| {
             Ok::<_, CancelIdentityDeletionProcessError>(
                 identity.cancel(caller.device.clone(), self.clock.now())?,
             )
@@ -77,9 +89,11 @@ mod tests {
         identities.expect_load().returning(|_| Ok(loaded(active())));
         identities
             .expect_save()
-            .withf(|step, saved| step.process().status() == Status::Cancelled && *saved == version())
+            .withf(|step, saved, answered| {
+                step.process().status() == Status::Cancelled && *saved == version() && answered.is_none()
+            })
             .once()
-            .returning(|_, _| Ok(()));
+            .returning(|_, _, _| Ok(()));
         let use_case = CancelIdentityDeletionProcess::new(Arc::new(identities), clock_at(ENDS_AT - 1));
         let process = use_case.execute(&caller()).await.unwrap();
         assert_eq!(process.status(), Status::Cancelled);
@@ -116,7 +130,7 @@ mod tests {
         let mut identities = MockIdentities::new();
         let mut states = vec![deleting(), active()];
         identities.expect_load().times(2).returning(move |_| Ok(loaded(states.pop().unwrap())));
-        identities.expect_save().once().returning(|_, _| Err(StoreError::Conflict));
+        identities.expect_save().once().returning(|_, _, _| Err(StoreError::Conflict));
         let use_case = CancelIdentityDeletionProcess::new(Arc::new(identities), clock_at(1));
         let error = use_case.execute(&caller()).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::NoActiveIdentityDeletionProcess);
@@ -126,7 +140,7 @@ mod tests {
     async fn the_clock_is_read_again_when_it_decides_again() {
         let mut identities = MockIdentities::new();
         identities.expect_load().times(2).returning(|_| Ok(loaded(active())));
-        identities.expect_save().once().returning(|_, _| Err(StoreError::Conflict));
+        identities.expect_save().once().returning(|_, _, _| Err(StoreError::Conflict));
         let mut clock = crate::ports::MockClock::new();
         let mut times = vec![at(ENDS_AT), at(ENDS_AT - 1)];
         clock.expect_now().returning(move || times.pop().unwrap());
@@ -139,7 +153,7 @@ mod tests {
     async fn conflicts_without_end_end_in_an_error() {
         let mut identities = MockIdentities::new();
         identities.expect_load().returning(|_| Ok(loaded(active())));
-        identities.expect_save().returning(|_, _| Err(StoreError::Conflict));
+        identities.expect_save().returning(|_, _, _| Err(StoreError::Conflict));
         let use_case = CancelIdentityDeletionProcess::new(Arc::new(identities), clock_at(1));
         let error = use_case.execute(&caller()).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::DatabaseConflict);
@@ -149,7 +163,7 @@ mod tests {
     async fn a_failing_store_is_not_asked_twice() {
         let mut identities = MockIdentities::new();
         identities.expect_load().returning(|_| Ok(loaded(active())));
-        identities.expect_save().once().returning(|_, _| Err(StoreError::Unavailable("gone".into())));
+        identities.expect_save().once().returning(|_, _, _| Err(StoreError::Unavailable("gone".into())));
         let use_case = CancelIdentityDeletionProcess::new(Arc::new(identities), clock_at(1));
         let error = use_case.execute(&caller()).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::DatabaseUnavailable);

@@ -6,7 +6,7 @@ use reprieve_domain::{DeletionProcess, InitiateError, InvalidGracePeriod};
 
 use crate::decide::decide;
 use crate::ports::{Clock, Identities, Ids, RandomSourceFailed};
-use crate::{Caller, Coded, ErrorCode, GracePeriodSettings, StoreError};
+use crate::{Caller, Coded, ErrorCode, GracePeriodSettings, Recording, StoreError};
 
 /// Asks for the calling identity to be deleted.
 pub struct InitiateIdentityDeletionProcess {
@@ -55,8 +55,21 @@ impl InitiateIdentityDeletionProcess {
         caller: &Caller,
         length_in_days: Option<f64>,
     ) -> Result<DeletionProcess, InitiateIdentityDeletionProcessError> {
+        self.execute_recorded(caller, length_in_days, None).await
+    }
+
+    /// The same; for a request that may come again, its answer is stored with the step.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute), and [`StoreError::AlreadyAnswered`].
+    pub async fn execute_recorded(
+        &self,
+        caller: &Caller,
+        length_in_days: Option<f64>,
+        recording: Option<&Recording<'_>>,
+    ) -> Result<DeletionProcess, InitiateIdentityDeletionProcessError> {
         let length = self.grace_period.length(length_in_days)?;
-        let step = decide(self.identities.as_ref(), &caller.address, |identity| {
+        let step = decide(self.identities.as_ref(), &caller.address, recording, |identity| {
             let id = self.ids.deletion_process_id()?;
             Ok::<_, InitiateIdentityDeletionProcessError>(identity.initiate(
                 id,
@@ -110,11 +123,11 @@ mod tests {
             identities.expect_load().returning(|_| Ok(nobody()));
             identities
                 .expect_save()
-                .withf(|step, version| {
+                .withf(|step, version, _| {
                     step.process().status() == Status::Active && *version == Version::EMPTY
                 })
                 .once()
-                .returning(|_, _| Ok(()));
+                .returning(|_, _, _| Ok(()));
             let process = use_case(identities).execute(&caller(), days).await.unwrap();
             assert_eq!(process.grace_period_ends_at(), at(end));
             assert_eq!(process.created_by_device(), &caller().device);
@@ -139,7 +152,7 @@ mod tests {
         seen.expect_save().never();
         let mut raced = MockIdentities::new();
         raced.expect_load().returning(|_| Ok(nobody()));
-        raced.expect_save().once().returning(|_, _| Err(StoreError::OpenProcessExists));
+        raced.expect_save().once().returning(|_, _, _| Err(StoreError::OpenProcessExists));
         for identities in [seen, raced] {
             let error = use_case(identities).execute(&caller(), None).await.unwrap_err();
             assert_eq!(error.code(), ErrorCode::ActiveIdentityDeletionProcessAlreadyExists);

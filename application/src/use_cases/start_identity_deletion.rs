@@ -45,7 +45,7 @@ impl StartIdentityDeletion {
         ripe: &RipeProcess,
         erasers: &BTreeSet<EraserName>,
     ) -> Result<DeletionProcess, StartIdentityDeletionError> {
-        let step = decide(self.identities.as_ref(), &ripe.address, |identity| {
+        let step = decide(self.identities.as_ref(), &ripe.address, None, |identity| {
             Ok::<_, StartIdentityDeletionError>(identity.start_deletion(
                 &ripe.process_id,
                 erasers.clone(),
@@ -86,7 +86,7 @@ mod tests {
     async fn a_ripe_process_starts() {
         let mut identities = MockIdentities::new();
         identities.expect_load().returning(|_| Ok(loaded(active())));
-        identities.expect_save().once().returning(|_, _| Ok(()));
+        identities.expect_save().once().returning(|_, _, _| Ok(()));
         let use_case = StartIdentityDeletion::new(Arc::new(identities), clock_at(ENDS_AT));
         let process = use_case.execute(&ripe(), &BTreeSet::new()).await.unwrap();
         assert_eq!(process.status(), Status::Deleting);
@@ -98,7 +98,7 @@ mod tests {
         let mut states =
             vec![Loaded { value: Identity::new(caller().address), version: version() }, loaded(active())];
         identities.expect_load().times(2).returning(move |_| Ok(states.pop().unwrap()));
-        identities.expect_save().once().returning(|_, _| Err(StoreError::Conflict));
+        identities.expect_save().once().returning(|_, _, _| Err(StoreError::Conflict));
         let use_case = StartIdentityDeletion::new(Arc::new(identities), clock_at(ENDS_AT));
         let error = use_case.execute(&ripe(), &BTreeSet::new()).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::DeletionProcessIsNotInRequiredStatus);

@@ -36,6 +36,18 @@ impl Status {
         }
     }
 
+    /// Every name that is read as this status, the stable one first.
+    #[must_use]
+    pub fn stored_names(self) -> &'static [&'static str] {
+        match self {
+            // Before version 2 of its API, enmeshed called it Approved.
+            Self::Active => &["Active", "Approved"],
+            Self::Cancelled => &["Cancelled"],
+            Self::Deleting => &["Deleting"],
+            Self::Deleted => &["Deleted"],
+        }
+    }
+
     /// The stable name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -52,14 +64,7 @@ impl FromStr for Status {
     type Err = UnknownStatus;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            // Before version 2 of its API, enmeshed called it Approved.
-            "Active" | "Approved" => Ok(Self::Active),
-            "Cancelled" => Ok(Self::Cancelled),
-            "Deleting" => Ok(Self::Deleting),
-            "Deleted" => Ok(Self::Deleted),
-            _ => Err(UnknownStatus),
-        }
+        Self::ALL.into_iter().find(|status| status.stored_names().contains(&text)).ok_or(UnknownStatus)
     }
 }
 

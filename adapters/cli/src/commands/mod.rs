@@ -10,6 +10,7 @@ mod identity_deletion_list;
 mod identity_deletion_show;
 mod identity_status;
 mod man;
+mod start;
 
 use crate::arguments::{
     AuditCommand, Command, ConfigCommand, DatabaseCommand, IdentityCommand, IdentityDeletionCommand,
@@ -33,6 +34,7 @@ pub async fn run(command: &Command, host: &dyn Host, output: &mut Output<'_>) ->
             }
             IdentityDeletionCommand::List => identity_deletion_list::run(host, output).await,
         },
+        Command::Start => start::run(host, output).await,
         Command::Audit(AuditCommand::Verify) => audit::verify(host, output).await,
         Command::Database(DatabaseCommand::Migrate) => database::migrate(host, output).await,
         Command::Config(ConfigCommand::Show) => config::show(host, output),

@@ -105,6 +105,10 @@ impl Ids for CountingIds {
         unreachable!("there is one")
     }
 
+    fn name(&self, _: &str) -> Result<String, RandomSourceFailed> {
+        unreachable!("nothing is named here")
+    }
+
     fn key_pair(&self) -> Result<KeyPair, RandomSourceFailed> {
         unreachable!("there is one")
     }

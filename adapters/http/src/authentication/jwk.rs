@@ -1,0 +1,139 @@
+//! Public keys as JSON (RFC 7517, RFC 7518, RFC 8037), and verifying with them.
+//!
+//! Verified with ring and ed25519-dalek themselves. A JWT library without its back ends would want the same three calls
+//! behind a provider that is installed for the whole process, and would leave to us what is more than calling them: which
+//! algorithms fit a key, `crit`, members given twice, and time by our clock.
+
+use ed25519_dalek::{Signature, VerifyingKey};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
+};
+use serde::Deserialize;
+
+use super::json;
+use super::signed_token::{Algorithm, SignedToken, decode};
+
+/// The smallest RSA modulus, in bits. ring rounds up to whole bytes, so it alone would let seven bits less through.
+const MINIMUM_RSA_BITS: usize = 2048;
+
+/// A key that may verify tokens of one algorithm.
+#[derive(Debug, Clone)]
+pub(super) struct PublicKey {
+    pub(super) id: Option<String>,
+    material: Material,
+}
+
+#[derive(Debug, Clone)]
+enum Material {
+    Rsa(RsaPublicKeyComponents<Vec<u8>>),
+    /// An uncompressed point.
+    P256(Vec<u8>),
+    Ed25519(VerifyingKey),
+}
+
+#[derive(Deserialize)]
+struct RawKey {
+    kty: String,
+    #[serde(default, deserialize_with = "json::given")]
+    kid: Option<String>,
+    #[serde(default, deserialize_with = "json::given")]
+    alg: Option<String>,
+    #[serde(default, deserialize_with = "json::given", rename = "use")]
+    usage: Option<String>,
+    #[serde(default, deserialize_with = "json::given")]
+    key_ops: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "json::given")]
+    crv: Option<String>,
+    #[serde(default, deserialize_with = "json::given")]
+    x: Option<String>,
+    #[serde(default, deserialize_with = "json::given")]
+    y: Option<String>,
+    #[serde(default, deserialize_with = "json::given")]
+    n: Option<String>,
+    #[serde(default, deserialize_with = "json::given")]
+    e: Option<String>,
+}
+
+impl PublicKey {
+    /// The key, or nothing if it is malformed, too weak, or meant for something else than verifying one of the
+    /// algorithms.
+    pub(super) fn parse(jwk: &str) -> Option<Self> {
+        let raw: RawKey = json::object(jwk.as_bytes())?;
+        let material = Material::parse(&raw)?;
+        let meant = raw.alg.is_none_or(|alg| Algorithm::parse(&alg) == Some(material.algorithm()))
+            && raw.usage.is_none_or(|usage| usage == "sig")
+            && raw.key_ops.is_none_or(|operations| operations.iter().any(|operation| operation == "verify"));
+        meant.then_some(Self { id: raw.kid, material })
+    }
+
+    /// The one algorithm that this key may verify, whatever a token says.
+    pub(super) fn algorithm(&self) -> Algorithm {
+        self.material.algorithm()
+    }
+
+    /// The raw bytes of an Ed25519 key.
+    pub(super) fn ed25519(&self) -> Option<&[u8; 32]> {
+        match &self.material {
+            Material::Ed25519(key) => Some(key.as_bytes()),
+            Material::Rsa(_) | Material::P256(_) => None,
+        }
+    }
+
+    /// Whether this key made the token's signature, by the token's algorithm.
+    pub(super) fn verifies(&self, token: &SignedToken<'_>) -> bool {
+        if token.header.algorithm != self.algorithm() {
+            return false;
+        }
+        match &self.material {
+            Material::Rsa(key) => {
+                key.verify(&RSA_PKCS1_2048_8192_SHA256, token.signed, &token.signature).is_ok()
+            }
+            Material::P256(point) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
+                .verify(token.signed, &token.signature)
+                .is_ok(),
+            Material::Ed25519(key) => Signature::from_slice(&token.signature)
+                .is_ok_and(|signature| key.verify_strict(token.signed, &signature).is_ok()),
+        }
+    }
+}
+
+impl Material {
+    fn parse(raw: &RawKey) -> Option<Self> {
+        match (raw.kty.as_str(), raw.crv.as_deref()) {
+            ("RSA", _) => rsa(raw),
+            ("EC", Some("P-256")) => {
+                let (x, y) = (coordinate(raw.x.as_deref())?, coordinate(raw.y.as_deref())?);
+                Some(Self::P256([&[4], x.as_slice(), y.as_slice()].concat()))
+            }
+            ("OKP", Some("Ed25519")) => ed25519(&coordinate(raw.x.as_deref())?),
+            _ => None,
+        }
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Rsa(_) => Algorithm::Rs256,
+            Self::P256(_) => Algorithm::Es256,
+            Self::Ed25519(_) => Algorithm::EdDsa,
+        }
+    }
+}
+
+fn rsa(raw: &RawKey) -> Option<Material> {
+    let (n, e) = (decode(raw.n.as_deref()?)?, decode(raw.e.as_deref()?)?);
+    let leading_zeros = usize::try_from(n.first()?.leading_zeros()).ok()?;
+    (n.len() * 8 - leading_zeros >= MINIMUM_RSA_BITS)
+        .then_some(Material::Rsa(RsaPublicKeyComponents { n, e }))
+}
+
+/// A key of small order would fit any signature, and one that is not the canonical encoding of its point would be a
+/// second name for the same key.
+fn ed25519(bytes: &[u8; 32]) -> Option<Material> {
+    let key = VerifyingKey::from_bytes(bytes).ok()?;
+    let canonical = key.to_edwards().compress().as_bytes() == bytes;
+    (canonical && !key.is_weak()).then_some(Material::Ed25519(key))
+}
+
+fn coordinate(text: Option<&str>) -> Option<[u8; 32]> {
+    decode(text?)?.try_into().ok()
+}

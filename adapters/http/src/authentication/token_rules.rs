@@ -1,0 +1,155 @@
+//! Which tokens are accepted. Pure: the keys and the time are given.
+
+use std::time::Duration;
+
+use reprieve_application::Caller;
+use reprieve_domain::Timestamp;
+use serde_json::value::RawValue;
+
+use super::claims::Claims;
+use super::jwk::PublicKey;
+use super::signed_token::{Header, SignedToken};
+use super::{
+    AuthenticationSettings, InvalidAuthenticationSettings, KeySet, MAXIMUM_LEEWAY, MAXIMUM_LIFETIME,
+    TokenRefused,
+};
+
+/// Which tokens are accepted: those of the issuer, and those that identities signed themselves.
+///
+/// A token that brings a key is only ever one of the second kind, so that no token can choose to be checked with its
+/// own key instead of the issuer's.
+#[derive(Debug, Clone)]
+pub struct TokenRules {
+    issuer: Option<Issuer>,
+    /// The audiences of tokens that identities signed.
+    self_signed: Option<Vec<String>>,
+    leeway: i64,
+}
+
+#[derive(Debug, Clone)]
+struct Issuer {
+    name: String,
+    audiences: Vec<String>,
+}
+
+impl TokenRules {
+    /// The rules that these settings make.
+    ///
+    /// # Errors
+    /// If an issuer has no name, if there is no audience, or if the leeway is too long.
+    pub fn new(settings: &AuthenticationSettings) -> Result<Self, InvalidAuthenticationSettings> {
+        let issuer = settings
+            .issuer
+            .as_ref()
+            .map(|issuer| match issuer.issuer.as_str() {
+                "" => Err(InvalidAuthenticationSettings::Issuer),
+                name => Ok(Issuer { name: name.to_owned(), audiences: audiences(&issuer.audiences)? }),
+            })
+            .transpose()?;
+        let self_signed =
+            settings.self_signed.as_ref().map(|settings| audiences(&settings.audiences)).transpose()?;
+        if settings.leeway > MAXIMUM_LEEWAY {
+            return Err(InvalidAuthenticationSettings::Leeway);
+        }
+        Ok(Self { issuer, self_signed, leeway: micros(settings.leeway) })
+    }
+
+    /// Who calls, by a token that is presented at `now`, where the issuer's keys are `keys`.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the token.
+    pub fn check(&self, token: &[u8], keys: &KeySet, now: Timestamp) -> Result<Caller, TokenRefused> {
+        self.check_parsed(&SignedToken::parse(token)?, keys, now)
+    }
+
+    /// Whether any token is accepted.
+    pub(super) fn accept_any(&self) -> bool {
+        self.issuer.is_some() || self.self_signed.is_some()
+    }
+
+    pub(super) fn check_parsed(
+        &self,
+        token: &SignedToken<'_>,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<Caller, TokenRefused> {
+        match &token.header.jwk {
+            Some(jwk) => self.check_self_signed(token, jwk, now),
+            None => self.check_issued(token, keys, now),
+        }
+    }
+
+    fn check_issued(
+        &self,
+        token: &SignedToken<'_>,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<Caller, TokenRefused> {
+        let issuer = self.issuer.as_ref().ok_or(TokenRefused::IssuedNotAccepted)?;
+        if !is_access_token(&token.header) {
+            return Err(TokenRefused::Type);
+        }
+        let mut candidates = keys.candidates(&token.header).peekable();
+        candidates.peek().ok_or(TokenRefused::UnknownKey)?;
+        if !candidates.any(|key| key.verifies(token)) {
+            return Err(TokenRefused::Signature);
+        }
+        let claims = Claims::parse(&token.claims)?;
+        claims.check_issuer(&issuer.name)?;
+        if !claims.audiences()?.iter().any(|audience| issuer.audiences.contains(audience)) {
+            return Err(TokenRefused::Audience);
+        }
+        claims.check_time(now, self.leeway)?;
+        claims.caller()
+    }
+
+    /// An address is derived from a public key, so a token that is signed with that key needs nobody to vouch for it.
+    fn check_self_signed(
+        &self,
+        token: &SignedToken<'_>,
+        jwk: &RawValue,
+        now: Timestamp,
+    ) -> Result<Caller, TokenRefused> {
+        let own_audiences = self.self_signed.as_ref().ok_or(TokenRefused::SelfSignedNotAccepted)?;
+        if token.header.typ.as_deref() != Some("JWT") {
+            return Err(TokenRefused::Type);
+        }
+        let key = PublicKey::parse(jwk.get()).ok_or(TokenRefused::Key)?;
+        let public_key = key.ed25519().ok_or(TokenRefused::Key)?;
+        if !key.verifies(token) {
+            return Err(TokenRefused::Signature);
+        }
+        let claims = Claims::parse(&token.claims)?;
+        // For this service alone: of two that a token is meant for, one could use it with the other.
+        match claims.audiences()? {
+            [audience] if own_audiences.contains(audience) => {}
+            _ => return Err(TokenRefused::Audience),
+        }
+        claims.check_time(now, self.leeway)?;
+        if claims.lifetime()? > micros(MAXIMUM_LIFETIME) {
+            return Err(TokenRefused::Lifetime);
+        }
+        let caller = claims.caller()?;
+        if caller.address.belongs_to(public_key) { Ok(caller) } else { Err(TokenRefused::ForeignAddress) }
+    }
+}
+
+/// Issuers sign other things with the same key, and say so (RFC 8725, section 3.11). An access token is `at+jwt`
+/// (RFC 9068), and from older issuers just any token.
+fn is_access_token(header: &Header) -> bool {
+    header.typ.as_ref().is_none_or(|typ| {
+        let typ = typ.to_ascii_lowercase();
+        matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt" | "at+jwt")
+    })
+}
+
+fn audiences(audiences: &[String]) -> Result<Vec<String>, InvalidAuthenticationSettings> {
+    if audiences.is_empty() || audiences.iter().any(String::is_empty) {
+        return Err(InvalidAuthenticationSettings::Audience);
+    }
+    Ok(audiences.to_vec())
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

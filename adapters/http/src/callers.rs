@@ -1,0 +1,99 @@
+//! Who calls: extractors that let nobody else through.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use reprieve_application::{Caller, ErrorCode};
+
+use crate::Service;
+use crate::authentication::{ApiKeyRefused, Scope};
+use crate::refusal::Refusal;
+
+/// An identity with a valid bearer token.
+pub(crate) struct Identity(pub(crate) Caller);
+
+/// Somebody with an API key that has the scope `core`; acts for the own identity.
+pub(crate) struct Core(pub(crate) String);
+
+/// Somebody with an API key that has the scope `admin`.
+pub(crate) struct Admin;
+
+impl FromRequestParts<Arc<Service>> for Identity {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
+        match service.authentication.identity(&parts.headers).await {
+            Ok(caller) => {
+                service.rate_limit.check(caller.address.as_str())?;
+                Ok(Self(caller))
+            }
+            Err(refused) => {
+                // Which of its checks a token fails helps the operator, and would help a forger.
+                tracing::debug!(reason = %refused, "token refused");
+                Err(Refusal::new(ErrorCode::PlatformUnauthorized, "a valid bearer token is needed"))
+            }
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Service>> for Core {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
+        let name = authenticated(parts, service, Scope::Core)?;
+        service.rate_limit.check(service.own.address.as_str())?;
+        Ok(Self(name))
+    }
+}
+
+impl FromRequestParts<Arc<Service>> for Admin {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
+        let name = authenticated(parts, service, Scope::Admin).map_err(Refusal::for_backbone)?;
+        // An operator is no identity, but may not wear the service out either.
+        service.rate_limit.check(&format!("api key {name}"))?;
+        Ok(Self)
+    }
+}
+
+/// The value of a header that must not be there twice: of two, nobody can say which one a proxy has looked at.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// The name of the API key.
+fn authenticated(parts: &Parts, service: &Service, scope: Scope) -> Result<String, Refusal> {
+    if !service.settings.open_hosts.is_empty() {
+        return from_this_machine(parts, service).map(|()| "open".to_owned());
+    }
+    match service.authentication.api_key(&parts.headers, scope) {
+        Ok(key) => Ok(key.name.clone()),
+        Err(ApiKeyRefused::Unknown) => Err(Refusal::new(
+            ErrorCode::ConnectorUnauthorized,
+            "a valid API key is needed, in the header X-API-KEY",
+        )),
+        Err(ApiKeyRefused::LacksScope) => {
+            let scope = match scope {
+                Scope::Core => "core",
+                Scope::Admin => "admin",
+            };
+            Err(Refusal::new(ErrorCode::ConnectorForbidden, format!("the API key lacks the scope {scope}")))
+        }
+    }
+}
+
+/// Without authentication the service listens on loopback only. A web page that is open on the same machine could still
+/// reach it: browsers say where a page comes from, and which host it has asked for.
+fn from_this_machine(parts: &Parts, service: &Service) -> Result<(), Refusal> {
+    let host = only(&parts.headers, &header::HOST).and_then(|host| host.to_str().ok());
+    let named = host.is_some_and(|host| service.settings.open_hosts.iter().any(|open| open == host));
+    if named && !parts.headers.contains_key(header::ORIGIN) {
+        return Ok(());
+    }
+    let message = "no authentication is configured, so only programs on this machine may call";
+    Err(Refusal::new(ErrorCode::ConnectorForbidden, message))
+}

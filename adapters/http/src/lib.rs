@@ -1,0 +1,34 @@
+//! Serves the use cases over HTTP, for many identities.
+//!
+//! Three interfaces, each with the paths, data and error codes that existing clients know: enmeshed's Connector for the
+//! own identity, the part of enmeshed's Backbone that identities use, and the part that its administrators use. What is
+//! here and nowhere else: who may call, how a request becomes a call of a use case, and how its outcome becomes an
+//! answer. Nothing is decided here.
+
+mod admin;
+pub mod authentication;
+mod callers;
+mod connector;
+mod consumer;
+mod context;
+mod data;
+mod docs;
+mod idempotency;
+mod limits;
+mod metrics;
+mod openapi;
+mod operations;
+mod refusal;
+mod router;
+mod server;
+mod service;
+mod settings;
+#[cfg(test)]
+mod test_data;
+mod trace;
+
+pub use metrics::Metrics;
+pub use router::document;
+pub use server::{Ended, serve};
+pub use service::{Service, UseCases};
+pub use settings::Settings;

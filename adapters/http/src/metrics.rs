@@ -1,0 +1,89 @@
+//! Prometheus metrics.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use reprieve_application::{Coded, StoreError};
+use tokio::sync::Mutex;
+
+use crate::Service;
+
+/// Upper bounds of the durations that are counted, in seconds.
+const SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
+
+/// How long the figures of a scrape are good for the next one: counting them reads an index.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// Counts how a use case ended, and hands the result on.
+pub(crate) fn outcome<T, E: Coded>(use_case: &'static str, result: Result<T, E>) -> Result<T, E> {
+    let outcome = result.as_ref().err().map_or("done", |error| error.code().as_str());
+    metrics::counter!("reprieve_use_cases_total", "use_case" => use_case, "outcome" => outcome).increment(1);
+    result
+}
+
+/// What is measured, and where it can be read. Clones are the same.
+#[derive(Clone)]
+pub struct Metrics {
+    handle: PrometheusHandle,
+    counted: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Metrics {
+    /// Starts measuring, for the whole program.
+    ///
+    /// # Errors
+    /// If somebody else has done so already.
+    pub fn install() -> Result<Self, BuildError> {
+        let handle = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+            .install_recorder()?;
+        metrics::describe_counter!("reprieve_http_requests_total", "Requests by method, route and status");
+        metrics::describe_histogram!("reprieve_http_request_duration_seconds", "How long requests took");
+        metrics::describe_gauge!("reprieve_http_requests_in_flight", "Requests that are being worked on");
+        metrics::describe_counter!(
+            "reprieve_use_cases_total",
+            "Use cases by outcome: done, or an error code"
+        );
+        metrics::describe_gauge!("reprieve_processes_open", "Deletion processes that are Active or Deleting");
+        metrics::describe_gauge!("reprieve_processes_due", "Active processes whose grace period is over");
+        metrics::describe_gauge!(
+            "reprieve_processes_overdue",
+            "Processes that have been due for more than an hour"
+        );
+        metrics::describe_gauge!("reprieve_database_connections_open", "Connections to the database");
+        metrics::describe_gauge!("reprieve_database_connections_idle", "Connections that nobody uses");
+        Ok(Self { handle, counted: Arc::default() })
+    }
+
+    /// Everything in the text format of Prometheus. If the database does not answer, the figures stay what they were and
+    /// everything else is told all the same.
+    pub(crate) async fn render(&self, service: &Service) -> String {
+        if let Err(error) = self.count(service).await {
+            tracing::warn!(%error, "the figures cannot be counted");
+        }
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+
+    async fn count(&self, service: &Service) -> Result<(), StoreError> {
+        let connections = service.use_cases.health.connections();
+        metrics::gauge!("reprieve_database_connections_open").set(connections.open);
+        metrics::gauge!("reprieve_database_connections_idle").set(connections.idle);
+        let mut counted = self.counted.lock().await;
+        if counted.is_some_and(|at| at.elapsed() < FRESH) {
+            return Ok(());
+        }
+        let figures = service.use_cases.figures.execute().await?;
+        for (name, count) in [
+            ("reprieve_processes_open", figures.open),
+            ("reprieve_processes_due", figures.due),
+            ("reprieve_processes_overdue", figures.overdue),
+        ] {
+            #[expect(clippy::cast_precision_loss, reason = "Prometheus knows nothing but floating point")]
+            metrics::gauge!(name).set(count as f64);
+        }
+        *counted = Some(Instant::now());
+        Ok(())
+    }
+}

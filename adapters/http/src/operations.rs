@@ -1,0 +1,79 @@
+//! For whoever, or whatever, keeps the service running.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use reprieve_application::Coded;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Service;
+
+/// The routes and their documentation.
+pub(crate) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready)).routes(routes!(metrics))
+}
+
+/// How the service is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HealthData {
+    /// `up` or `down`
+    #[schema(example = "up")]
+    status: &'static str,
+    /// The error code of what is wrong, if anything is.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+}
+
+/// Whether the program runs
+#[utoipa::path(
+    get, path = "/health/live", tag = "Operations", operation_id = "live", security(),
+    responses((status = 200, description = "It runs", body = HealthData)),
+)]
+async fn live() -> Json<HealthData> {
+    Json(HealthData { status: "up", code: None })
+}
+
+/// Whether requests can be answered
+///
+/// The database is reached, and migrated to this version.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "Operations", operation_id = "ready", security(),
+    responses(
+        (status = 200, description = "They can", body = HealthData),
+        (status = 503, description = "They cannot", body = HealthData),
+    ),
+)]
+async fn ready(State(service): State<Arc<Service>>) -> (StatusCode, Json<HealthData>) {
+    let check = service.use_cases.health.execute();
+    match tokio::time::timeout(service.settings.request_timeout, check).await {
+        Ok(health) => match health.store {
+            Ok(()) => (StatusCode::OK, Json(HealthData { status: "up", code: None })),
+            Err(error) => {
+                tracing::warn!(%error, "not ready");
+                down(error.code().as_str())
+            }
+        },
+        Err(_) => down(reprieve_application::ErrorCode::TimedOut.as_str()),
+    }
+}
+
+fn down(code: &'static str) -> (StatusCode, Json<HealthData>) {
+    (StatusCode::SERVICE_UNAVAILABLE, Json(HealthData { status: "down", code: Some(code) }))
+}
+
+/// What was measured, for Prometheus
+#[utoipa::path(
+    get, path = "/metrics", tag = "Operations", operation_id = "metrics", security(),
+    responses((status = 200, description = "The metrics", content_type = "text/plain", body = String)),
+)]
+async fn metrics(State(service): State<Arc<Service>>) -> impl IntoResponse {
+    let text = service.metrics.render(&service).await;
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}

@@ -1,0 +1,75 @@
+//! The routes, and what stands around all of them.
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, Method, header};
+use axum::response::{Html, IntoResponse};
+use axum::routing::get;
+
+use axum::{Router, middleware};
+use tokio::sync::Semaphore;
+use tower::util::option_layer;
+use tower_http::cors::CorsLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::authentication::API_KEY_HEADER;
+use crate::context::{context, security_headers};
+use crate::idempotency::IDEMPOTENCY_KEY;
+use crate::limits::concurrent_requests;
+use crate::{Service, admin, connector, consumer, docs, operations};
+
+/// The OpenAPI 3.1 document of the service.
+#[must_use]
+pub fn document() -> OpenApi {
+    routes().into_openapi()
+}
+
+/// Routes whose requests count as work; the others must be answered whatever the load.
+fn work() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::with_openapi(crate::openapi::document())
+        .merge(consumer::routes())
+        .merge(connector::routes())
+        .merge(admin::routes())
+}
+
+fn routes() -> OpenApiRouter<Arc<Service>> {
+    work().merge(operations::routes())
+}
+
+/// The whole service.
+pub(crate) fn router(service: &Arc<Service>) -> Router {
+    let document = document();
+    let page = docs::page(&document);
+    let json = crate::refusal::json(&document);
+    let documentation = Router::new()
+        .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], json) }))
+        .route("/docs", get(|| async { Html(page).into_response() }));
+    let semaphore = Arc::new(Semaphore::new(service.settings.concurrent_requests));
+    let limited = middleware::from_fn_with_state((service.clone(), semaphore), concurrent_requests);
+    let (work, _) = work().split_for_parts();
+    let (operations, _) = operations::routes().split_for_parts();
+    work.layer(limited)
+        .merge(operations)
+        .with_state(service.clone())
+        .merge(documentation)
+        .layer(DefaultBodyLimit::max(service.settings.body_bytes))
+        .layer(middleware::from_fn_with_state(service.clone(), context))
+        .layer(middleware::from_fn(security_headers))
+        .layer(option_layer(cors(&service.settings.allowed_origins)))
+}
+
+/// Off, that is without any header that would let a page of another origin read an answer, unless origins are named.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    let origins: Vec<HeaderValue> =
+        origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    if origins.is_empty() {
+        return None;
+    }
+    let layer = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, API_KEY_HEADER, IDEMPOTENCY_KEY]);
+    Some(layer)
+}

@@ -1,0 +1,78 @@
+//! Accepting connections, and ending in good order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::Service;
+use crate::router::router;
+
+/// Whether every request that ran was answered when the service ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// They were.
+    Drained,
+    /// Some took longer than the configured time and were cut off.
+    CutOff,
+}
+
+/// Serves until `shutdown` completes; then accepts nothing more and lets what runs finish, within the configured time.
+pub async fn serve(
+    listener: TcpListener,
+    service: Arc<Service>,
+    shutdown: impl Future<Output = ()>,
+) -> Ended {
+    let router = router(&service);
+    let settings = &service.settings;
+    let mut builder = Builder::new(TokioExecutor::new());
+    // A client that sends its head slowly, or not at all, must not hold a connection for ever.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(settings.header_timeout));
+    let connections = Arc::new(Semaphore::new(settings.connections));
+    let graceful = GracefulShutdown::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = async {
+            // Taken first: whoever is not accepted waits in the operating system's queue. It is never closed.
+            let permit = connections.clone().acquire_owned().await.ok();
+            (listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = accepted => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of file descriptors, or a connection that is gone already: neither ends a service.
+                tracing::warn!(%error, "a connection cannot be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        // Answers are small and wait for nothing.
+        let _ = stream.set_nodelay(true);
+        let connection = builder
+            .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router.clone()))
+            .into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    tracing::info!("shutting down");
+    match tokio::time::timeout(settings.shutdown_timeout, graceful.shutdown()).await {
+        Ok(()) => Ended::Drained,
+        Err(_) => Ended::CutOff,
+    }
+}

@@ -1,0 +1,69 @@
+//! What the handlers share.
+
+use std::sync::Arc;
+
+use reprieve_application::Caller;
+use reprieve_application::ports::{Clock, Ids};
+use reprieve_application::use_cases::{
+    AnswerOnce, CancelIdentityDeletionProcess, CancelIdentityDeletionProcessById, CheckHealth,
+    GetActiveIdentityDeletionProcess, GetFigures, GetIdentityDeletionProcess, GetIdentityDeletionProcesses,
+    InitiateIdentityDeletionProcess, InspectAuditLogs, InspectDeletionProcess, InspectIdentity,
+    ListDeletionProcesses,
+};
+
+use crate::authentication::Authentication;
+use crate::limits::RateLimit;
+use crate::{Metrics, Settings};
+
+/// The use cases that are served.
+#[expect(missing_docs, reason = "each is named after its use case")]
+pub struct UseCases {
+    pub initiate: InitiateIdentityDeletionProcess,
+    pub cancel: CancelIdentityDeletionProcess,
+    pub cancel_by_id: CancelIdentityDeletionProcessById,
+    pub get_active: GetActiveIdentityDeletionProcess,
+    pub get: GetIdentityDeletionProcess,
+    pub list: GetIdentityDeletionProcesses,
+    pub inspect_identity: InspectIdentity,
+    pub inspect_process: InspectDeletionProcess,
+    pub inspect_audit_logs: InspectAuditLogs,
+    pub list_all: ListDeletionProcesses,
+    pub figures: GetFigures,
+    pub answer_once: AnswerOnce,
+    pub health: CheckHealth,
+}
+
+/// Everything a request is answered with.
+pub struct Service {
+    pub(crate) use_cases: UseCases,
+    pub(crate) own: Caller,
+    pub(crate) authentication: Authentication,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) settings: Settings,
+    pub(crate) rate_limit: RateLimit,
+    pub(crate) metrics: Metrics,
+}
+
+impl Service {
+    /// The service that acts for `own` at the Connector's routes and for whoever authenticates at the others.
+    #[must_use]
+    pub fn new(
+        use_cases: UseCases,
+        own: Caller,
+        authentication: Authentication,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        settings: Settings,
+        metrics: Metrics,
+    ) -> Self {
+        let rate_limit = RateLimit::new(settings.requests_per_second, settings.burst);
+        Self { use_cases, own, authentication, clock, ids, settings, rate_limit, metrics }
+    }
+
+    /// A name for an error or a request, such as `ERR` and 17 letters and digits.
+    pub(crate) fn name(&self, prefix: &str) -> String {
+        // Without randomness the request is still answered; the name only helps to find it in the logs.
+        self.ids.name(prefix).unwrap_or_else(|_| format!("{prefix}00000000000000000"))
+    }
+}

@@ -1,0 +1,26 @@
+//! Spans as parts of the traces that clients have begun.
+
+use axum::http::HeaderMap;
+use opentelemetry::propagation::Extractor;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(axum::http::HeaderName::as_str).collect()
+    }
+}
+
+/// Makes a span a child of the span that the request names. Without a tracer there is nothing to do, and nothing is done.
+pub(crate) fn follow(span: &Span, headers: &HeaderMap) {
+    let parent =
+        opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Headers(headers)));
+    // Fails if no tracer listens to this span.
+    let _ = span.set_parent(parent);
+}

@@ -1,0 +1,16 @@
+//! What the application may rely on, whichever database is behind its ports: one suite a port, and each case runs on
+//! both databases.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise, in helpers as well as in test functions"
+)]
+
+mod support;
+
+mod any_rows;
+mod corrupt_rows;
+mod deletion_processes;
+mod identities;
+mod races;

@@ -1,0 +1,87 @@
+//! A connection of the test's own: looks at the tables and changes them behind the store's back.
+
+use sea_orm::sqlx::error::ErrorKind;
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement, TryGetable,
+    Value,
+};
+
+/// One connection, so that what one statement sets is still set in the next.
+pub(crate) struct Sql(DatabaseConnection);
+
+impl Sql {
+    pub(crate) async fn connect(url: &str) -> Self {
+        let mut options = ConnectOptions::new(url);
+        options.max_connections(1).sqlx_logging(false);
+        let connection = sea_orm::Database::connect(options).await.unwrap();
+        Self(connection)
+    }
+
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.0.get_database_backend() == DbBackend::Sqlite
+    }
+
+    /// Runs statements that may differ in their words.
+    pub(crate) async fn run_either(&self, sqlite: &str, postgres: &str) {
+        self.0.execute_unprepared(if self.is_sqlite() { sqlite } else { postgres }).await.unwrap();
+    }
+
+    /// Runs statements.
+    pub(crate) async fn run(&self, sql: &str) {
+        self.run_either(sql, sql).await;
+    }
+
+    /// Runs a statement with parameters `$1`, `$2`, …
+    pub(crate) async fn change(&self, sql: &str, values: impl IntoIterator<Item = Value>) {
+        assert!(self.change_if_allowed(sql, values).await, "{sql}");
+    }
+
+    /// The same, unless a constraint is against it; tells whether it was done.
+    pub(crate) async fn change_if_allowed(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> bool {
+        let statement = Statement::from_sql_and_values(self.0.get_database_backend(), sql, values);
+        match self.0.execute_raw(statement).await {
+            Ok(_) => true,
+            Err(DbErr::Exec(RuntimeErr::SqlxError(error)))
+                if error.as_database_error().is_some_and(|error| error.kind() != ErrorKind::Other) =>
+            {
+                false
+            }
+            Err(error) => panic!("{sql}: {error}"),
+        }
+    }
+
+    /// The only column of every row.
+    pub(crate) async fn column<T: TryGetable>(&self, sql: &str) -> Vec<T> {
+        let statement = Statement::from_string(self.0.get_database_backend(), sql);
+        let rows = self.0.query_all_raw(statement).await.unwrap();
+        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+    }
+
+    /// The only column of the only row.
+    pub(crate) async fn value<T: TryGetable>(&self, sql: &str) -> T {
+        let mut values = self.column(sql).await;
+        assert_eq!(values.len(), 1, "{sql}");
+        values.remove(0)
+    }
+
+    /// Every row of every table, as text: two of these are equal if nothing was written in between.
+    pub(crate) async fn everything(&self) -> Vec<String> {
+        let mut everything = Vec::new();
+        let tables = if self.is_sqlite() {
+            "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+        } else {
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+        };
+        for table in self.column::<String>(tables).await {
+            let row = if self.is_sqlite() {
+                let columns = format!("SELECT 'quote(' || name || ')' FROM pragma_table_info('{table}')");
+                self.column::<String>(&columns).await.join(" || ', ' || ")
+            } else {
+                "shown::text".to_owned()
+            };
+            let rows = format!("SELECT '{table}: ' || {row} AS shown FROM {table} AS shown ORDER BY 1");
+            everything.extend(self.column::<String>(&rows).await);
+        }
+        everything
+    }
+}

@@ -1,0 +1,145 @@
+//! `reprieve start`: the service, from the socket to the last answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reprieve_application::ErrorCode;
+use reprieve_application::ports::{Clock, Ids};
+use reprieve_application::use_cases::{
+    AnswerOnce, CancelIdentityDeletionProcess, CancelIdentityDeletionProcessById, CheckHealth,
+    ForgetAnsweredRequests, GetActiveIdentityDeletionProcess, GetFigures, GetIdentityDeletionProcess,
+    GetIdentityDeletionProcesses, InitiateIdentityDeletionProcess, InspectAuditLogs, InspectDeletionProcess,
+    InspectIdentity, ListDeletionProcesses, ProvideOwnIdentity,
+};
+use reprieve_cli::{Failure, Listening, Server};
+use reprieve_http::authentication::Authentication;
+use reprieve_http::{Ended, Metrics, Service, UseCases};
+use reprieve_persistence::Store;
+use reprieve_system::{SystemClock, SystemIds};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::configuration::Configuration;
+
+/// How often answers are forgotten whose time is over.
+const HOUSEKEEPING: Duration = Duration::from_hours(1);
+
+/// A service that listens, and has not begun to answer.
+pub(crate) struct Bound {
+    listener: TcpListener,
+    listening: Listening,
+    service: Arc<Service>,
+    forget: ForgetAnsweredRequests,
+}
+
+fn system_failed(what: &str, error: impl std::fmt::Display) -> Failure {
+    Failure::new(ErrorCode::SystemFailed, format!("{what}: {error}"))
+}
+
+/// Listens where the configuration says.
+pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<Bound, Failure> {
+    let http = &configuration.http;
+    let store = Arc::new(store);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn Ids> = Arc::new(SystemIds);
+    let domain = configuration.identity_domain.clone();
+    let own = ProvideOwnIdentity::new(store.clone(), ids.clone(), domain).execute().await?.caller();
+    let listener = TcpListener::bind(http.listen)
+        .await
+        .map_err(|error| system_failed(&format!("cannot listen on {}", http.listen), error))?;
+    let address = listener.local_addr().map_err(|error| system_failed("cannot listen", error))?;
+    let (mut authentication, mut settings) = (http.authentication.clone(), http.settings.clone());
+    if let (true, Some(self_signed)) = (http.audience_from_address, &mut authentication.self_signed) {
+        self_signed.audiences = hosts(address).iter().map(|host| format!("http://{host}")).collect();
+    }
+    if http.is_open {
+        settings.open_hosts = hosts(address);
+    }
+    let authentication = Authentication::new(authentication, clock.clone())
+        .map_err(|error| Failure::new(ErrorCode::ConfigurationInvalid, format!("section http: {error}")))?;
+    let metrics = Metrics::install().map_err(|error| system_failed("cannot measure", error))?;
+    let use_cases = UseCases {
+        initiate: InitiateIdentityDeletionProcess::new(
+            store.clone(),
+            clock.clone(),
+            ids.clone(),
+            configuration.grace_period,
+        ),
+        cancel: CancelIdentityDeletionProcess::new(store.clone(), clock.clone()),
+        cancel_by_id: CancelIdentityDeletionProcessById::new(store.clone(), store.clone(), clock.clone()),
+        get_active: GetActiveIdentityDeletionProcess::new(store.clone()),
+        get: GetIdentityDeletionProcess::new(store.clone()),
+        list: GetIdentityDeletionProcesses::new(store.clone()),
+        inspect_identity: InspectIdentity::new(store.clone()),
+        inspect_process: InspectDeletionProcess::new(store.clone(), store.clone()),
+        inspect_audit_logs: InspectAuditLogs::new(store.clone()),
+        list_all: ListDeletionProcesses::new(store.clone()),
+        figures: GetFigures::new(store.clone(), clock.clone()),
+        answer_once: AnswerOnce::new(store.clone(), clock.clone()),
+        health: CheckHealth::new(store.clone()),
+    };
+    let service = Service::new(use_cases, own, authentication, clock.clone(), ids, settings, metrics);
+    Ok(Bound {
+        listener,
+        listening: Listening { url: format!("http://{address}"), is_open: http.is_open },
+        service: Arc::new(service),
+        forget: ForgetAnsweredRequests::new(store, clock),
+    })
+}
+
+/// What programs on this machine may call the service, if it listens on loopback.
+fn hosts(address: SocketAddr) -> Vec<String> {
+    let port = address.port();
+    vec![
+        address.to_string(),
+        format!("localhost:{port}"),
+        format!("127.0.0.1:{port}"),
+        format!("[::1]:{port}"),
+    ]
+}
+
+#[async_trait]
+impl Server for Bound {
+    fn listening(&self) -> &Listening {
+        &self.listening
+    }
+
+    async fn run(self: Box<Self>) -> Result<(), Failure> {
+        let Self { listener, service, forget, .. } = *self;
+        let listen_for =
+            |kind| signal(kind).map_err(|error| system_failed("cannot listen for signals", error));
+        let (terminate, interrupt) =
+            (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
+        let housekeeping = tokio::spawn(keep_house(forget));
+        let ended = reprieve_http::serve(listener, service, first_of(terminate, interrupt)).await;
+        housekeeping.abort();
+        match ended {
+            Ended::Drained => Ok(()),
+            Ended::CutOff => {
+                let message = "requests were still running when http.shutdown_timeout_in_seconds was over";
+                Err(Failure::new(ErrorCode::TimedOut, message))
+            }
+        }
+    }
+}
+
+async fn first_of(mut terminate: Signal, mut interrupt: Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn keep_house(forget: ForgetAnsweredRequests) {
+    let mut interval = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        interval.tick().await;
+        match forget.execute().await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "answers forgotten"),
+            Err(error) => tracing::warn!(%error, "answers cannot be forgotten; trying again later"),
+        }
+    }
+}
