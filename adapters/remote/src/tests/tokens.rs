@@ -1,6 +1,7 @@
 //! Proving who asks.
 
 use std::collections::HashSet;
+use std::process::Command;
 
 use reprieve_application::facade::IdentityDeletionFacade as _;
 use reprieve_application::ports::Clock as _;
@@ -73,4 +74,17 @@ async fn an_identity_that_is_not_let_in_asks_once() {
     service.state().always = Fate::Instead(Reply::refusal(403, "error.platform.forbidden"));
     assert_eq!(facade.identity().await.unwrap_err().code.as_str(), UNAUTHORIZED);
     assert_eq!(service.asked().len(), 1);
+}
+
+#[test]
+fn what_is_not_encrypted_goes_through_no_proxy() {
+    // The environment of this process is everybody's, so another one is started; nobody listens on that port.
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "tests::steps::a_person_asks_looks_and_changes_their_mind"]);
+    for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        again.env(name, "http://127.0.0.1:1");
+    }
+    let output = again.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
