@@ -83,13 +83,16 @@ async fn audit_key(database: &Database, file: &AuditKeyFile) -> Result<AuditKey,
         return Ok(key);
     }
     if database.has_audit_key().await? {
-        return Err(Failure::new(
-            ErrorCode::AuditKeyUnusable,
-            format!(
-                "the database was written with an audit key, but there is no file {}; set audit.key or audit.key_file",
-                file.path().display()
-            ),
-        ));
+        // The file comes first: if somebody else has just made both, it is there now.
+        return file.read()?.ok_or_else(|| {
+            Failure::new(
+                ErrorCode::AuditKeyUnusable,
+                format!(
+                    "the database was written with an audit key, but there is no file {}; set audit.key or audit.key_file",
+                    file.path().display()
+                ),
+            )
+        });
     }
     Ok(file.create()?)
 }

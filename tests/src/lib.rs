@@ -3,7 +3,10 @@
 //! It knows none of the crates it helps to test.
 
 mod binary;
+mod both;
 mod database;
+mod sql;
 
-pub use binary::{Outcome, Sandbox, reprieve_binary};
+pub use binary::{Files, Outcome, Sandbox, reprieve_binary};
 pub use database::{POSTGRES_URL, TestDatabase};
+pub use sql::Sql;

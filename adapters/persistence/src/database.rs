@@ -58,7 +58,11 @@ pub enum DatabaseError {
 impl Coded for DatabaseError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::File { .. } => ErrorCode::DatabaseUnavailable,
+            Self::File { source, .. } => match source.kind() {
+                io::ErrorKind::ReadOnlyFilesystem => ErrorCode::DatabaseReadOnly,
+                io::ErrorKind::StorageFull => ErrorCode::DatabaseFull,
+                _ => ErrorCode::DatabaseUnavailable,
+            },
             Self::Newer { .. } => ErrorCode::DatabaseNewer,
             Self::NotMigrated => ErrorCode::DatabaseNotMigrated,
             Self::AuditKeyMismatch => ErrorCode::AuditKeyMismatch,
@@ -165,7 +169,11 @@ async fn applied(connection: &impl ConnectionTrait) -> Result<HashSet<String>, D
     // transaction, so the catalogue is asked first.
     let backend = connection.get_database_backend();
     let exists = match backend {
-        DbBackend::Postgres => "SELECT 1 AS one WHERE to_regclass('seaql_migrations') IS NOT NULL",
+        // Not to_regclass: it may answer from a cache that does not know yet what was committed a moment ago.
+        DbBackend::Postgres => {
+            "SELECT 1 AS one FROM pg_catalog.pg_tables \
+             WHERE tablename = 'seaql_migrations' AND schemaname = ANY (current_schemas(false))"
+        }
         _ => "SELECT 1 AS one FROM sqlite_master WHERE type = 'table' AND name = 'seaql_migrations'",
     };
     let statement = |sql: &str| sea_orm::Statement::from_string(backend, sql);
