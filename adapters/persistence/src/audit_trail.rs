@@ -13,13 +13,13 @@ use crate::error::store_error;
 use crate::mapping::Row;
 
 /// One statement, so that process and entries are seen as they were at one moment. A process whose entries are gone and
-/// entries whose process is gone are both found.
+/// entries whose process is gone are both found. The first page starts at the empty id, which is the least.
 const CHAINS: &str = "\
 WITH ids AS (
-    SELECT id FROM (SELECT id FROM deletion_processes WHERE id > $1 ORDER BY id LIMIT $2) AS processes
+    SELECT id FROM (SELECT id FROM deletion_processes WHERE id AFTER $1 ORDER BY id LIMIT $2) AS processes
     UNION
     SELECT id FROM (
-        SELECT DISTINCT process_id AS id FROM audit_entries WHERE process_id > $1 ORDER BY process_id LIMIT $2
+        SELECT DISTINCT process_id AS id FROM audit_entries WHERE process_id AFTER $1 ORDER BY process_id LIMIT $2
     ) AS chains
     ORDER BY id LIMIT $2
 )
@@ -33,8 +33,9 @@ ORDER BY ids.id, entry.sequence";
 
 #[async_trait]
 impl AuditTrail for Store {
-    async fn chains(&self, after: &str, limit: u32) -> Result<Vec<Chain>, StoreError> {
-        let statement = self.statement(CHAINS.to_owned(), vec![after.into(), i64::from(limit).into()]);
+    async fn chains(&self, after: Option<String>, limit: u32) -> Result<Vec<Chain>, StoreError> {
+        let sql = CHAINS.replace("AFTER", if after.is_some() { ">" } else { ">=" });
+        let statement = self.statement(sql, vec![after.unwrap_or_default().into(), i64::from(limit).into()]);
         let rows = self.reader.query_all_raw(statement).await.map_err(store_error)?;
         let mut chains: Vec<Chain> = Vec::new();
         for result in &rows {

@@ -169,10 +169,9 @@ async fn applied(connection: &impl ConnectionTrait) -> Result<HashSet<String>, D
     // transaction, so the catalogue is asked first.
     let backend = connection.get_database_backend();
     let exists = match backend {
-        // Not to_regclass: it may answer from a cache that does not know yet what was committed a moment ago.
+        // Not to_regclass: it remembers that there was no such table while the lock is waited for.
         DbBackend::Postgres => {
-            "SELECT 1 AS one FROM pg_catalog.pg_tables \
-             WHERE tablename = 'seaql_migrations' AND schemaname = ANY (current_schemas(false))"
+            "SELECT 1 AS one FROM pg_class WHERE relname = 'seaql_migrations' AND pg_table_is_visible(oid)"
         }
         _ => "SELECT 1 AS one FROM sqlite_master WHERE type = 'table' AND name = 'seaql_migrations'",
     };

@@ -89,7 +89,7 @@ pub enum InvalidAuthenticationSettings {
     #[error("the issuer's keys must come through https, or through http from this machine")]
     InsecureKeysUrl,
     /// The client for the issuer's keys cannot be made.
-    #[error("the client for the issuer's keys cannot be made: {0}")]
+    #[error("the client for the issuer's keys cannot be made")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Two API keys with one name: logs could not tell them apart.
     #[error("there are two API keys with the name {0:?}")]

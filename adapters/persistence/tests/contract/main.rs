@@ -10,6 +10,7 @@
 mod support;
 
 mod any_rows;
+mod audit_trail;
 mod corrupt_rows;
 mod deletion_processes;
 mod identities;

@@ -6,6 +6,8 @@ use sea_orm::{
     Value,
 };
 
+const KEPT: [&str; 3] = ["deletion_processes", "audit_entries", "own_identity"];
+
 /// One connection, so that what one statement sets is still set in the next.
 pub(crate) struct Sql(DatabaseConnection);
 
@@ -62,6 +64,21 @@ impl Sql {
         let mut values = self.column(sql).await;
         assert_eq!(values.len(), 1, "{sql}");
         values.remove(0)
+    }
+
+    /// Keeps what the tables hold now, for [`Self::put_back`].
+    pub(crate) async fn keep(&self) {
+        for table in KEPT {
+            self.run(&format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}")).await;
+        }
+        // What follows need not outlive a power failure.
+        self.run_either("PRAGMA synchronous = OFF", "SET synchronous_commit = off").await;
+    }
+
+    pub(crate) async fn put_back(&self) {
+        for table in KEPT {
+            self.run(&format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table}")).await;
+        }
     }
 
     /// Every row of every table, as text: two of these are equal if nothing was written in between.
