@@ -20,6 +20,8 @@ pub struct Service {
     url: String,
     stdout: Option<JoinHandle<String>>,
     stderr: Option<JoinHandle<String>>,
+    /// What goes away with it.
+    sandbox: Option<Sandbox>,
 }
 
 /// How a service may be told to end.
@@ -65,6 +67,14 @@ impl Service {
         Self::start(sandbox)
     }
 
+    /// The same in a sandbox that is the service's own.
+    #[must_use]
+    pub fn alone(sandbox: Sandbox, toml: &str) -> Self {
+        let mut service = Self::configured(&sandbox, toml);
+        service.sandbox = Some(sandbox);
+        service
+    }
+
     /// Runs a command that is to become a service, at a port that is free.
     ///
     /// # Errors
@@ -84,7 +94,14 @@ impl Service {
         let mut announced = String::new();
         stdout.read_line(&mut announced).unwrap();
         let url = announced.trim_end().rsplit(' ').next().unwrap().to_owned();
-        let mut service = Self { process: Some(process), announced, url, stdout: None, stderr: Some(stderr) };
+        let mut service = Self {
+            process: Some(process),
+            announced,
+            url,
+            stdout: None,
+            stderr: Some(stderr),
+            sandbox: None,
+        };
         if service.announced.is_empty() {
             return Err(service.wait());
         }
@@ -190,5 +207,8 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         self.kill_now();
+        if let (true, Some(stderr)) = (std::thread::panicking(), self.stderr.take()) {
+            println!("the service said:\n{}", stderr.join().unwrap_or_default());
+        }
     }
 }

@@ -70,7 +70,7 @@ fn what_it_says_can_be_read_by_a_program() {
 
 #[test]
 fn no_web_page_can_call_a_service_without_authentication() {
-    let service = Service::start(&Sandbox::new());
+    let service = Service::alone(Sandbox::new(), "");
     let port = service.address().port();
     let forbidden = "error.connector.forbidden";
     for request in [
