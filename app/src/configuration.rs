@@ -299,6 +299,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
     };
     let remote = server.validate().map_err(invalid)?;
     let service = http_configuration::validate(&http).map_err(invalid)?;
+    http_configuration::validate_telemetry(&telemetry).map_err(invalid)?;
     let audit = match &audit_key {
         AuditKeySource::Configured(_) => serde_json::json!({"key": "***"}),
         AuditKeySource::File(file) => serde_json::json!({"key_file": file.display().to_string()}),

@@ -32,6 +32,13 @@ pub(crate) struct Bound {
     listening: Listening,
     service: Arc<Service>,
     forget: ForgetAnsweredRequests,
+    told_to_stop: ToldToStop,
+}
+
+/// The signals by which a service is told to stop.
+struct ToldToStop {
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 fn system_failed(what: &str, error: impl std::fmt::Display) -> Failure {
@@ -81,11 +88,18 @@ pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<
         health: CheckHealth::new(store.clone()),
     };
     let service = Service::new(use_cases, own, authentication, clock.clone(), ids, settings, metrics);
+    let listen_for = |kind| signal(kind).map_err(|error| system_failed("cannot listen for signals", error));
+    // Before anybody is told that the service listens: from then on a signal must not cut a request off.
+    let told_to_stop = ToldToStop {
+        terminate: listen_for(SignalKind::terminate())?,
+        interrupt: listen_for(SignalKind::interrupt())?,
+    };
     Ok(Bound {
         listener,
         listening: Listening { url: format!("http://{address}"), is_open: http.is_open },
         service: Arc::new(service),
         forget: ForgetAnsweredRequests::new(store, clock),
+        told_to_stop,
     })
 }
 
@@ -107,13 +121,9 @@ impl Server for Bound {
     }
 
     async fn run(self: Box<Self>) -> Result<(), Failure> {
-        let Self { listener, service, forget, .. } = *self;
-        let listen_for =
-            |kind| signal(kind).map_err(|error| system_failed("cannot listen for signals", error));
-        let (terminate, interrupt) =
-            (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
+        let Self { listener, service, forget, told_to_stop, .. } = *self;
         let housekeeping = tokio::spawn(keep_house(forget));
-        let ended = reprieve_http::serve(listener, service, first_of(terminate, interrupt)).await;
+        let ended = reprieve_http::serve(listener, service, told_to_stop.first()).await;
         housekeeping.abort();
         match ended {
             Ended::Drained => Ok(()),
@@ -125,10 +135,12 @@ impl Server for Bound {
     }
 }
 
-async fn first_of(mut terminate: Signal, mut interrupt: Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+impl ToldToStop {
+    async fn first(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

@@ -5,8 +5,14 @@
 mod binary;
 mod both;
 mod database;
+mod http;
+mod service;
 mod sql;
+mod tokens;
 
 pub use binary::{Files, Outcome, Sandbox, reprieve_binary};
 pub use database::{POSTGRES_URL, TestDatabase};
+pub use http::{Connection, Reply, Request};
+pub use service::{Service, Stop};
 pub use sql::Sql;
+pub use tokens::{Identity, Issuer, sha256_hex, unix_seconds};

@@ -92,11 +92,7 @@ async fn download(client: &Client, url: Url) -> Result<Vec<u8>, KeysUnavailable>
 
 /// A client for this address alone: it follows no redirect, so nothing can send it to another host.
 fn client(url: &Url) -> Result<Client, InvalidAuthenticationSettings> {
-    let secure = match url.scheme() {
-        "https" => true,
-        "http" if is_this_machine(url) => false,
-        _ => return Err(InvalidAuthenticationSettings::InsecureKeysUrl),
-    };
+    let secure = is_encrypted(url)?;
     let builder = Client::builder()
         .tls_backend_preconfigured(tls(secure).map_err(failed)?)
         .https_only(secure)
@@ -104,6 +100,15 @@ fn client(url: &Url) -> Result<Client, InvalidAuthenticationSettings> {
     // A proxy would carry what is meant to stay on this machine away from it.
     let builder = if secure { builder } else { builder.no_proxy() };
     builder.build().map_err(failed)
+}
+
+/// Whether what comes from there is encrypted, as it has to be unless it comes from this machine.
+pub(super) fn is_encrypted(url: &Url) -> Result<bool, InvalidAuthenticationSettings> {
+    match url.scheme() {
+        "https" => Ok(true),
+        "http" if is_this_machine(url) => Ok(false),
+        _ => Err(InvalidAuthenticationSettings::InsecureKeysUrl),
+    }
 }
 
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> InvalidAuthenticationSettings {
