@@ -18,6 +18,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 const TRACE_PARENT: &str = "traceparent";
 
+/// Where clients expect the codes of a Connector; everywhere else they are those of a Backbone.
+const CONNECTOR: &str = "/api/core/";
+
 /// The longest request id that is taken over from a client, in characters.
 const MAX_REQUEST_ID: usize = 128;
 
@@ -45,7 +48,7 @@ pub(crate) async fn context(State(service): State<Arc<Service>>, request: Reques
     let mut response = next.run(request).instrument(span.clone()).await;
     in_flight.decrement(1);
     span.in_scope(|| {
-        response = in_envelope(&service, std::mem::take(&mut response));
+        response = in_envelope(&service, &route, std::mem::take(&mut response));
         span.record("status", response.status().as_u16());
         tracing::info!(status = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
     });
@@ -88,12 +91,13 @@ fn trace_id(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Writes the body of a failure, those of the framework included, and logs what an operator has to look after.
-fn in_envelope(service: &Service, mut response: Response) -> Response {
+fn in_envelope(service: &Service, route: &str, mut response: Response) -> Response {
     let status = response.status();
     let refusal = match response.extensions_mut().remove::<Refusal>() {
         Some(refusal) => refusal,
         None if is_bare_failure(&response) => {
-            Refusal::new(code_of(status), status.canonical_reason().unwrap_or("refused"))
+            let refusal = Refusal::new(code_of(status), status.canonical_reason().unwrap_or("refused"));
+            if route.starts_with(CONNECTOR) { refusal } else { refusal.for_backbone() }
         }
         None => return response,
     };
