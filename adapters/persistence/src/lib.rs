@@ -21,6 +21,7 @@ mod save_postgres;
 mod save_sqlite;
 mod store;
 mod url;
+mod write;
 
 pub use connection::ConnectionOptions;
 pub use database::{Database, DatabaseError};
