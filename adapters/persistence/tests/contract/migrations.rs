@@ -25,7 +25,7 @@ on_each_database!(
 
 on_sqlite!(mod only_sqlite, who_opens_a_new_file_waits_for_whoever_else_does);
 
-const MIGRATIONS: [&str; 1] = ["m20261124_000001_create_tables"];
+const MIGRATIONS: [&str; 2] = ["m20261124_000001_create_tables", "m20261124_000002_serve"];
 
 async fn connected(database: &TestDatabase) -> Database {
     connect(database, &options()).await
