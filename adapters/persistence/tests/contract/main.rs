@@ -14,4 +14,6 @@ mod audit_trail;
 mod corrupt_rows;
 mod deletion_processes;
 mod identities;
+mod migrations;
+mod own_identities;
 mod races;
