@@ -19,7 +19,7 @@ pub struct ConnectionOptions {
     /// The most connections to hold: to PostgreSQL in all, to SQLite for reading (there is always exactly one for
     /// writing). One makes SQLite read and write over a single connection, which is quicker for a single command.
     pub max_connections: u32,
-    /// How long to wait for a connection, or for another writer to SQLite, before giving up.
+    /// How long to wait for a connection, or for a lock that another writer holds, before giving up.
     pub acquire_timeout: Duration,
 }
 
@@ -132,6 +132,8 @@ fn create_private_file(path: &Path) -> io::Result<()> {
 
 #[cfg(feature = "postgres")]
 async fn connect_postgres(url: &url::Url, options: &ConnectionOptions) -> Result<Connections, DatabaseError> {
+    // In milliseconds; zero would be for ever, which is how long PostgreSQL waits by itself.
+    let lock_timeout = options.acquire_timeout.as_millis().clamp(1, i32::MAX.unsigned_abs().into());
     let mut pool = ConnectOptions::new(url.as_str());
     pool.max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
@@ -140,7 +142,9 @@ async fn connect_postgres(url: &url::Url, options: &ConnectionOptions) -> Result
         .test_before_acquire_if_idle_for(Duration::from_secs(1))
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
-        .map_sqlx_postgres_opts(|options| options.application_name("reprieve"));
+        .map_sqlx_postgres_opts(move |options| {
+            options.application_name("reprieve").options([("lock_timeout", lock_timeout)])
+        });
     let writer = sea_orm::Database::connect(pool).await.map_err(DatabaseError::from)?;
     Ok(Connections { reader: writer.clone(), writer })
 }
