@@ -154,3 +154,32 @@ impl From<DbErr> for DatabaseError {
         Self::Store(crate::error::store_error(error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use reprieve_tests::TestDatabase;
+    use sea_orm::{ConnectionTrait, DbBackend, Statement, TryGetable};
+
+    use super::*;
+
+    async fn pragma<T: TryGetable>(connection: &DatabaseConnection, name: &str) -> T {
+        let statement = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {name}"));
+        connection.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+    }
+
+    #[tokio::test]
+    async fn sqlite_acknowledges_a_commit_only_when_it_is_durable() {
+        const FULL: i32 = 2;
+        for max_connections in [1, 10] {
+            let database = TestDatabase::sqlite();
+            let options = ConnectionOptions { max_connections, acquire_timeout: Duration::from_secs(7) };
+            let Connections { writer, reader } =
+                connect(&database.url().parse().unwrap(), &options).await.unwrap();
+            for connection in [&writer, &reader] {
+                assert_eq!(pragma::<String>(connection, "journal_mode").await, "wal");
+                assert_eq!(pragma::<i32>(connection, "synchronous").await, FULL);
+                assert_eq!(pragma::<i32>(connection, "busy_timeout").await, 7_000);
+            }
+        }
+    }
+}
