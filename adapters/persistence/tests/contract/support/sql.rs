@@ -19,6 +19,10 @@ impl Sql {
         Self(connection)
     }
 
+    pub(crate) async fn close(self) {
+        self.0.close().await.unwrap();
+    }
+
     pub(crate) fn is_sqlite(&self) -> bool {
         self.0.get_database_backend() == DbBackend::Sqlite
     }
