@@ -8,6 +8,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use metrics::Gauge;
 use reprieve_application::ErrorCode;
 use tracing::Instrument;
 
@@ -43,10 +44,9 @@ pub(crate) async fn context(State(service): State<Arc<Service>>, request: Reques
         status = tracing::field::Empty,
     );
     crate::trace::follow(&span, request.headers());
-    let in_flight = metrics::gauge!("reprieve_http_requests_in_flight");
-    in_flight.increment(1);
+    let in_flight = InFlight::begin();
     let mut response = next.run(request).instrument(span.clone()).await;
-    in_flight.decrement(1);
+    drop(in_flight);
     span.in_scope(|| {
         response = in_envelope(&service, &route, std::mem::take(&mut response));
         span.record("status", response.status().as_u16());
@@ -61,6 +61,23 @@ pub(crate) async fn context(State(service): State<Arc<Service>>, request: Reques
     headers.extend(HeaderValue::from_str(&request_id).ok().map(|value| (REQUEST_ID, value)));
     headers.extend(trace_id.and_then(|id| HeaderValue::from_str(&id).ok()).map(|value| (TRACE_ID, value)));
     response
+}
+
+/// Counts a request for as long as it is worked on, which ends as well when its client leaves.
+struct InFlight(Gauge);
+
+impl InFlight {
+    fn begin() -> Self {
+        let gauge = metrics::gauge!("reprieve_http_requests_in_flight");
+        gauge.increment(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
 }
 
 /// Anybody can send any method; not everybody may invent a new label.
@@ -90,7 +107,7 @@ fn trace_id(headers: &HeaderMap) -> Option<String> {
     (well_formed && !zero(trace) && !zero(span)).then(|| trace.to_owned())
 }
 
-/// Writes the body of a failure, those of the framework included, and logs what an operator has to look after.
+/// Writes the body of a failure, those of the framework included.
 fn in_envelope(service: &Service, route: &str, mut response: Response) -> Response {
     let status = response.status();
     let refusal = match response.extensions_mut().remove::<Refusal>() {
@@ -101,9 +118,6 @@ fn in_envelope(service: &Service, route: &str, mut response: Response) -> Respon
         }
         None => return response,
     };
-    if refusal.status().is_server_error() {
-        tracing::error!(code = %refusal.code, detail = refusal.detail, "failed");
-    }
     let answer = refusal.answer(service);
     response.headers_mut().remove(header::CONTENT_LENGTH);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
