@@ -202,7 +202,7 @@ mod tests {
         for max_connections in [1, 10] {
             let database = TestDatabase::sqlite();
             let options = ConnectionOptions { max_connections, acquire_timeout: Duration::from_secs(7) };
-            let Connections { writer, reader } =
+            let Database { writer, reader, .. } =
                 connect(&database.url().parse().unwrap(), &options).await.unwrap();
             for connection in [&writer, &reader] {
                 assert_eq!(pragma::<String>(connection, "journal_mode").await, "wal");
