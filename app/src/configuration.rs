@@ -15,11 +15,13 @@ use reprieve_cli::{ConfigurationInForce, Failure, GlobalOptions};
 use reprieve_domain::Address;
 use reprieve_domain::audit::AuditKey;
 use reprieve_persistence::DatabaseUrl;
+use reprieve_remote::RemoteOptions;
 use reprieve_system::parse_audit_key;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::http_configuration::{self, HttpConfiguration, RawHttp, RawTelemetry};
+use crate::server_configuration::RawServer;
 
 /// What can be configured. Every member is optional in a file.
 #[derive(Debug, Deserialize)]
@@ -29,6 +31,8 @@ struct Raw {
     grace_period: RawGracePeriod,
     identity: RawIdentity,
     audit: RawAudit,
+    #[serde(default)]
+    server: RawServer,
     #[serde(default)]
     http: RawHttp,
     #[serde(default)]
@@ -94,6 +98,8 @@ pub(crate) struct Configuration {
     pub(crate) grace_period: GracePeriodSettings,
     pub(crate) identity_domain: String,
     pub(crate) audit_key: AuditKeySource,
+    /// The service to ask instead of the database.
+    pub(crate) server: Option<RemoteOptions>,
     pub(crate) http: HttpConfiguration,
     pub(crate) telemetry: RawTelemetry,
     shown: ConfigurationInForce,
@@ -128,6 +134,9 @@ pub(crate) fn load(options: &GlobalOptions) -> Result<Configuration, Failure> {
     figment = figment.merge(environment()?);
     if let Some(url) = &options.database_url {
         figment = figment.merge(Serialized::default("database.url", url));
+    }
+    if let Some(url) = &options.server {
+        figment = figment.merge(Serialized::default("server.url", url));
     }
     let raw: Raw = figment.extract().map_err(|errors| invalid(describe(errors)))?;
     validate(raw)
@@ -247,7 +256,7 @@ fn in_words(expected: &str) -> &str {
 }
 
 fn validate(raw: Raw) -> Result<Configuration, Failure> {
-    let Raw { database, grace_period, identity, audit, http, telemetry } = raw;
+    let Raw { database, grace_period, identity, audit, mut server, http, telemetry } = raw;
     let data_folder = base_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("reprieve"));
     let without_home =
         || invalid("key database.url: is not set, and without HOME there is no default; use --database-url");
@@ -288,6 +297,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
                 .join("audit-key"),
         }),
     };
+    let remote = server.validate().map_err(invalid)?;
     let service = http_configuration::validate(&http).map_err(invalid)?;
     http_configuration::validate_telemetry(&telemetry).map_err(invalid)?;
     let audit = match &audit_key {
@@ -303,6 +313,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         "grace_period": grace_period,
         "identity": identity,
         "audit": audit,
+        "server": server,
         "http": http,
         "telemetry": telemetry,
     }))?;
@@ -313,6 +324,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         grace_period: settings,
         identity_domain: identity.domain,
         audit_key,
+        server: remote,
         http: service,
         telemetry,
         shown,

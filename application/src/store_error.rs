@@ -20,6 +20,9 @@ pub enum StoreError {
     /// The tables are not those of this version.
     #[error("the database is not migrated to this version")]
     NotMigrated,
+    /// The tables are those of a newer version.
+    #[error("the database was written by a newer version of this program")]
+    Newer,
     /// What is stored is nothing this program can have written.
     #[error("the database is corrupt: table {table}, key {key}, column {column}: {problem}")]
     Corrupt {
@@ -52,6 +55,7 @@ impl Coded for StoreError {
         match self {
             Self::Conflict | Self::AlreadyAnswered => ErrorCode::DatabaseConflict,
             Self::NotMigrated => ErrorCode::DatabaseNotMigrated,
+            Self::Newer => ErrorCode::DatabaseNewer,
             Self::OpenProcessExists => ErrorCode::ActiveIdentityDeletionProcessAlreadyExists,
             Self::Corrupt { .. } | Self::Damaged(_) => ErrorCode::DatabaseCorrupt,
             Self::ReadOnly(_) => ErrorCode::DatabaseReadOnly,

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -45,8 +46,14 @@ pub struct Sandbox {
     owned: Vec<Box<dyn Any + Send + Sync>>,
 }
 
-/// Every file and folder below a folder, with its content.
-pub type Files = BTreeMap<PathBuf, Option<Vec<u8>>>;
+/// Every file and folder below a folder; of a file its length and a hash of its content.
+pub type Files = BTreeMap<PathBuf, Option<(usize, u64)>>;
+
+fn content(file: &Path) -> Option<(usize, u64)> {
+    // A link to nowhere has no content.
+    let bytes = std::fs::read(file).ok()?;
+    Some((bytes.len(), BuildHasherDefault::<DefaultHasher>::default().hash_one(bytes)))
+}
 
 impl Sandbox {
     /// An empty home folder; the database will be the default one in it.
@@ -171,8 +178,7 @@ impl Sandbox {
                     files.insert(entry.path(), None);
                     folders.push(entry.path());
                 } else {
-                    // A link to nowhere has no content.
-                    files.insert(entry.path(), std::fs::read(entry.path()).ok());
+                    files.insert(entry.path(), content(&entry.path()));
                 }
             }
         }

@@ -5,9 +5,6 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tokio::runtime::Runtime;
 
-/// Every table that Reprieve keeps something in.
-const TABLES: [&str; 5] = ["deletion_processes", "audit_entries", "outbox", "own_identity", "deployment"];
-
 /// A connection that blocks. It is closed when it is dropped, so that SQLite leaves no file behind.
 pub struct Sql {
     runtime: Runtime,
@@ -82,6 +79,17 @@ impl Sql {
         self.text(&format!("SELECT CAST(count(*) AS TEXT) FROM {from}")).parse().unwrap()
     }
 
+    /// Every table.
+    pub fn tables(&mut self) -> Vec<String> {
+        if self.is_postgres() {
+            self.texts("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+        } else {
+            self.texts(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY 1",
+            )
+        }
+    }
+
     /// The columns of a table.
     pub fn columns(&mut self, table: &str) -> Vec<String> {
         let columns = if self.is_postgres() {
@@ -108,9 +116,9 @@ impl Sql {
     /// Everything that is stored, as text: the same text, the same content.
     pub fn dump(&mut self) -> String {
         let mut dump = String::new();
-        for table in TABLES {
-            dump.push_str(table);
-            for row in self.rows(table) {
+        for table in self.tables() {
+            dump.push_str(&table);
+            for row in self.rows(&table) {
                 dump.push_str("\n  ");
                 dump.push_str(&row);
             }

@@ -2,8 +2,12 @@
 
 use std::fs;
 
-use reprieve_tests::{Identity, Issuer, Request, Sandbox, Service, sha256_hex, unix_seconds};
+use reprieve_tests::{
+    Identity, Issuer, Request, Sandbox, Service, on_both_databases, sha256_hex, unix_seconds,
+};
 use serde_json::{Value, json};
+
+on_both_databases!(the_audit_trail_verifies_while_the_service_runs_and_after_it,);
 
 const OWN: &str = "/api/core/v1/IdentityDeletionProcess";
 const ALL: &str = "/api/v1/DeletionProcesses";
@@ -195,25 +199,26 @@ fn nobody_learns_of_the_process_of_another() {
     assert_eq!(service.send(&Request::get(path).bearer(&ada)).result(200)["status"], "Active");
 }
 
-reprieve_tests::on_both_databases! {
-    fn the_audit_trail_verifies_while_the_service_runs_and_after_it(sandbox: &Sandbox) {
-        let toml = api_key("key-both", "'core', 'admin'", "");
-        let service = Service::configured(sandbox, &toml);
-        for number in 0..3 {
-            let token = Identity::new(number).token(service.url());
-            let id = service.send(&Request::post(SELF).bearer(&token)).result(201)["id"].clone();
-            let cancel = Request::new("PUT", format!("{SELF}/{}/Cancel", id.as_str().unwrap()));
-            let _ = service.send(&cancel.bearer(&token)).result(200);
-            let verified = sandbox.json("audit verify");
-            assert_eq!((&verified["processes"], &verified["entries"]), (&json!(number + 1), &json!(2 * number + 2)));
-        }
-        // What an operator sees is what was verified.
-        let address = Identity::new(0);
-        let logs = format!("/api/v1/Identities/{}/DeletionProcesses/AuditLogs", address.address());
-        let logs = service.send(&Request::get(logs).api_key("key-both")).result(200);
-        let keys: Vec<_> = logs.as_array().unwrap().iter().map(|entry| &entry["messageKey"]).collect();
-        assert_eq!(keys, ["StartedByOwner", "CancelledByOwner"]);
-        assert_eq!(service.stop().code, 0);
-        assert_eq!(sandbox.json("audit verify")["entries"], 6);
+fn the_audit_trail_verifies_while_the_service_runs_and_after_it(sandbox: &Sandbox) {
+    let toml = api_key("key-both", "'core', 'admin'", "");
+    let service = Service::configured(sandbox, &toml);
+    for number in 0..3 {
+        let token = Identity::new(number).token(service.url());
+        let id = service.send(&Request::post(SELF).bearer(&token)).result(201)["id"].clone();
+        let cancel = Request::new("PUT", format!("{SELF}/{}/Cancel", id.as_str().unwrap()));
+        let _ = service.send(&cancel.bearer(&token)).result(200);
+        let verified = sandbox.json("audit verify");
+        assert_eq!(
+            (&verified["processes"], &verified["entries"]),
+            (&json!(number + 1), &json!(2 * number + 2))
+        );
     }
+    // What an operator sees is what was verified.
+    let address = Identity::new(0);
+    let logs = format!("/api/v1/Identities/{}/DeletionProcesses/AuditLogs", address.address());
+    let logs = service.send(&Request::get(logs).api_key("key-both")).result(200);
+    let keys: Vec<_> = logs.as_array().unwrap().iter().map(|entry| &entry["messageKey"]).collect();
+    assert_eq!(keys, ["StartedByOwner", "CancelledByOwner"]);
+    assert_eq!(service.stop().code, 0);
+    assert_eq!(sandbox.json("audit verify")["entries"], 6);
 }

@@ -1,6 +1,11 @@
 //! How the service ends: what was begun is answered, whatever it is told to stop by.
 
-use reprieve_tests::{Outcome, Request, Sandbox, Service, Stop};
+use reprieve_tests::{Outcome, Request, Sandbox, Service, Stop, on_both_databases};
+
+on_both_databases!(
+    a_request_that_runs_when_sigterm_comes_is_answered,
+    a_request_that_runs_when_sigint_comes_is_answered,
+);
 
 const OWN: &str = "/api/core/v1/IdentityDeletionProcess";
 
@@ -28,14 +33,12 @@ fn drains(sandbox: &Sandbox, stop: Stop) {
     assert_eq!(sandbox.json("identityDeletion show")["id"], initiated.result(200)["id"]);
 }
 
-reprieve_tests::on_both_databases! {
-    fn a_request_that_runs_when_sigterm_comes_is_answered(sandbox: &Sandbox) {
-        drains(sandbox, Stop::Terminate);
-    }
+fn a_request_that_runs_when_sigterm_comes_is_answered(sandbox: &Sandbox) {
+    drains(sandbox, Stop::Terminate);
+}
 
-    fn a_request_that_runs_when_sigint_comes_is_answered(sandbox: &Sandbox) {
-        drains(sandbox, Stop::Interrupt);
-    }
+fn a_request_that_runs_when_sigint_comes_is_answered(sandbox: &Sandbox) {
+    drains(sandbox, Stop::Interrupt);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::fs;
 use std::net::TcpListener;
 
-use reprieve_tests::{Outcome, Request, Sandbox, Service};
+use reprieve_tests::{Outcome, Request, Sandbox, Service, on_both_databases};
+
+on_both_databases!(several_instances_work_side_by_side_on_one_database,);
 
 const OWN: &str = "/api/core/v1/IdentityDeletionProcess";
 
@@ -132,21 +134,19 @@ fn a_database_that_is_not_migrated_is_refused() {
     assert_eq!(service.send(&Request::get("/health/ready")).status, 200);
 }
 
-reprieve_tests::on_both_databases! {
-    fn several_instances_work_side_by_side_on_one_database(sandbox: &Sandbox) {
-        let (one, other) = (Service::start(sandbox), Service::start(sandbox));
-        let initiated = one.send(&Request::post(OWN)).result(200);
-        assert_eq!(other.send(&Request::get(OWN)).result(200), initiated);
-        let exists = "error.runtime.identityDeletionProcess.activeIdentityDeletionProcessAlreadyExists";
-        let _ = other.send(&Request::post(OWN)).failed(400, exists);
-        let cancelled = other.send(&Request::new("DELETE", OWN)).result(200);
-        assert_eq!(cancelled["id"], initiated["id"]);
-        let none = "error.runtime.identityDeletionProcess.noActiveIdentityDeletionProcess";
-        let _ = one.send(&Request::new("DELETE", OWN)).failed(400, none);
+fn several_instances_work_side_by_side_on_one_database(sandbox: &Sandbox) {
+    let (one, other) = (Service::start(sandbox), Service::start(sandbox));
+    let initiated = one.send(&Request::post(OWN)).result(200);
+    assert_eq!(other.send(&Request::get(OWN)).result(200), initiated);
+    let exists = "error.runtime.identityDeletionProcess.activeIdentityDeletionProcessAlreadyExists";
+    let _ = other.send(&Request::post(OWN)).failed(400, exists);
+    let cancelled = other.send(&Request::new("DELETE", OWN)).result(200);
+    assert_eq!(cancelled["id"], initiated["id"]);
+    let none = "error.runtime.identityDeletionProcess.noActiveIdentityDeletionProcess";
+    let _ = one.send(&Request::new("DELETE", OWN)).failed(400, none);
 
-        // One goes, the other stays.
-        assert_eq!(one.stop().code, 0);
-        let _ = other.send(&Request::post(OWN)).result(200);
-        assert_eq!(sandbox.json("audit verify")["entries"], 3);
-    }
+    // One goes, the other stays.
+    assert_eq!(one.stop().code, 0);
+    let _ = other.send(&Request::post(OWN)).result(200);
+    assert_eq!(sandbox.json("audit verify")["entries"], 3);
 }

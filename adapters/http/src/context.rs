@@ -8,6 +8,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use metrics::Gauge;
 use reprieve_application::ErrorCode;
 use tracing::Instrument;
 
@@ -17,6 +18,9 @@ use crate::refusal::Refusal;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 const TRACE_PARENT: &str = "traceparent";
+
+/// Where clients expect the codes of a Connector; everywhere else they are those of a Backbone.
+const CONNECTOR: &str = "/api/core/";
 
 /// The longest request id that is taken over from a client, in characters.
 const MAX_REQUEST_ID: usize = 128;
@@ -40,12 +44,11 @@ pub(crate) async fn context(State(service): State<Arc<Service>>, request: Reques
         status = tracing::field::Empty,
     );
     crate::trace::follow(&span, request.headers());
-    let in_flight = metrics::gauge!("reprieve_http_requests_in_flight");
-    in_flight.increment(1);
+    let in_flight = InFlight::begin();
     let mut response = next.run(request).instrument(span.clone()).await;
-    in_flight.decrement(1);
+    drop(in_flight);
     span.in_scope(|| {
-        response = in_envelope(&service, std::mem::take(&mut response));
+        response = in_envelope(&service, &route, std::mem::take(&mut response));
         span.record("status", response.status().as_u16());
         tracing::info!(status = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
     });
@@ -58,6 +61,23 @@ pub(crate) async fn context(State(service): State<Arc<Service>>, request: Reques
     headers.extend(HeaderValue::from_str(&request_id).ok().map(|value| (REQUEST_ID, value)));
     headers.extend(trace_id.and_then(|id| HeaderValue::from_str(&id).ok()).map(|value| (TRACE_ID, value)));
     response
+}
+
+/// Counts a request for as long as it is worked on, which ends as well when its client leaves.
+struct InFlight(Gauge);
+
+impl InFlight {
+    fn begin() -> Self {
+        let gauge = metrics::gauge!("reprieve_http_requests_in_flight");
+        gauge.increment(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
 }
 
 /// Anybody can send any method; not everybody may invent a new label.
@@ -87,19 +107,17 @@ fn trace_id(headers: &HeaderMap) -> Option<String> {
     (well_formed && !zero(trace) && !zero(span)).then(|| trace.to_owned())
 }
 
-/// Writes the body of a failure, those of the framework included, and logs what an operator has to look after.
-fn in_envelope(service: &Service, mut response: Response) -> Response {
+/// Writes the body of a failure, those of the framework included.
+fn in_envelope(service: &Service, route: &str, mut response: Response) -> Response {
     let status = response.status();
     let refusal = match response.extensions_mut().remove::<Refusal>() {
         Some(refusal) => refusal,
         None if is_bare_failure(&response) => {
-            Refusal::new(code_of(status), status.canonical_reason().unwrap_or("refused"))
+            let refusal = Refusal::new(code_of(status), status.canonical_reason().unwrap_or("refused"));
+            if route.starts_with(CONNECTOR) { refusal } else { refusal.for_backbone() }
         }
         None => return response,
     };
-    if refusal.status().is_server_error() {
-        tracing::error!(code = %refusal.code, detail = refusal.detail, "failed");
-    }
     let answer = refusal.answer(service);
     response.headers_mut().remove(header::CONTENT_LENGTH);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -77,16 +77,17 @@ pub(crate) struct BackboneProcess {
     #[schema(deprecated)]
     approved_by_device: String,
     /// The first instant at which it can no longer be cancelled. Null once cancelled.
-    #[schema(value_type = Option<String>, format = DateTime, example = "2026-12-07T20:03:07.123456Z")]
+    #[schema(required, value_type = Option<String>, format = DateTime, example = "2026-12-07T20:03:07.123456Z")]
     grace_period_ends_at: Option<Timestamp>,
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required, value_type = Option<String>, format = DateTime)]
     grace_period_reminder1_sent_at: Option<Timestamp>,
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required, value_type = Option<String>, format = DateTime)]
     grace_period_reminder2_sent_at: Option<Timestamp>,
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required, value_type = Option<String>, format = DateTime)]
     grace_period_reminder3_sent_at: Option<Timestamp>,
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required, value_type = Option<String>, format = DateTime)]
     cancelled_at: Option<Timestamp>,
+    #[schema(required)]
     cancelled_by_device: Option<String>,
 }
 
@@ -105,6 +106,7 @@ pub(crate) struct ListedProcess {
 pub(crate) struct ProcessPage {
     pub(crate) deletion_processes: Vec<ListedProcess>,
     /// Asks for the next page; null on the last one.
+    #[schema(required)]
     pub(crate) next_cursor: Option<String>,
 }
 

@@ -99,10 +99,7 @@ where
         match operation.await {
             Ok(process) => Outcome::Done(answer(&process)),
             Err(refusal) if refusal.status().is_client_error() => Outcome::Refused(refusal.answer(service)),
-            Err(refusal) => {
-                tracing::warn!(code = %refusal.code, detail = refusal.detail, "failed");
-                Outcome::Failed(refusal.answer(service))
-            }
+            Err(refusal) => Outcome::Failed(refusal.answer(service)),
         }
     };
     Ok(response(service.use_cases.answer_once.execute(request, outcome).await?))

@@ -1,10 +1,10 @@
 //! Prometheus metrics.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use reprieve_application::{Coded, StoreError};
+use reprieve_domain::Timestamp;
 use tokio::sync::Mutex;
 
 use crate::Service;
@@ -12,8 +12,8 @@ use crate::Service;
 /// Upper bounds of the durations that are counted, in seconds.
 const SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
 
-/// How long the figures of a scrape are good for the next one: counting them reads an index.
-const FRESH: Duration = Duration::from_secs(10);
+/// How long the figures of a scrape are good for the next one, in microseconds: counting them reads an index.
+const FRESH: i64 = 10 * 1_000_000;
 
 /// Counts how a use case ended, and hands the result on.
 pub(crate) fn outcome<T, E: Coded>(use_case: &'static str, result: Result<T, E>) -> Result<T, E> {
@@ -26,7 +26,7 @@ pub(crate) fn outcome<T, E: Coded>(use_case: &'static str, result: Result<T, E>)
 #[derive(Clone)]
 pub struct Metrics {
     handle: PrometheusHandle,
-    counted: Arc<Mutex<Option<Instant>>>,
+    counted: Arc<Mutex<Option<Timestamp>>>,
 }
 
 impl Metrics {
@@ -71,7 +71,8 @@ impl Metrics {
         metrics::gauge!("reprieve_database_connections_open").set(connections.open);
         metrics::gauge!("reprieve_database_connections_idle").set(connections.idle);
         let mut counted = self.counted.lock().await;
-        if counted.is_some_and(|at| at.elapsed() < FRESH) {
+        let now = service.clock.now();
+        if counted.is_some_and(|at| (0..FRESH).contains(&now.micros_since(at))) {
             return Ok(());
         }
         let figures = service.use_cases.figures.execute().await?;
@@ -83,7 +84,7 @@ impl Metrics {
             #[expect(clippy::cast_precision_loss, reason = "Prometheus knows nothing but floating point")]
             metrics::gauge!(name).set(count as f64);
         }
-        *counted = Some(Instant::now());
+        *counted = Some(now);
         Ok(())
     }
 }

@@ -55,13 +55,11 @@ pub(crate) fn document() -> OpenApi {
 }
 
 /// How any request can fail.
-const ANY: [ErrorCode; 15] = [
+const ANY: [ErrorCode; 14] = [
     ErrorCode::PayloadTooLarge,
     ErrorCode::TooManyRequests,
     ErrorCode::Overloaded,
     ErrorCode::TimedOut,
-    ErrorCode::AuditKeyMismatch,
-    ErrorCode::AuditKeyUnusable,
     ErrorCode::DatabaseConflict,
     ErrorCode::DatabaseCorrupt,
     ErrorCode::DatabaseFull,
@@ -70,6 +68,7 @@ const ANY: [ErrorCode; 15] = [
     ErrorCode::DatabaseReadOnly,
     ErrorCode::DatabaseUnavailable,
     ErrorCode::RouteDoesNotExist,
+    ErrorCode::MethodNotAllowed,
     ErrorCode::SystemFailed,
 ];
 

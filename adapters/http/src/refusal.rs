@@ -82,11 +82,24 @@ impl Refusal {
         status(self.code)
     }
 
-    /// The envelope as it is sent, which is also how it is kept for a request that comes again.
+    /// The envelope as it is sent, which is also how it is kept for a request that comes again. Its id names it in the
+    /// log.
     pub(crate) fn answer(&self, service: &Service) -> Answer {
+        let id = service.name("ERR");
+        match self.status() {
+            // Trying again may mend it; that is for the client.
+            StatusCode::SERVICE_UNAVAILABLE => {
+                tracing::warn!(error_id = id, code = %self.code, detail = self.detail, "failed");
+            }
+            status if status.is_server_error() => {
+                tracing::error!(error_id = id, code = %self.code, detail = self.detail, "failed");
+            }
+            // What was wrong with a request may be personal.
+            _ => tracing::info!(error_id = id, code = %self.code, "refused"),
+        }
         let envelope = ErrorEnvelope {
             error: ErrorBody {
-                id: &service.name("ERR"),
+                id: &id,
                 code: self.code.as_str(),
                 message: &self.message,
                 docs: "",

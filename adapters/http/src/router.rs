@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
@@ -10,7 +11,7 @@ use axum::routing::get;
 use axum::{Router, middleware};
 use tokio::sync::Semaphore;
 use tower::util::option_layer;
-use tower_http::cors::CorsLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -55,9 +56,9 @@ pub(crate) fn router(service: &Arc<Service>) -> Router {
         .with_state(service.clone())
         .merge(documentation)
         .layer(DefaultBodyLimit::max(service.settings.body_bytes))
+        .layer(option_layer(cors(&service.settings.allowed_origins)))
         .layer(middleware::from_fn_with_state(service.clone(), context))
         .layer(middleware::from_fn(security_headers))
-        .layer(option_layer(cors(&service.settings.allowed_origins)))
 }
 
 /// Off, that is without any header that would let a page of another origin read an answer, unless origins are named.
@@ -67,8 +68,10 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
     }
+    // A list by itself would panic at a wildcard.
+    let is_allowed = move |origin: &HeaderValue, _: &Parts| origins.contains(origin);
     let layer = CorsLayer::new()
-        .allow_origin(origins)
+        .allow_origin(AllowOrigin::predicate(is_allowed))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, API_KEY_HEADER, IDEMPOTENCY_KEY]);
     Some(layer)

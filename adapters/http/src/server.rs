@@ -1,14 +1,18 @@
 //! Accepting connections, and ending in good order.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tower::util::MapRequest;
 
 use crate::Service;
 use crate::router::router;
@@ -33,8 +37,14 @@ pub async fn serve(
     let mut builder = Builder::new(TokioExecutor::new());
     // A client that sends its head slowly, or not at all, must not hold a connection for ever.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(settings.header_timeout));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(settings.header_timeout))
+        .keep_alive_timeout(settings.header_timeout);
     let connections = Arc::new(Semaphore::new(settings.connections));
+    // Ends with this function, and so do the connections that are left.
+    let mut tasks = JoinSet::new();
     let graceful = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -58,21 +68,43 @@ pub async fn serve(
         };
         // Answers are small and wait for nothing.
         let _ = stream.set_nodelay(true);
-        let connection = builder
-            .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router.clone()))
-            .into_owned();
+        let asked = Arc::new(AtomicBool::new(false));
+        let service = TowerToHyperService::new(MapRequest::new(router.clone(), note(asked.clone())));
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
+        let silence = silence(settings.header_timeout, asked);
+        tasks.spawn(async move {
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                },
+                () = silence => tracing::debug!("a connection on which nothing was asked is closed"),
             }
             drop(permit);
         });
+        while tasks.try_join_next().is_some() {}
     }
     drop(listener);
     tracing::info!("shutting down");
     match tokio::time::timeout(settings.shutdown_timeout, graceful.shutdown()).await {
         Ok(()) => Ended::Drained,
         Err(_) => Ended::CutOff,
+    }
+}
+
+/// Notes that a request has come.
+fn note<B>(asked: Arc<AtomicBool>) -> impl FnMut(Request<B>) -> Request<B> + Clone {
+    move |request| {
+        asked.store(true, Ordering::Relaxed);
+        request
+    }
+}
+
+/// Over when a connection is old enough for a request and none has come. The time-outs above begin only once the first
+/// bytes have told HTTP/1 from HTTP/2.
+async fn silence(patience: Duration, asked: Arc<AtomicBool>) {
+    tokio::time::sleep(patience).await;
+    if asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
     }
 }

@@ -19,7 +19,7 @@ pub struct ConnectionOptions {
     /// The most connections to hold: to PostgreSQL in all, to SQLite for reading (there is always exactly one for
     /// writing). One makes SQLite read and write over a single connection, which is quicker for a single command.
     pub max_connections: u32,
-    /// How long to wait for a connection, or for another writer to SQLite, before giving up.
+    /// How long to wait for a connection, or for a lock that another writer holds, before giving up.
     pub acquire_timeout: Duration,
 }
 
@@ -161,6 +161,8 @@ fn create_private_file(path: &Path) -> io::Result<()> {
 
 #[cfg(feature = "postgres")]
 async fn connect_postgres(url: &url::Url, options: &ConnectionOptions) -> Result<Database, DatabaseError> {
+    // In milliseconds; zero would be for ever, which is how long PostgreSQL waits by itself.
+    let lock_timeout = options.acquire_timeout.as_millis().clamp(1, i32::MAX.unsigned_abs().into());
     let mut pool = ConnectOptions::new(url.as_str());
     pool.max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
@@ -169,7 +171,9 @@ async fn connect_postgres(url: &url::Url, options: &ConnectionOptions) -> Result
         .test_before_acquire_if_idle_for(Duration::from_secs(1))
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
-        .map_sqlx_postgres_opts(|options| options.application_name("reprieve"));
+        .map_sqlx_postgres_opts(move |options| {
+            options.application_name("reprieve").options([("lock_timeout", lock_timeout)])
+        });
     let writer = sea_orm::Database::connect(pool).await.map_err(DatabaseError::from)?;
     Ok(Database { reader: writer.clone(), writer, shares_one_pool: true })
 }
@@ -177,5 +181,34 @@ async fn connect_postgres(url: &url::Url, options: &ConnectionOptions) -> Result
 impl From<DbErr> for DatabaseError {
     fn from(error: DbErr) -> Self {
         Self::Store(crate::error::store_error(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reprieve_tests::TestDatabase;
+    use sea_orm::{ConnectionTrait, DbBackend, Statement, TryGetable};
+
+    use super::*;
+
+    async fn pragma<T: TryGetable>(connection: &DatabaseConnection, name: &str) -> T {
+        let statement = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {name}"));
+        connection.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+    }
+
+    #[tokio::test]
+    async fn sqlite_acknowledges_a_commit_only_when_it_is_durable() {
+        const FULL: i32 = 2;
+        for max_connections in [1, 10] {
+            let database = TestDatabase::sqlite();
+            let options = ConnectionOptions { max_connections, acquire_timeout: Duration::from_secs(7) };
+            let Database { writer, reader, .. } =
+                connect(&database.url().parse().unwrap(), &options).await.unwrap();
+            for connection in [&writer, &reader] {
+                assert_eq!(pragma::<String>(connection, "journal_mode").await, "wal");
+                assert_eq!(pragma::<i32>(connection, "synchronous").await, FULL);
+                assert_eq!(pragma::<i32>(connection, "busy_timeout").await, 7_000);
+            }
+        }
     }
 }

@@ -10,26 +10,14 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter,
 
 use crate::Store;
 use crate::entities::deletion_process::{Column, Entity};
-use crate::entities::{answered_request, audit_entry, deletion_process};
 use crate::error::store_error;
 use crate::mapping::{answered_to_row, entry_to_row, process_from_row, process_to_row};
-use crate::outbox::{OutboxRow, outbox_row};
+use crate::outbox::outbox_row;
+use crate::write::Write;
 
 /// The condition of the index `one_open_process_per_identity`, word for word: bound values would hide it from the
 /// planners.
 const OPEN: &str = "status NOT IN ('Cancelled', 'Deleted')";
-
-/// Everything that a step writes, laid out as rows.
-pub(crate) struct Write {
-    pub(crate) process: deletion_process::Model,
-    pub(crate) audit_entry: audit_entry::Model,
-    pub(crate) event: Option<OutboxRow>,
-    pub(crate) answered: Option<answered_request::Model>,
-    /// The revision that must be stored now; none for a process that must not exist yet.
-    pub(crate) expected_revision: Option<i64>,
-    /// The stored deadline must lie after the first instant and not after the second (microseconds of Unix time).
-    pub(crate) deadline: (i64, i64),
-}
 
 #[async_trait]
 impl Identities for Store {

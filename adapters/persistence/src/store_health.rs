@@ -14,6 +14,7 @@ impl StoreHealth for Store {
         match pending(&self.reader).await {
             Ok(pending) if pending.is_empty() => Ok(()),
             Ok(_) => Err(StoreError::NotMigrated),
+            Err(DatabaseError::Newer { .. }) => Err(StoreError::Newer),
             Err(DatabaseError::Store(error)) => Err(error),
             Err(other) => Err(StoreError::Unavailable(other.into())),
         }

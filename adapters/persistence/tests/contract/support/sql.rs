@@ -19,6 +19,10 @@ impl Sql {
         Self(connection)
     }
 
+    pub(crate) async fn close(self) {
+        self.0.close().await.unwrap();
+    }
+
     pub(crate) fn is_sqlite(&self) -> bool {
         self.0.get_database_backend() == DbBackend::Sqlite
     }
@@ -81,15 +85,20 @@ impl Sql {
         }
     }
 
+    pub(crate) async fn tables(&self) -> Vec<String> {
+        self.column(if self.is_sqlite() {
+            // What SQLite keeps for itself comes and goes with the tables.
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
+        } else {
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+        })
+        .await
+    }
+
     /// Every row of every table, as text: two of these are equal if nothing was written in between.
     pub(crate) async fn everything(&self) -> Vec<String> {
         let mut everything = Vec::new();
-        let tables = if self.is_sqlite() {
-            "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
-        } else {
-            "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
-        };
-        for table in self.column::<String>(tables).await {
+        for table in self.tables().await {
             let row = if self.is_sqlite() {
                 let columns = format!("SELECT 'quote(' || name || ')' FROM pragma_table_info('{table}')");
                 self.column::<String>(&columns).await.join(" || ', ' || ")
