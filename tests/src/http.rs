@@ -114,9 +114,17 @@ impl Connection {
     /// # Errors
     /// If the connection ends before the whole answer is there.
     pub fn send(&mut self, request: &Request) -> io::Result<Reply> {
-        let body = request.body.as_deref().unwrap_or_default();
-        self.write(&[request.head(&self.host).as_bytes(), body.as_bytes()].concat())?;
+        self.only_write(request)?;
         self.receive(request.method != "HEAD")
+    }
+
+    /// Sends a request and does not wait for the answer.
+    ///
+    /// # Errors
+    /// If the connection ends.
+    pub fn only_write(&mut self, request: &Request) -> io::Result<()> {
+        let body = request.body.as_deref().unwrap_or_default();
+        self.write(&[request.head(&self.host).as_bytes(), body.as_bytes()].concat())
     }
 
     /// Sends a request but for the last byte of its body; [`finish`](Self::finish) sends that.
