@@ -4,6 +4,10 @@
 
 mod binary;
 mod database;
+mod performance;
+mod server;
 
 pub use binary::{Outcome, Sandbox, reprieve_binary};
 pub use database::{POSTGRES_URL, TestDatabase};
+pub use performance::{is_measuring, publish};
+pub use server::postgres_server;
