@@ -2,31 +2,37 @@
 
 use std::env;
 use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use figment::Figment;
 use figment::error::Kind;
-use figment::providers::{Env, Format, Serialized, Toml};
+use figment::providers::{Env, Serialized};
+use figment::value::{Dict, Map};
+use figment::{Figment, Metadata, Profile, Provider};
 use reprieve_application::{ErrorCode, GracePeriodSettings};
 use reprieve_cli::{ConfigurationInForce, Failure, GlobalOptions};
 use reprieve_domain::Address;
 use reprieve_domain::audit::AuditKey;
 use reprieve_persistence::DatabaseUrl;
+use reprieve_remote::RemoteOptions;
 use reprieve_system::parse_audit_key;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::http_configuration::{self, HttpConfiguration, RawHttp, RawTelemetry};
+use crate::server_configuration::RawServer;
 
 /// What can be configured. Every member is optional in a file.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct Raw {
     database: RawDatabase,
     grace_period: RawGracePeriod,
     identity: RawIdentity,
     audit: RawAudit,
+    #[serde(default)]
+    server: RawServer,
     #[serde(default)]
     http: RawHttp,
     #[serde(default)]
@@ -34,7 +40,7 @@ struct Raw {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct RawDatabase {
     /// A PostgreSQL URL may contain a password.
     url: Option<SecretString>,
@@ -43,7 +49,7 @@ struct RawDatabase {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 #[expect(clippy::struct_field_names, reason = "the unit belongs to the names that people type")]
 struct RawGracePeriod {
     default_in_days: f64,
@@ -52,13 +58,13 @@ struct RawGracePeriod {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct RawIdentity {
     domain: String,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct RawAudit {
     key: Option<SecretString>,
     key_file: Option<PathBuf>,
@@ -92,6 +98,8 @@ pub(crate) struct Configuration {
     pub(crate) grace_period: GracePeriodSettings,
     pub(crate) identity_domain: String,
     pub(crate) audit_key: AuditKeySource,
+    /// The service to ask instead of the database.
+    pub(crate) server: Option<RemoteOptions>,
     pub(crate) http: HttpConfiguration,
     pub(crate) telemetry: RawTelemetry,
     shown: ConfigurationInForce,
@@ -121,11 +129,14 @@ pub(crate) fn load(options: &GlobalOptions) -> Result<Configuration, Failure> {
     };
     let mut figment = Figment::from(Serialized::defaults(defaults));
     if let Some(file) = configuration_file(options)? {
-        figment = figment.merge(Toml::file_exact(file));
+        figment = figment.merge(ConfigurationFile::read(file)?);
     }
-    figment = figment.merge(Env::prefixed("REPRIEVE__").split("__"));
+    figment = figment.merge(environment()?);
     if let Some(url) = &options.database_url {
         figment = figment.merge(Serialized::default("database.url", url));
+    }
+    if let Some(url) = &options.server {
+        figment = figment.merge(Serialized::default("server.url", url));
     }
     let raw: Raw = figment.extract().map_err(|errors| invalid(describe(errors)))?;
     validate(raw)
@@ -133,6 +144,50 @@ pub(crate) fn load(options: &GlobalOptions) -> Result<Configuration, Failure> {
 
 fn invalid(message: impl Into<String>) -> Failure {
     Failure::new(ErrorCode::ConfigurationInvalid, message)
+}
+
+const PREFIX: &str = "REPRIEVE__";
+
+/// The variables that configure something.
+fn environment() -> Result<Env, Failure> {
+    for name in env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
+        let rest = name.get(..PREFIX.len()).filter(|start| start.eq_ignore_ascii_case(PREFIX));
+        // figment overlooks a name with an empty part, and with it a slip of the hand.
+        if rest.and_then(|_| name.get(PREFIX.len()..)).is_some_and(|rest| rest.split("__").any(str::is_empty))
+        {
+            return Err(invalid(format!("environment variable {name}: is not known")));
+        }
+    }
+    Ok(Env::prefixed(PREFIX).split("__"))
+}
+
+/// A TOML file. figment's own reader quotes the line with a mistake, and with it a secret that may stand there.
+struct ConfigurationFile {
+    path: PathBuf,
+    content: toml::Table,
+}
+
+impl ConfigurationFile {
+    fn read(path: PathBuf) -> Result<Self, Failure> {
+        let text = fs::read_to_string(&path)
+            .map_err(|error| invalid(format!("{} cannot be read: {error}", path.display())))?;
+        let content = toml::from_str(&text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            invalid(format!("{} is not TOML: {} in line {line}", path.display(), error.message()))
+        })?;
+        Ok(Self { path, content })
+    }
+}
+
+impl Provider for ConfigurationFile {
+    fn metadata(&self) -> Metadata {
+        Metadata::from("TOML file", self.path.as_path())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Serialized::defaults(&self.content).data()
+    }
 }
 
 /// The file that was named, or the one in the usual place if it is there.
@@ -144,7 +199,8 @@ fn configuration_file(options: &GlobalOptions) -> Result<Option<PathBuf>, Failur
         return Ok(Some(named.clone()));
     }
     let usual = base_folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("reprieve/reprieve.toml"));
-    Ok(usual.filter(|file| file.is_file()))
+    // Whatever else is there is a mistake, which reading it tells.
+    Ok(usual.filter(|file| file.symlink_metadata().is_ok()))
 }
 
 /// A folder of the XDG base directory specification.
@@ -160,15 +216,13 @@ fn describe(errors: figment::Error) -> String {
     let mut messages = Vec::new();
     for error in errors {
         let mut message = String::new();
-        let mut path = error.path.clone();
+        let path = &error.path;
         let problem = match &error.kind {
-            Kind::UnknownField(field, known) => {
-                path.push(field.clone());
-                format!("is not known here; known are {}", known.join(", "))
-            }
+            // The path ends with it.
+            Kind::UnknownField(_, known) => format!("is not known here; known are {}", known.join(", ")),
             // The value may be the secret itself.
             Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
-                format!("is not {expected}")
+                format!("is not {}", in_words(expected))
             }
             other => other.to_string(),
         };
@@ -192,8 +246,17 @@ fn describe(errors: figment::Error) -> String {
     messages.join("; ")
 }
 
+/// What serde expected, for people who do not know Rust.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "f64" => "a number",
+        "path string" => "a string",
+        other => other,
+    }
+}
+
 fn validate(raw: Raw) -> Result<Configuration, Failure> {
-    let Raw { database, grace_period, identity, audit, http, telemetry } = raw;
+    let Raw { database, grace_period, identity, audit, mut server, http, telemetry } = raw;
     let data_folder = base_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("reprieve"));
     let without_home =
         || invalid("key database.url: is not set, and without HOME there is no default; use --database-url");
@@ -234,7 +297,9 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
                 .join("audit-key"),
         }),
     };
+    let remote = server.validate().map_err(invalid)?;
     let service = http_configuration::validate(&http).map_err(invalid)?;
+    http_configuration::validate_telemetry(&telemetry).map_err(invalid)?;
     let audit = match &audit_key {
         AuditKeySource::Configured(_) => serde_json::json!({"key": "***"}),
         AuditKeySource::File(file) => serde_json::json!({"key_file": file.display().to_string()}),
@@ -248,6 +313,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         "grace_period": grace_period,
         "identity": identity,
         "audit": audit,
+        "server": server,
         "http": http,
         "telemetry": telemetry,
     }))?;
@@ -258,6 +324,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         grace_period: settings,
         identity_domain: identity.domain,
         audit_key,
+        server: remote,
         http: service,
         telemetry,
         shown,

@@ -9,7 +9,8 @@ use std::time::Duration;
 use reprieve_domain::Timestamp;
 use reprieve_http::Settings;
 use reprieve_http::authentication::{
-    ApiKey, AuthenticationSettings, IssuerSettings, KeysLocation, Scope, SelfSignedSettings,
+    ApiKey, AuthenticationSettings, InvalidAuthenticationSettings, IssuerSettings, KeysLocation, Scope,
+    SelfSignedSettings,
 };
 use serde::{Deserialize, Serialize};
 
@@ -149,6 +150,7 @@ pub(crate) fn validate(raw: &RawHttp) -> Result<HttpConfiguration, String> {
         api_keys: raw.api_keys.iter().map(api_key).collect::<Result<_, _>>()?,
         leeway: Duration::from_secs(raw.token_leeway_in_seconds.into()),
     };
+    check(&authentication, audience_from_address)?;
     for (key, value) in [
         ("connections", raw.connections),
         ("concurrent_requests", raw.concurrent_requests),
@@ -168,10 +170,50 @@ pub(crate) fn validate(raw: &RawHttp) -> Result<HttpConfiguration, String> {
         header_timeout: seconds("header_timeout_in_seconds", raw.header_timeout_in_seconds)?,
         request_timeout: seconds("request_timeout_in_seconds", raw.request_timeout_in_seconds)?,
         shutdown_timeout: seconds("shutdown_timeout_in_seconds", raw.shutdown_timeout_in_seconds)?,
-        allowed_origins: raw.allowed_origins.clone(),
+        allowed_origins: raw.allowed_origins.iter().map(|text| origin(text)).collect::<Result<_, _>>()?,
         open_hosts: Vec::new(),
     };
     Ok(HttpConfiguration { listen: raw.listen, settings, authentication, is_open, audience_from_address })
+}
+
+/// Validates the section; an error names its key.
+pub(crate) fn validate_telemetry(raw: &RawTelemetry) -> Result<(), String> {
+    match raw.otlp_endpoint.as_deref() {
+        Some(url) if host_and_path(url).is_none() => {
+            Err("key telemetry.otlp_endpoint: is not http://HOST/PATH or https://HOST/PATH".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What follows `http://` or `https://`, if it begins with a host.
+fn host_and_path(url: &str) -> Option<&str> {
+    let rest = ["http://", "https://"].iter().find_map(|scheme| url.strip_prefix(scheme))?;
+    let has_host = rest.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[');
+    (has_host && rest.bytes().all(|byte| byte.is_ascii_graphic())).then_some(rest)
+}
+
+/// The settings are checked again where they are used, but then the database is open already.
+fn check(settings: &AuthenticationSettings, audience_from_address: bool) -> Result<(), String> {
+    let mut settings = settings.clone();
+    if audience_from_address {
+        // It will have an audience as soon as there is an address.
+        settings.self_signed = None;
+    }
+    settings.check().map_err(|error| {
+        let key = match &error {
+            InvalidAuthenticationSettings::Issuer => "issuer.name",
+            InvalidAuthenticationSettings::Audience => "issuer.audiences",
+            InvalidAuthenticationSettings::Leeway => "token_leeway_in_seconds",
+            InvalidAuthenticationSettings::InsecureKeysUrl | InvalidAuthenticationSettings::Client(_) => {
+                "issuer.keys_url"
+            }
+            InvalidAuthenticationSettings::ApiKeyName(_) | InvalidAuthenticationSettings::SameApiKey(..) => {
+                "api_keys"
+            }
+        };
+        format!("key http.{key}: {error}")
+    })
 }
 
 fn seconds(key: &str, value: f64) -> Result<Duration, String> {
@@ -183,10 +225,20 @@ fn seconds(key: &str, value: f64) -> Result<Duration, String> {
 
 /// The URL under which clients know the service: without a path, so that it can be compared exactly.
 fn public_url(text: &str) -> Result<String, String> {
-    let well_formed = ["http://", "https://"].iter().any(|scheme| {
-        text.strip_prefix(scheme).is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' ']))
-    });
-    if well_formed { Ok(text.to_owned()) } else { Err("key http.public_url: is not https://HOST".to_owned()) }
+    match host_and_path(text) {
+        Some(host) if !host.contains(['/', '?', '#']) => Ok(text.to_owned()),
+        _ => Err("key http.public_url: is not https://HOST".to_owned()),
+    }
+}
+
+/// An origin as browsers send it; any other text would be equal to none.
+fn origin(text: &str) -> Result<String, String> {
+    let is_of_host =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:[]_".contains(&byte);
+    match host_and_path(text) {
+        Some(host) if host.bytes().all(is_of_host) => Ok(text.to_owned()),
+        _ => Err("key http.allowed_origins: is not a list of https://HOST".to_owned()),
+    }
 }
 
 fn issuer(raw: &RawIssuer) -> Result<IssuerSettings, String> {
@@ -213,6 +265,9 @@ fn api_key(raw: &RawApiKey) -> Result<ApiKey, String> {
         .collect();
     if scopes.is_empty() {
         return Err(named("scopes", "opens nothing without one of core and admin".to_owned()));
+    }
+    if raw.name.is_empty() {
+        return Err(named("name", "is empty".to_owned()));
     }
     Ok(ApiKey {
         name: raw.name.clone(),

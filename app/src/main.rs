@@ -3,6 +3,7 @@
 mod configuration;
 mod http_configuration;
 mod serve;
+mod server_configuration;
 mod telemetry;
 mod wiring;
 

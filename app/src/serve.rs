@@ -7,12 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reprieve_application::ErrorCode;
 use reprieve_application::ports::{Clock, Ids};
-use reprieve_application::use_cases::{
-    AnswerOnce, CancelIdentityDeletionProcess, CancelIdentityDeletionProcessById, CheckHealth,
-    ForgetAnsweredRequests, GetActiveIdentityDeletionProcess, GetFigures, GetIdentityDeletionProcess,
-    GetIdentityDeletionProcesses, InitiateIdentityDeletionProcess, InspectAuditLogs, InspectDeletionProcess,
-    InspectIdentity, ListDeletionProcesses, ProvideOwnIdentity,
-};
+use reprieve_application::use_cases::{ForgetAnsweredRequests, ProvideOwnIdentity};
 use reprieve_cli::{Failure, Listening, Server};
 use reprieve_http::authentication::Authentication;
 use reprieve_http::{Ended, Metrics, Service, UseCases};
@@ -32,6 +27,13 @@ pub(crate) struct Bound {
     listening: Listening,
     service: Arc<Service>,
     forget: ForgetAnsweredRequests,
+    told_to_stop: ToldToStop,
+}
+
+/// The signals by which a service is told to stop.
+struct ToldToStop {
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 fn system_failed(what: &str, error: impl std::fmt::Display) -> Failure {
@@ -60,32 +62,20 @@ pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<
     let authentication = Authentication::new(authentication, clock.clone())
         .map_err(|error| Failure::new(ErrorCode::ConfigurationInvalid, format!("section http: {error}")))?;
     let metrics = Metrics::install().map_err(|error| system_failed("cannot measure", error))?;
-    let use_cases = UseCases {
-        initiate: InitiateIdentityDeletionProcess::new(
-            store.clone(),
-            clock.clone(),
-            ids.clone(),
-            configuration.grace_period,
-        ),
-        cancel: CancelIdentityDeletionProcess::new(store.clone(), clock.clone()),
-        cancel_by_id: CancelIdentityDeletionProcessById::new(store.clone(), store.clone(), clock.clone()),
-        get_active: GetActiveIdentityDeletionProcess::new(store.clone()),
-        get: GetIdentityDeletionProcess::new(store.clone()),
-        list: GetIdentityDeletionProcesses::new(store.clone()),
-        inspect_identity: InspectIdentity::new(store.clone()),
-        inspect_process: InspectDeletionProcess::new(store.clone(), store.clone()),
-        inspect_audit_logs: InspectAuditLogs::new(store.clone()),
-        list_all: ListDeletionProcesses::new(store.clone()),
-        figures: GetFigures::new(store.clone(), clock.clone()),
-        answer_once: AnswerOnce::new(store.clone(), clock.clone()),
-        health: CheckHealth::new(store.clone()),
-    };
+    let use_cases = UseCases::new(&store, &clock, &ids, configuration.grace_period);
     let service = Service::new(use_cases, own, authentication, clock.clone(), ids, settings, metrics);
+    let listen_for = |kind| signal(kind).map_err(|error| system_failed("cannot listen for signals", error));
+    // Before anybody is told that the service listens: from then on a signal must not cut a request off.
+    let told_to_stop = ToldToStop {
+        terminate: listen_for(SignalKind::terminate())?,
+        interrupt: listen_for(SignalKind::interrupt())?,
+    };
     Ok(Bound {
         listener,
         listening: Listening { url: format!("http://{address}"), is_open: http.is_open },
         service: Arc::new(service),
         forget: ForgetAnsweredRequests::new(store, clock),
+        told_to_stop,
     })
 }
 
@@ -107,13 +97,9 @@ impl Server for Bound {
     }
 
     async fn run(self: Box<Self>) -> Result<(), Failure> {
-        let Self { listener, service, forget, .. } = *self;
-        let listen_for =
-            |kind| signal(kind).map_err(|error| system_failed("cannot listen for signals", error));
-        let (terminate, interrupt) =
-            (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
+        let Self { listener, service, forget, told_to_stop, .. } = *self;
         let housekeeping = tokio::spawn(keep_house(forget));
-        let ended = reprieve_http::serve(listener, service, first_of(terminate, interrupt)).await;
+        let ended = reprieve_http::serve(listener, service, told_to_stop.first()).await;
         housekeeping.abort();
         match ended {
             Ended::Drained => Ok(()),
@@ -125,10 +111,12 @@ impl Server for Bound {
     }
 }
 
-async fn first_of(mut terminate: Signal, mut interrupt: Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+impl ToldToStop {
+    async fn first(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

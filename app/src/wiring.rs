@@ -3,14 +3,16 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use reprieve_application::ErrorCode;
 use reprieve_application::facade::{IdentityDeletionFacade, LocalIdentityDeletion};
-use reprieve_application::ports::Ids;
-use reprieve_application::use_cases::{ProvideOwnIdentity, VerifyAuditTrail};
+use reprieve_application::use_cases::{
+    GenerateApiKey, IssueIdentityToken, ProvideOwnIdentity, VerifyAuditTrail,
+};
+use reprieve_application::{ErrorCode, OwnIdentity};
 use reprieve_cli::{Command, ConfigurationInForce, Failure, Host, Server};
 use reprieve_domain::audit::AuditKey;
 use reprieve_persistence::{ConnectionOptions, Database, Store};
-use reprieve_system::{AuditKeyFile, SystemClock, SystemIds};
+use reprieve_remote::{RemoteIdentityDeletion, RemoteOptions};
+use reprieve_system::{AuditKeyFile, JwtSigner, SystemClock, SystemIds};
 
 use crate::configuration::{AuditKeySource, Configuration};
 use crate::serve;
@@ -51,6 +53,20 @@ impl Wiring {
         self.configuration.as_ref().map_err(Clone::clone)
     }
 
+    /// Refuses a command that is about the own database, for somebody who may believe it is about the server's.
+    fn local_only(&self, command: &str) -> Result<(), Failure> {
+        match &self.valid()?.server {
+            None => Ok(()),
+            Some(RemoteOptions { server, .. }) => Err(Failure::new(
+                ErrorCode::CommandLocalOnly,
+                format!(
+                    "`{command}` is about a database of one's own, but the server {server} is named; \
+                     with `--server=` none is"
+                ),
+            )),
+        }
+    }
+
     async fn connect(&self, max_connections: u32) -> Result<Database, Failure> {
         let configuration = self.valid()?;
         let options = ConnectionOptions { max_connections, acquire_timeout: configuration.timeout };
@@ -75,6 +91,14 @@ impl Wiring {
         };
         Ok(database.into_store(key).await?)
     }
+
+    /// The own identity, and the store it is kept in.
+    async fn own_identity(&self) -> Result<(Arc<Store>, OwnIdentity), Failure> {
+        let domain = self.valid()?.identity_domain.clone();
+        let store = Arc::new(self.store(ONE_CONNECTION).await?);
+        let own = ProvideOwnIdentity::new(store.clone(), Arc::new(SystemIds), domain).execute().await?;
+        Ok((store, own))
+    }
 }
 
 /// The key in the file; a new one only for a database that has not seen one, because no other would do.
@@ -83,13 +107,16 @@ async fn audit_key(database: &Database, file: &AuditKeyFile) -> Result<AuditKey,
         return Ok(key);
     }
     if database.has_audit_key().await? {
-        return Err(Failure::new(
-            ErrorCode::AuditKeyUnusable,
-            format!(
-                "the database was written with an audit key, but there is no file {}; set audit.key or audit.key_file",
-                file.path().display()
-            ),
-        ));
+        // The file comes first: if somebody else has just made both, it is there now.
+        return file.read()?.ok_or_else(|| {
+            Failure::new(
+                ErrorCode::AuditKeyUnusable,
+                format!(
+                    "the database was written with an audit key, but there is no file {}; set audit.key or audit.key_file",
+                    file.path().display()
+                ),
+            )
+        });
     }
     Ok(file.create()?)
 }
@@ -98,23 +125,41 @@ async fn audit_key(database: &Database, file: &AuditKeyFile) -> Result<AuditKey,
 impl Host for Wiring {
     async fn identity_deletion(&self) -> Result<Box<dyn IdentityDeletionFacade>, Failure> {
         let configuration = self.valid()?;
-        let store = Arc::new(self.store(ONE_CONNECTION).await?);
-        let ids: Arc<dyn Ids> = Arc::new(SystemIds);
-        let domain = configuration.identity_domain.clone();
-        let own = ProvideOwnIdentity::new(store.clone(), ids.clone(), domain).execute().await?;
-        let clock = Arc::new(SystemClock);
-        Ok(Box::new(LocalIdentityDeletion::new(own.caller(), store, clock, ids, configuration.grace_period)))
+        let (store, own) = self.own_identity().await?;
+        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        Ok(match configuration.server.clone() {
+            None => {
+                let bounds = configuration.grace_period;
+                Box::new(LocalIdentityDeletion::new(own.caller(), store, clock, ids, bounds))
+            }
+            Some(server) => {
+                Box::new(RemoteIdentityDeletion::new(server, own, clock, ids, Arc::new(JwtSigner))?)
+            }
+        })
+    }
+
+    async fn issue_identity_token(&self) -> Result<IssueIdentityToken, Failure> {
+        let (_, own) = self.own_identity().await?;
+        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        Ok(IssueIdentityToken::new(own, clock, ids, Arc::new(JwtSigner)))
+    }
+
+    fn generate_api_key(&self) -> GenerateApiKey {
+        GenerateApiKey::new(Arc::new(SystemClock), Arc::new(SystemIds))
     }
 
     async fn audit_trail(&self) -> Result<VerifyAuditTrail, Failure> {
+        self.local_only("audit verify")?;
         Ok(VerifyAuditTrail::new(Arc::new(self.store(ONE_CONNECTION).await?)))
     }
 
     async fn migrate(&self) -> Result<Vec<String>, Failure> {
+        self.local_only("database migrate")?;
         Ok(self.connect(ONE_CONNECTION).await?.migrate().await?)
     }
 
     async fn bind(&self) -> Result<Box<dyn Server>, Failure> {
+        self.local_only("start")?;
         let configuration = self.valid()?;
         let store = self.store(configuration.connections).await?;
         Ok(Box::new(serve::bind(configuration, store).await?))
@@ -122,5 +167,35 @@ impl Host for Wiring {
 
     fn configuration(&self) -> Result<ConfigurationInForce, Failure> {
         Ok(self.valid()?.in_force())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::configuration;
+    use reprieve_cli::{GlobalOptions, OutputFormat};
+
+    #[tokio::test]
+    async fn what_is_about_the_own_database_is_refused_if_a_server_is_named_and_opens_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, database) = (folder.path().join("empty.toml"), folder.path().join("reprieve.db"));
+        std::fs::write(&file, "").unwrap();
+        let wiring = Wiring::new(configuration::load(&GlobalOptions {
+            config: Some(file),
+            database_url: Some(format!("sqlite:{}", database.display())),
+            server: Some("https://reprieve.example".to_owned()),
+            output: OutputFormat::Text,
+            verbose: 0,
+        }));
+        for refused in [
+            wiring.audit_trail().await.map(drop).unwrap_err(),
+            wiring.migrate().await.map(drop).unwrap_err(),
+            wiring.bind().await.map(drop).unwrap_err(),
+        ] {
+            assert_eq!(refused.code, ErrorCode::CommandLocalOnly);
+            assert!(refused.message.contains("https://reprieve.example"), "{refused:?}");
+        }
+        assert!(!database.exists());
     }
 }

@@ -1,9 +1,28 @@
 //! What the tests and the benchmarks share: a database of their own, and the binary.
 //!
-//! It knows none of the crates it helps to test.
+//! It knows none of the crates it helps to test; only the binary `contender` does.
 
 mod binary;
+mod both;
+mod contenders;
 mod database;
+mod http;
+mod namespace;
+mod performance;
+mod random;
+mod server;
+mod service;
+mod sql;
+mod tokens;
 
-pub use binary::{Outcome, Sandbox, reprieve_binary};
+pub use binary::{Files, Outcome, Sandbox, reprieve_binary};
+pub use contenders::Contenders;
 pub use database::{POSTGRES_URL, TestDatabase};
+pub use http::{Connection, Reply, Request};
+pub use namespace::{make_read_only, on_a_small_disk};
+pub use performance::{is_measuring, publish};
+pub use random::Random;
+pub use server::postgres_server;
+pub use service::{Service, Stop};
+pub use sql::Sql;
+pub use tokens::{Identity, Issuer, sha256_hex, unix_seconds};

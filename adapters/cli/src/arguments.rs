@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use serde::Serialize;
 
 /// Reversible identity deletion: ask for your identity to be deleted, and change your mind while the grace period runs.
 #[derive(Debug, Clone, Parser)]
@@ -37,6 +38,10 @@ pub struct GlobalOptions {
     #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
 
+    /// Ask this service instead of the database, which then only holds your identity: https://HOST, or empty for none
+    #[arg(long, global = true, value_name = "URL", env = "REPRIEVE_SERVER", hide_env_values = true)]
+    pub server: Option<String>,
+
     /// Text for people, or one JSON document for programs
     #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value = "text")]
     pub output: OutputFormat,
@@ -65,6 +70,9 @@ pub enum Command {
     /// Ask for your identity to be deleted, cancel that, and look back
     #[command(subcommand, name = "identityDeletion")]
     IdentityDeletion(IdentityDeletionCommand),
+    /// Keys for programs that call a service without being an identity
+    #[command(subcommand, name = "api-key")]
+    ApiKey(ApiKeyCommand),
     /// Run as a service that other programs call over HTTP, until it is told to stop (SIGTERM, Ctrl-C)
     Start,
     /// The record of everything that was done
@@ -96,6 +104,14 @@ pub enum IdentityCommand {
     ///
     /// Your identity is created the first time a command needs it.
     Status,
+    /// Print a token that proves to a service who you are, for five minutes
+    ///
+    /// Whoever has it can act as you at that service until it expires. Send it as `Authorization: Bearer TOKEN`.
+    Token {
+        /// The service it is for, as the service calls itself
+        #[arg(long, value_name = "URL")]
+        audience: String,
+    },
 }
 
 /// Ask for your identity to be deleted, cancel that, and look back.
@@ -116,6 +132,35 @@ pub enum IdentityDeletionCommand {
     },
     /// Show every deletion process of your identity, the oldest first
     List,
+}
+
+/// Keys for programs that call a service without being an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum ApiKeyCommand {
+    /// Print a new API key, once, and what to put into the configuration of the service
+    ///
+    /// The key is kept nowhere. The service knows it by its SHA-256 digest, and is sent it as `X-API-KEY: KEY`.
+    Generate {
+        /// What the key is called in the configuration and in logs
+        #[arg(long, default_value = "default")]
+        name: String,
+        /// What the key opens; can be given several times
+        #[arg(long = "scope", value_name = "SCOPE", value_enum, default_values_t = [ApiKeyScope::Core])]
+        scopes: Vec<ApiKeyScope>,
+        /// After how many days it ends to open anything; never, if not given
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        expires_in_days: Option<u32>,
+    },
+}
+
+/// What an API key opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ApiKeyScope {
+    /// The identity of the service itself, as with a Connector
+    Core,
+    /// Reading all identities, as with the administration of a Backbone
+    Admin,
 }
 
 /// The record of everything that was done.

@@ -2,29 +2,39 @@
 
 use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
-use reprieve_application::use_cases::VerifyAuditTrail;
+use reprieve_application::use_cases::{GenerateApiKey, IssueIdentityToken, VerifyAuditTrail};
 
 use crate::Failure;
 
 /// Provides what a command asks for, when it asks: a command that needs no database opens none.
 #[async_trait]
 pub trait Host: Send + Sync {
-    /// What can be asked on behalf of the own identity, which is created if there is none.
+    /// What can be asked on behalf of the own identity, which is created if there is none: of the own database, or of the
+    /// server that is named.
     ///
     /// # Errors
     /// If the configuration is not valid or the database cannot be used.
     async fn identity_deletion(&self) -> Result<Box<dyn IdentityDeletionFacade>, Failure>;
 
-    /// The audit trail.
+    /// Tokens of the own identity, which is created if there is none.
     ///
     /// # Errors
     /// If the configuration is not valid or the database cannot be used.
+    async fn issue_identity_token(&self) -> Result<IssueIdentityToken, Failure>;
+
+    /// API keys, for which nothing is opened.
+    fn generate_api_key(&self) -> GenerateApiKey;
+
+    /// The audit trail of the own database.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid or the database cannot be used.
     async fn audit_trail(&self) -> Result<VerifyAuditTrail, Failure>;
 
-    /// Brings the database to this version; returns the migrations that were applied.
+    /// Brings the own database to this version; returns the migrations that were applied.
     ///
     /// # Errors
-    /// If the configuration is not valid or the database cannot be used.
+    /// If a server is named instead, the configuration is not valid or the database cannot be used.
     async fn migrate(&self) -> Result<Vec<String>, Failure>;
 
     /// The service, listening.

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use reprieve_application::Caller;
-use reprieve_application::ports::{Clock, Ids};
+use reprieve_application::GracePeriodSettings;
+use reprieve_application::ports::{
+    AnsweredRequests, AuditTrail, Clock, DeletionProcesses, Identities, Ids, StoreHealth,
+};
 use reprieve_application::use_cases::{
     AnswerOnce, CancelIdentityDeletionProcess, CancelIdentityDeletionProcessById, CheckHealth,
     GetActiveIdentityDeletionProcess, GetFigures, GetIdentityDeletionProcess, GetIdentityDeletionProcesses,
@@ -31,6 +34,37 @@ pub struct UseCases {
     pub figures: GetFigures,
     pub answer_once: AnswerOnce,
     pub health: CheckHealth,
+}
+
+impl UseCases {
+    /// All of them on one store.
+    #[must_use]
+    pub fn new<S>(
+        store: &Arc<S>,
+        clock: &Arc<dyn Clock>,
+        ids: &Arc<dyn Ids>,
+        grace_period: GracePeriodSettings,
+    ) -> Self
+    where
+        S: AnsweredRequests + AuditTrail + DeletionProcesses + Identities + StoreHealth + 'static,
+    {
+        let (store, clock, ids) = (|| store.clone(), || clock.clone(), || ids.clone());
+        Self {
+            initiate: InitiateIdentityDeletionProcess::new(store(), clock(), ids(), grace_period),
+            cancel: CancelIdentityDeletionProcess::new(store(), clock()),
+            cancel_by_id: CancelIdentityDeletionProcessById::new(store(), store(), clock()),
+            get_active: GetActiveIdentityDeletionProcess::new(store()),
+            get: GetIdentityDeletionProcess::new(store()),
+            list: GetIdentityDeletionProcesses::new(store()),
+            inspect_identity: InspectIdentity::new(store()),
+            inspect_process: InspectDeletionProcess::new(store(), store()),
+            inspect_audit_logs: InspectAuditLogs::new(store()),
+            list_all: ListDeletionProcesses::new(store()),
+            figures: GetFigures::new(store(), clock()),
+            answer_once: AnswerOnce::new(store(), clock()),
+            health: CheckHealth::new(store()),
+        }
+    }
 }
 
 /// Everything a request is answered with.

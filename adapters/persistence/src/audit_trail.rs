@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::AuditTrail;
-use reprieve_domain::audit::{Chain, Fault, SealedEntry, StoredHead};
+use reprieve_domain::audit::{Chain, Fault, SealedEntry, StoredHead, StoredProcess};
 use reprieve_domain::{Address, DeletionProcessId};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 
@@ -13,18 +13,20 @@ use crate::error::store_error;
 use crate::mapping::Row;
 
 /// One statement, so that process and entries are seen as they were at one moment. A process whose entries are gone and
-/// entries whose process is gone are both found.
+/// entries whose process is gone are both found. The first page starts at the empty id, which is the least.
 const CHAINS: &str = "\
 WITH ids AS (
-    SELECT id FROM (SELECT id FROM deletion_processes WHERE id > $1 ORDER BY id LIMIT $2) AS processes
+    SELECT id FROM (SELECT id FROM deletion_processes WHERE id AFTER $1 ORDER BY id LIMIT $2) AS processes
     UNION
     SELECT id FROM (
-        SELECT DISTINCT process_id AS id FROM audit_entries WHERE process_id > $1 ORDER BY process_id LIMIT $2
+        SELECT DISTINCT process_id AS id FROM audit_entries WHERE process_id AFTER $1 ORDER BY process_id LIMIT $2
     ) AS chains
     ORDER BY id LIMIT $2
 )
-SELECT ids.id AS process_id, process.revision, process.audit_head, process.audit_seal, process.status,
-    process.grace_period_ends_at, entry.sequence, entry.created_at, entry.old_status, entry.new_status,
+SELECT ids.id AS process_id, process.revision, process.audit_head, process.audit_seal, process.address, process.status,
+    process.created_at AS process_created_at, process.created_by_device, process.grace_period_ends_at,
+    process.reminder1_sent_at, process.reminder2_sent_at, process.reminder3_sent_at, process.cancelled_at,
+    process.cancelled_by_device, process.deletion_started_at, process.deletion_completed_at, entry.sequence, entry.created_at, entry.old_status, entry.new_status,
     entry.message_key, entry.additional_data, entry.identity_hash, entry.device_hash, entry.hash
 FROM ids
 LEFT JOIN deletion_processes AS process ON process.id = ids.id
@@ -33,8 +35,9 @@ ORDER BY ids.id, entry.sequence";
 
 #[async_trait]
 impl AuditTrail for Store {
-    async fn chains(&self, after: &str, limit: u32) -> Result<Vec<Chain>, StoreError> {
-        let statement = self.statement(CHAINS.to_owned(), vec![after.into(), i64::from(limit).into()]);
+    async fn chains(&self, after: Option<String>, limit: u32) -> Result<Vec<Chain>, StoreError> {
+        let sql = CHAINS.replace("AFTER", if after.is_some() { ">" } else { ">=" });
+        let statement = self.statement(sql, vec![after.unwrap_or_default().into(), i64::from(limit).into()]);
         let rows = self.reader.query_all_raw(statement).await.map_err(store_error)?;
         let mut chains: Vec<Chain> = Vec::new();
         for result in &rows {
@@ -84,8 +87,22 @@ fn head(row: &Row<'_>) -> Result<Option<StoredHead>, StoreError> {
         length,
         hash: row.get("audit_head")?,
         seal: row.get("audit_seal")?,
-        status: row.get("status")?,
-        grace_period_ends_at: row.get("grace_period_ends_at")?,
+        process: StoredProcess {
+            address: row.get("address")?,
+            status: row.get("status")?,
+            created_at: row.get("process_created_at")?,
+            created_by_device: row.get("created_by_device")?,
+            grace_period_ends_at: row.get("grace_period_ends_at")?,
+            reminders_sent_at: [
+                row.get("reminder1_sent_at")?,
+                row.get("reminder2_sent_at")?,
+                row.get("reminder3_sent_at")?,
+            ],
+            cancelled_at: row.get("cancelled_at")?,
+            cancelled_by_device: row.get("cancelled_by_device")?,
+            deletion_started_at: row.get("deletion_started_at")?,
+            deletion_completed_at: row.get("deletion_completed_at")?,
+        },
     }))
 }
 

@@ -19,7 +19,7 @@ pub struct ConnectionOptions {
     /// The most connections to hold: to PostgreSQL in all, to SQLite for reading (there is always exactly one for
     /// writing). One makes SQLite read and write over a single connection, which is quicker for a single command.
     pub max_connections: u32,
-    /// How long to wait for a connection, or for another writer to SQLite, before giving up.
+    /// How long to wait for a connection, or for a lock that another writer holds, before giving up.
     pub acquire_timeout: Duration,
 }
 
@@ -51,48 +51,83 @@ async fn connect_sqlite(
     if !read_only {
         create_private_file(path).map_err(|source| DatabaseError::File { path: path.to_owned(), source })?;
     }
-    let pool = |size: u32, lazy: bool| {
+    let pool = |size: u32, access: Access| {
         let (file, busy_timeout) = (path.to_owned(), options.acquire_timeout);
         let mut pool = ConnectOptions::new("sqlite:");
         pool.max_connections(size)
-            .connect_lazy(lazy)
             .acquire_timeout(options.acquire_timeout)
             // A connection to a file does not go stale.
             .test_before_acquire(false)
             // Statements carry addresses, and logs must not.
             .sqlx_logging(false)
             .record_stmt_in_spans(false)
-            .map_sqlx_sqlite_opts(move |_| sqlite_options(&file, read_only, busy_timeout));
+            .map_sqlx_sqlite_opts(move |_| sqlite_options(&file, access, busy_timeout));
         pool
     };
-    let writer = open_patiently(&pool(1, false), options.acquire_timeout).await?;
+    let mut access = if read_only { Access::ReadOnly } else { Access::ReadWrite };
+    let writer = match open_patiently(&pool(1, access), options.acquire_timeout).await {
+        Err(error) if meaning(&error) == Meaning::CannotOpen => {
+            match cannot_be_written(path) {
+                None => return Err(error.into()),
+                Some(source) if has_log(path) => {
+                    return Err(DatabaseError::File { path: path.to_owned(), source });
+                }
+                Some(_) => access = Access::Immutable,
+            }
+            open_patiently(&pool(1, access), options.acquire_timeout).await?
+        }
+        opened => opened?,
+    };
     let reader = if options.max_connections > 1 {
-        sea_orm::Database::connect(pool(options.max_connections, true)).await.map_err(DatabaseError::from)?
+        let mut pool = pool(options.max_connections, access);
+        sea_orm::Database::connect(pool.connect_lazy(true).clone()).await.map_err(DatabaseError::from)?
     } else {
         writer.clone()
     };
     Ok(Database { writer, reader, shares_one_pool: options.max_connections <= 1 })
 }
 
-fn sqlite_options(path: &Path, read_only: bool, busy_timeout: Duration) -> SqliteConnectOptions {
+/// What may be done with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    ReadWrite,
+    ReadOnly,
+    /// Read-only, and nobody else writes. To read a database with a write-ahead log, SQLite needs to create files
+    /// beside it; where it cannot, it has to be told that it can do without, which holds if there is no log: whoever
+    /// closes the database last folds the log into it.
+    Immutable,
+}
+
+/// Why the file cannot be written, if it is there and cannot.
+fn cannot_be_written(path: &Path) -> Option<io::Error> {
+    OpenOptions::new().write(true).open(path).err().filter(|error| {
+        matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
+    })
+}
+
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    Path::new(&log).exists()
+}
+
+fn sqlite_options(path: &Path, access: Access, busy_timeout: Duration) -> SqliteConnectOptions {
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .read_only(read_only)
+        .read_only(access != Access::ReadWrite)
+        .immutable(access == Access::Immutable)
         .create_if_missing(false)
         .busy_timeout(busy_timeout)
         // With a write-ahead log, FULL makes every commit durable before it is acknowledged; NORMAL would lose the
         // newest ones when the power fails.
         .synchronous(SqliteSynchronous::Full);
     // The mode is a property of the file, and asking for it writes.
-    if read_only { options } else { options.journal_mode(SqliteJournalMode::Wal) }
+    if access == Access::ReadWrite { options.journal_mode(SqliteJournalMode::Wal) } else { options }
 }
 
 /// Switching a new file to a write-ahead log needs it exclusively and does not wait for the lock by itself, so that
 /// several first commands at the same time would fail.
-async fn open_patiently(
-    options: &ConnectOptions,
-    patience: Duration,
-) -> Result<DatabaseConnection, DatabaseError> {
+async fn open_patiently(options: &ConnectOptions, patience: Duration) -> Result<DatabaseConnection, DbErr> {
     const PAUSE: Duration = Duration::from_millis(20);
     let mut waited = Duration::ZERO;
     loop {
@@ -101,7 +136,7 @@ async fn open_patiently(
                 tokio::time::sleep(PAUSE).await;
                 waited += PAUSE;
             }
-            other => return other.map_err(DatabaseError::from),
+            other => return other,
         }
     }
 }
@@ -126,6 +161,8 @@ fn create_private_file(path: &Path) -> io::Result<()> {
 
 #[cfg(feature = "postgres")]
 async fn connect_postgres(url: &url::Url, options: &ConnectionOptions) -> Result<Database, DatabaseError> {
+    // In milliseconds; zero would be for ever, which is how long PostgreSQL waits by itself.
+    let lock_timeout = options.acquire_timeout.as_millis().clamp(1, i32::MAX.unsigned_abs().into());
     let mut pool = ConnectOptions::new(url.as_str());
     pool.max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
@@ -134,7 +171,9 @@ async fn connect_postgres(url: &url::Url, options: &ConnectionOptions) -> Result
         .test_before_acquire_if_idle_for(Duration::from_secs(1))
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
-        .map_sqlx_postgres_opts(|options| options.application_name("reprieve"));
+        .map_sqlx_postgres_opts(move |options| {
+            options.application_name("reprieve").options([("lock_timeout", lock_timeout)])
+        });
     let writer = sea_orm::Database::connect(pool).await.map_err(DatabaseError::from)?;
     Ok(Database { reader: writer.clone(), writer, shares_one_pool: true })
 }
@@ -142,5 +181,34 @@ async fn connect_postgres(url: &url::Url, options: &ConnectionOptions) -> Result
 impl From<DbErr> for DatabaseError {
     fn from(error: DbErr) -> Self {
         Self::Store(crate::error::store_error(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reprieve_tests::TestDatabase;
+    use sea_orm::{ConnectionTrait, DbBackend, Statement, TryGetable};
+
+    use super::*;
+
+    async fn pragma<T: TryGetable>(connection: &DatabaseConnection, name: &str) -> T {
+        let statement = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {name}"));
+        connection.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+    }
+
+    #[tokio::test]
+    async fn sqlite_acknowledges_a_commit_only_when_it_is_durable() {
+        const FULL: i32 = 2;
+        for max_connections in [1, 10] {
+            let database = TestDatabase::sqlite();
+            let options = ConnectionOptions { max_connections, acquire_timeout: Duration::from_secs(7) };
+            let Database { writer, reader, .. } =
+                connect(&database.url().parse().unwrap(), &options).await.unwrap();
+            for connection in [&writer, &reader] {
+                assert_eq!(pragma::<String>(connection, "journal_mode").await, "wal");
+                assert_eq!(pragma::<i32>(connection, "synchronous").await, FULL);
+                assert_eq!(pragma::<i32>(connection, "busy_timeout").await, 7_000);
+            }
+        }
     }
 }

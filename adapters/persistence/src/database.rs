@@ -58,7 +58,11 @@ pub enum DatabaseError {
 impl Coded for DatabaseError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::File { .. } => ErrorCode::DatabaseUnavailable,
+            Self::File { source, .. } => match source.kind() {
+                io::ErrorKind::ReadOnlyFilesystem => ErrorCode::DatabaseReadOnly,
+                io::ErrorKind::StorageFull => ErrorCode::DatabaseFull,
+                _ => ErrorCode::DatabaseUnavailable,
+            },
             Self::Newer { .. } => ErrorCode::DatabaseNewer,
             Self::NotMigrated => ErrorCode::DatabaseNotMigrated,
             Self::AuditKeyMismatch => ErrorCode::AuditKeyMismatch,
@@ -165,7 +169,10 @@ async fn applied(connection: &impl ConnectionTrait) -> Result<HashSet<String>, D
     // transaction, so the catalogue is asked first.
     let backend = connection.get_database_backend();
     let exists = match backend {
-        DbBackend::Postgres => "SELECT 1 AS one WHERE to_regclass('seaql_migrations') IS NOT NULL",
+        // Not to_regclass: it remembers that there was no such table while the lock is waited for.
+        DbBackend::Postgres => {
+            "SELECT 1 AS one FROM pg_class WHERE relname = 'seaql_migrations' AND pg_table_is_visible(oid)"
+        }
         _ => "SELECT 1 AS one FROM sqlite_master WHERE type = 'table' AND name = 'seaql_migrations'",
     };
     let statement = |sql: &str| sea_orm::Statement::from_string(backend, sql);

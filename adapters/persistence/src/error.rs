@@ -23,6 +23,8 @@ pub(crate) enum Meaning {
     Busy,
     ReadOnly,
     Full,
+    /// The file, or one that SQLite needs beside it, cannot be opened or created.
+    CannotOpen,
     /// Not a database, or a damaged one.
     Damaged,
     /// The tables are not there.
@@ -49,6 +51,8 @@ pub(crate) fn meaning(error: &DbErr) -> Meaning {
 /// See <https://www.sqlite.org/rescode.html>: the low byte is the primary code.
 fn sqlite_meaning(code: u32, error: &dyn DatabaseError) -> Meaning {
     const UNIQUE: u32 = 2067;
+    /// The index of the write-ahead log cannot grow: the volume is out of space.
+    const IOERR_SHMSIZE: u32 = 4874;
     match code & 0xff {
         // Every other key is a primary key, with a code of its own.
         19 if code == UNIQUE => Meaning::SecondOpenProcess,
@@ -56,6 +60,8 @@ fn sqlite_meaning(code: u32, error: &dyn DatabaseError) -> Meaning {
         5 | 6 => Meaning::Busy,
         8 => Meaning::ReadOnly,
         13 => Meaning::Full,
+        10 if code == IOERR_SHMSIZE => Meaning::Full,
+        14 => Meaning::CannotOpen,
         11 | 26 => Meaning::Damaged,
         _ => Meaning::Other,
     }
@@ -102,6 +108,8 @@ pub(crate) fn store_error(error: DbErr) -> StoreError {
         Meaning::ReadOnly => StoreError::ReadOnly(error.into()),
         Meaning::Full => StoreError::Full(error.into()),
         Meaning::Damaged => StoreError::Damaged(error.into()),
-        Meaning::Busy | Meaning::NoSuchTable | Meaning::Other => StoreError::Unavailable(error.into()),
+        Meaning::Busy | Meaning::CannotOpen | Meaning::NoSuchTable | Meaning::Other => {
+            StoreError::Unavailable(error.into())
+        }
     }
 }

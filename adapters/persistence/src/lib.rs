@@ -25,6 +25,7 @@ mod save_sqlite;
 mod store;
 mod store_health;
 mod url;
+mod write;
 
 pub use connection::ConnectionOptions;
 pub use database::{Database, DatabaseError};

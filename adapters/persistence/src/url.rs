@@ -125,6 +125,8 @@ impl fmt::Display for DatabaseUrl {
                     let _ = shown.set_password(Some("***"));
                 }
                 shown.set_query(None);
+                // What stands behind a `#` in a password that should have been escaped.
+                shown.set_fragment(None);
                 write!(formatter, "{shown}")
             }
         }
@@ -177,6 +179,7 @@ mod tests {
         for text in [
             "postgres://ada:hunter2@db.example.org/reprieve",
             "postgresql://ada@db.example.org/reprieve?password=hunter2&sslmode=require",
+            "postgresql://ada@db.example.org/reprieve?password=#hunter2",
         ] {
             let url: DatabaseUrl = text.parse().unwrap();
             let shown = format!("{url} {url:?}");

@@ -10,12 +10,12 @@ use crate::StoreError;
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait AuditTrail: Send + Sync {
-    /// The chains of at most `limit` processes, in the order of their ids, after the process `after`; each as it was at
-    /// one moment. An empty answer is the end.
+    /// The chains of at most `limit` processes, in the order of their ids, after the process `after` or from the first
+    /// one; each as it was at one moment. An empty answer is the end.
     ///
     /// # Errors
     /// If the store fails.
-    async fn chains(&self, after: &str, limit: u32) -> Result<Vec<Chain>, StoreError>;
+    async fn chains(&self, after: Option<String>, limit: u32) -> Result<Vec<Chain>, StoreError>;
 
     /// The entries of this identity, oldest first, also after the identity is gone; only those of one process if one is
     /// named.

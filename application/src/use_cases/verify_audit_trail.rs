@@ -63,11 +63,11 @@ impl VerifyAuditTrail {
         let mut verified = VerifiedAuditTrail::default();
         let mut broken = 0;
         let mut first = None;
-        let mut after = String::new();
+        let mut after = None;
         loop {
-            let chains = self.audit_trail.chains(&after, PAGE).await?;
+            let chains = self.audit_trail.chains(after, PAGE).await?;
             let Some(newest) = chains.last() else { break };
-            after.clone_from(&newest.process_id);
+            after = Some(newest.process_id.clone());
             for chain in &chains {
                 verified.processes += 1;
                 verified.entries += chain.entries.len() as u64;
@@ -106,9 +106,9 @@ mod tests {
     fn trail(broken: &'static [&'static str]) -> MockAuditTrail {
         let mut trail = MockAuditTrail::new();
         trail.expect_chains().returning(|after, _| {
-            Ok(match after {
-                "" => vec![chain("a"), chain("b")],
-                "b" => vec![chain("c")],
+            Ok(match after.as_deref() {
+                None => vec![chain(""), chain("b")],
+                Some("b") => vec![chain("c")],
                 _ => Vec::new(),
             })
         });

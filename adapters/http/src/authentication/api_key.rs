@@ -39,7 +39,7 @@ pub enum Scope {
 ///
 /// Digests cannot be compared with `==`, which stops at the first difference and so tells where it is:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0369
 /// # use reprieve_http::authentication::ApiKeyDigest;
 /// ApiKeyDigest::of("a") == ApiKeyDigest::of("a")
 /// # ;
@@ -120,6 +120,10 @@ impl ApiKeys {
     ) -> Result<&ApiKey, ApiKeyRefused> {
         let mut values = headers.get_all(API_KEY_HEADER).iter();
         let (Some(value), None) = (values.next(), values.next()) else { return Err(ApiKeyRefused::Unknown) };
+        // Nothing has a digest too, and somebody may have configured it by mistake.
+        if value.is_empty() {
+            return Err(ApiKeyRefused::Unknown);
+        }
         let key = self.find(&ApiKeyDigest::of_bytes(value.as_bytes())).ok_or(ApiKeyRefused::Unknown)?;
         if key.expires_at.is_some_and(|end| now >= end) {
             return Err(ApiKeyRefused::Unknown);

@@ -45,7 +45,7 @@ impl Claims {
     }
 
     pub(super) fn check_issuer(&self, issuer: &str) -> Result<(), TokenRefused> {
-        if self.iss.as_deref().ok_or(TokenRefused::Missed("iss"))? == issuer {
+        if self.iss.as_deref().ok_or(TokenRefused::MissingClaim("iss"))? == issuer {
             Ok(())
         } else {
             Err(TokenRefused::Issuer)
@@ -55,7 +55,7 @@ impl Claims {
     /// Whom the token is meant for.
     pub(super) fn audiences(&self) -> Result<&[String], TokenRefused> {
         match &self.aud {
-            None => Err(TokenRefused::Missed("aud")),
+            None => Err(TokenRefused::MissingClaim("aud")),
             Some(Audience::One(audience)) => Ok(std::slice::from_ref(audience)),
             Some(Audience::Several(audiences)) => Ok(audiences),
         }
@@ -76,7 +76,7 @@ impl Claims {
 
     /// For how long the token was made, in microseconds.
     pub(super) fn lifetime(&self) -> Result<i64, TokenRefused> {
-        let issued_at = instant(self.iat.as_ref().ok_or(TokenRefused::Missed("iat"))?)?;
+        let issued_at = instant(self.iat.as_ref().ok_or(TokenRefused::MissingClaim("iat"))?)?;
         Ok(self.expires_at()?.micros_since(issued_at))
     }
 
@@ -87,9 +87,9 @@ impl Claims {
             (None, Some(address)) => {
                 serde_json::from_str::<String>(address.get()).map_err(|_| TokenRefused::Address)?.parse()
             }
-            (None, None) => return Err(TokenRefused::Missed("nmshd_address")),
+            (None, None) => return Err(TokenRefused::MissingClaim("nmshd_address")),
         };
-        let device = self.device_id.as_ref().ok_or(TokenRefused::Missed("device_id"))?;
+        let device = self.device_id.as_ref().ok_or(TokenRefused::MissingClaim("device_id"))?;
         Ok(Caller {
             address: address.map_err(|_| TokenRefused::Address)?,
             device: device.parse().map_err(|_| TokenRefused::Device)?,
@@ -97,7 +97,7 @@ impl Claims {
     }
 
     fn expires_at(&self) -> Result<Timestamp, TokenRefused> {
-        instant(self.exp.as_ref().ok_or(TokenRefused::Missed("exp"))?)
+        instant(self.exp.as_ref().ok_or(TokenRefused::MissingClaim("exp"))?)
     }
 }
 

@@ -51,12 +51,8 @@ impl IssuerKeys {
     async fn renewed_unless(self: &Arc<Self>, suffice: impl Fn(&KeySet) -> bool) -> Arc<KeySet> {
         let held = self.held();
         if !suffice(&held.keys) {
+            // Whoever waits here while somebody else asks finds that attempt too recent for another.
             let last_attempt = Arc::clone(&self.last_attempt).lock_owned().await;
-            // While this one waited, somebody else may have renewed them.
-            let held = self.held();
-            if suffice(&held.keys) {
-                return held.keys;
-            }
             self.renew(last_attempt).await;
         } else if !within(MAXIMUM_AGE, held.since, self.clock.now()) {
             // One request waits for newer keys, the others go on with those they have.

@@ -1,8 +1,8 @@
 //! Public keys as JSON (RFC 7517, RFC 7518, RFC 8037), and verifying with them.
 //!
-//! Verified with ring and ed25519-dalek themselves. A JWT library without its back ends would want the same three calls
-//! behind a provider that is installed for the whole process, and would leave to us what is more than calling them: which
-//! algorithms fit a key, `crit`, members given twice, and time by our clock.
+//! Signatures are verified by ring and ed25519-dalek without a JWT library between. `jsonwebtoken` without its own back
+//! ends would want the same three calls from a provider that is installed for the whole process, and would leave to us
+//! everything else that is decided here: which algorithm a key is for, `crit`, members given twice, and our clock.
 
 use ed25519_dalek::{Signature, VerifyingKey};
 use ring::signature::{
@@ -126,8 +126,8 @@ fn rsa(raw: &RawKey) -> Option<Material> {
         .then_some(Material::Rsa(RsaPublicKeyComponents { n, e }))
 }
 
-/// A key of small order would fit any signature, and one that is not the canonical encoding of its point would be a
-/// second name for the same key.
+/// With a key of small order, one signature would fit any message. What is not the canonical encoding of a point would be
+/// a second name for the same key.
 fn ed25519(bytes: &[u8; 32]) -> Option<Material> {
     let key = VerifyingKey::from_bytes(bytes).ok()?;
     let canonical = key.to_edwards().compress().as_bytes() == bytes;

@@ -1,12 +1,13 @@
 //! Where the keys of an issuer come from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use url::{Host, Url};
 
@@ -15,7 +16,7 @@ use super::{InvalidAuthenticationSettings, KeySet, KeysLocation};
 
 /// How much is read, in bytes. A set of keys has a few thousand.
 const MAXIMUM_LENGTH: usize = 1024 * 1024;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long it may take. Callers whose key is not known yet wait for it.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A place that is asked for the keys again and again.
@@ -28,12 +29,14 @@ pub(super) enum KeySource {
 /// Why the keys of the issuer are not there.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeysUnavailable {
-    #[error("the file cannot be read")]
-    File(#[source] std::io::Error),
+    #[error("the file {path} cannot be read", path = .path.display())]
+    File { path: PathBuf, source: std::io::Error },
     #[error("the issuer cannot be asked")]
     Request(#[source] reqwest::Error),
     #[error("the issuer answered with status {0}")]
     Status(StatusCode),
+    #[error("it takes longer than {} seconds", TIMEOUT.as_secs())]
+    TimedOut,
     #[error("the keys are longer than {MAXIMUM_LENGTH} bytes")]
     TooLong,
     #[error(transparent)]
@@ -49,20 +52,24 @@ impl KeySource {
     }
 
     pub(super) async fn fetch(&self) -> Result<KeySet, KeysUnavailable> {
-        let text = match self {
-            Self::File(path) => read(path).await?,
-            Self::Url { client, url } => download(client, url.clone()).await?,
+        let text = async {
+            match self {
+                Self::File(path) => read(path).await,
+                Self::Url { client, url } => download(client, url.clone()).await,
+            }
         };
+        let text = tokio::time::timeout(TIMEOUT, text).await.map_err(|_| KeysUnavailable::TimedOut)??;
         Ok(KeySet::parse(&text)?)
     }
 }
 
-async fn read(path: &PathBuf) -> Result<Vec<u8>, KeysUnavailable> {
-    let file = tokio::fs::File::open(path).await.map_err(KeysUnavailable::File)?;
+async fn read(path: &Path) -> Result<Vec<u8>, KeysUnavailable> {
+    let failed = |source| KeysUnavailable::File { path: path.to_owned(), source };
+    let file = File::open(path).await.map_err(failed)?;
     let mut text = Vec::new();
     // One byte more than allowed tells a text that is too long; a device that never ends is no trouble.
     let limit = u64::try_from(MAXIMUM_LENGTH).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(limit).read_to_end(&mut text).await.map_err(KeysUnavailable::File)?;
+    file.take(limit).read_to_end(&mut text).await.map_err(failed)?;
     if text.len() > MAXIMUM_LENGTH { Err(KeysUnavailable::TooLong) } else { Ok(text) }
 }
 
@@ -85,20 +92,23 @@ async fn download(client: &Client, url: Url) -> Result<Vec<u8>, KeysUnavailable>
 
 /// A client for this address alone: it follows no redirect, so nothing can send it to another host.
 fn client(url: &Url) -> Result<Client, InvalidAuthenticationSettings> {
-    let secure = match url.scheme() {
-        "https" => true,
-        "http" if is_this_machine(url) => false,
-        _ => return Err(InvalidAuthenticationSettings::InsecureKeysUrl),
-    };
+    let secure = is_encrypted(url)?;
     let builder = Client::builder()
         .tls_backend_preconfigured(tls(secure).map_err(failed)?)
         .https_only(secure)
-        .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TIMEOUT);
+        .redirect(redirect::Policy::none());
     // A proxy would carry what is meant to stay on this machine away from it.
     let builder = if secure { builder } else { builder.no_proxy() };
     builder.build().map_err(failed)
+}
+
+/// Whether what comes from there is encrypted, as it has to be unless it comes from this machine.
+pub(super) fn is_encrypted(url: &Url) -> Result<bool, InvalidAuthenticationSettings> {
+    match url.scheme() {
+        "https" => Ok(true),
+        "http" if is_this_machine(url) => Ok(false),
+        _ => Err(InvalidAuthenticationSettings::InsecureKeysUrl),
+    }
 }
 
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> InvalidAuthenticationSettings {

@@ -17,6 +17,9 @@ mod settings;
 mod signed_token;
 mod token_rules;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

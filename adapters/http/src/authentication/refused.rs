@@ -5,7 +5,7 @@
 pub enum TokenRefused {
     /// There is no `Authorization` header.
     #[error("no token")]
-    Missing,
+    NoToken,
     /// There are several `Authorization` headers, or one that is not `Bearer` and a token.
     #[error("the header is not one bearer token")]
     NotBearer,
@@ -16,7 +16,7 @@ pub enum TokenRefused {
     /// are given once and have the right types.
     #[error("the token is malformed")]
     Malformed,
-    /// Signed, or not signed, with another algorithm than RS256, ES256 and EdDSA.
+    /// Signed, or not signed, with another algorithm than RS256, ES256 and `EdDSA`.
     #[error("the algorithm is not accepted")]
     Algorithm,
     /// The token demands that extensions be understood (`crit`), and none are.
@@ -31,7 +31,7 @@ pub enum TokenRefused {
     /// The token names no key of its own and there is no issuer.
     #[error("tokens of an issuer are not accepted")]
     IssuedNotAccepted,
-    /// The key in the token is no public Ed25519 key, or one of the few that fit every signature.
+    /// The key in the token is no public Ed25519 key, or one of the few for which one signature fits any message.
     #[error("the key in the token cannot be used")]
     Key,
     /// The issuer has no key of this id for this algorithm, or its keys could not be fetched.
@@ -42,7 +42,7 @@ pub enum TokenRefused {
     Signature,
     /// A claim is not there.
     #[error("the claim `{0}` is missing")]
-    Missed(&'static str),
+    MissingClaim(&'static str),
     /// Issued by somebody else.
     #[error("the issuer is another one")]
     Issuer,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{ApiKey, MAXIMUM_LEEWAY};
+use super::api_key::ApiKeys;
+use super::{ApiKey, MAXIMUM_LEEWAY, TokenRules, key_source};
 
 /// Who is let in; by default nobody.
 #[derive(Debug, Clone)]
@@ -23,6 +24,20 @@ pub struct AuthenticationSettings {
 impl AuthenticationSettings {
     /// The leeway where nothing else is said.
     pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+
+    /// Whether [`Authentication`](super::Authentication) accepts these settings, as far as that can be told without making
+    /// anything.
+    ///
+    /// # Errors
+    /// If somebody could be let in who should not be.
+    pub fn check(&self) -> Result<(), InvalidAuthenticationSettings> {
+        TokenRules::new(self)?;
+        ApiKeys::new(self.api_keys.clone())?;
+        if let Some(IssuerSettings { keys: KeysLocation::Url(url), .. }) = &self.issuer {
+            key_source::is_encrypted(url)?;
+        }
+        Ok(())
+    }
 }
 
 impl Default for AuthenticationSettings {
@@ -74,7 +89,7 @@ pub enum InvalidAuthenticationSettings {
     #[error("the issuer's keys must come through https, or through http from this machine")]
     InsecureKeysUrl,
     /// The client for the issuer's keys cannot be made.
-    #[error("the client for the issuer's keys cannot be made: {0}")]
+    #[error("the client for the issuer's keys cannot be made")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Two API keys with one name: logs could not tell them apart.
     #[error("there are two API keys with the name {0:?}")]

@@ -4,5 +4,4 @@ pub(crate) mod answered_request;
 pub(crate) mod audit_entry;
 pub(crate) mod deletion_process;
 pub(crate) mod deployment;
-pub(crate) mod outbox;
 pub(crate) mod own_identity;

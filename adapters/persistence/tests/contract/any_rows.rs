@@ -113,13 +113,9 @@ fn change() -> impl Strategy<Value = Change> {
     })
 }
 
-const TABLES: [&str; 3] = ["deletion_processes", "audit_entries", "own_identity"];
-
 /// Puts back what was kept, and changes it. A change that the database refuses is none.
 async fn apply(opened: &Opened, changes: &[Change]) {
-    for table in TABLES {
-        opened.sql.run(&format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table}")).await;
-    }
+    opened.sql.put_back().await;
     for Change { table, column, content, process } in changes {
         let (expression, value): (_, Option<Value>) = match content.clone() {
             Content::Null => ("NULL", None),
@@ -159,13 +155,13 @@ async fn read_through_every_port(opened: &Opened) -> TestCaseResult {
     }
     read_or_corrupt(store.ripe(at(ENDS_AT), 10).await)?;
     read_or_corrupt(OwnIdentities::load(store).await)?;
-    let mut after = String::new();
+    let mut after = None;
     // There are at most so many chains: four, and those of changed ids.
     for _ in 0..20 {
-        let page = read_or_corrupt(store.chains(&after, 1).await)?;
+        let page = read_or_corrupt(store.chains(after, 1).await)?;
         let Some(chain) = page.and_then(|chains| chains.into_iter().next()) else { return Ok(()) };
         let _ = store.verify(&chain);
-        after = chain.process_id;
+        after = Some(chain.process_id);
     }
     Err(TestCaseError::fail("the trail has no end"))
 }
@@ -175,11 +171,7 @@ async fn any_content_is_read_or_reported_as_corrupt(opened: Opened) {
         opened.initiated_up_to(number, status).await;
     }
     opened.store.keep(&own_identity(1)).await.unwrap();
-    for table in TABLES {
-        opened.sql.run(&format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}")).await;
-    }
-    // These commits need not outlive a power failure.
-    opened.sql.run_either("PRAGMA synchronous = OFF", "SET synchronous_commit = off").await;
+    opened.sql.keep().await;
 
     let runtime = tokio::runtime::Handle::current();
     let config = Config { cases: 300, failure_persistence: None, ..Config::default() };

@@ -10,7 +10,12 @@
 mod support;
 
 mod any_rows;
+mod audit_trail;
 mod corrupt_rows;
 mod deletion_processes;
+mod files;
 mod identities;
+mod migrations;
+mod outages;
+mod own_identities;
 mod races;

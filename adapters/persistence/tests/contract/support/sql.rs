@@ -6,6 +6,8 @@ use sea_orm::{
     Value,
 };
 
+const KEPT: [&str; 3] = ["deletion_processes", "audit_entries", "own_identity"];
+
 /// One connection, so that what one statement sets is still set in the next.
 pub(crate) struct Sql(DatabaseConnection);
 
@@ -15,6 +17,10 @@ impl Sql {
         options.max_connections(1).sqlx_logging(false);
         let connection = sea_orm::Database::connect(options).await.unwrap();
         Self(connection)
+    }
+
+    pub(crate) async fn close(self) {
+        self.0.close().await.unwrap();
     }
 
     pub(crate) fn is_sqlite(&self) -> bool {
@@ -64,15 +70,35 @@ impl Sql {
         values.remove(0)
     }
 
+    /// Keeps what the tables hold now, for [`Self::put_back`].
+    pub(crate) async fn keep(&self) {
+        for table in KEPT {
+            self.run(&format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}")).await;
+        }
+        // What follows need not outlive a power failure.
+        self.run_either("PRAGMA synchronous = OFF", "SET synchronous_commit = off").await;
+    }
+
+    pub(crate) async fn put_back(&self) {
+        for table in KEPT {
+            self.run(&format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table}")).await;
+        }
+    }
+
+    pub(crate) async fn tables(&self) -> Vec<String> {
+        self.column(if self.is_sqlite() {
+            // What SQLite keeps for itself comes and goes with the tables.
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
+        } else {
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+        })
+        .await
+    }
+
     /// Every row of every table, as text: two of these are equal if nothing was written in between.
     pub(crate) async fn everything(&self) -> Vec<String> {
         let mut everything = Vec::new();
-        let tables = if self.is_sqlite() {
-            "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
-        } else {
-            "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
-        };
-        for table in self.column::<String>(tables).await {
+        for table in self.tables().await {
             let row = if self.is_sqlite() {
                 let columns = format!("SELECT 'quote(' || name || ')' FROM pragma_table_info('{table}')");
                 self.column::<String>(&columns).await.join(" || ', ' || ")

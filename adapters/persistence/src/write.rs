@@ -1,0 +1,167 @@
+//! What a step writes, and the statement that writes it: one text for both databases as far as they agree.
+
+use sea_orm::{DbBackend, Statement, Value};
+
+use crate::entities::{answered_request, audit_entry, deletion_process};
+use crate::outbox::OutboxRow;
+
+/// Everything that a step writes, laid out as rows.
+pub(crate) struct Write {
+    pub(crate) process: deletion_process::Model,
+    pub(crate) audit_entry: audit_entry::Model,
+    pub(crate) event: Option<OutboxRow>,
+    pub(crate) answered: Option<answered_request::Model>,
+    /// The revision that must be stored now; none for a process that must not exist yet.
+    pub(crate) expected_revision: Option<i64>,
+    /// The stored deadline must lie after the first instant and not after the second (microseconds of Unix time).
+    pub(crate) deadline: (i64, i64),
+}
+
+/// The values that are bound, and the placeholders that stand for them. The same kind of step gives the same text, which
+/// a connection has to prepare only once.
+#[derive(Default)]
+struct Parameters(Vec<Value>);
+
+impl Parameters {
+    fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.0.push(value.into());
+        format!("${}", self.0.len())
+    }
+
+    fn assignments<const N: usize>(&mut self, columns: [(&str, Value); N]) -> String {
+        columns.map(|(column, value)| format!("{column} = {}", self.bind(value))).join(", ")
+    }
+
+    fn insert<const N: usize>(&mut self, table: &str, columns: [(&str, Value); N]) -> String {
+        let names = columns.each_ref().map(|(column, _)| *column).join(", ");
+        let values = columns.map(|(_, value)| self.bind(value)).join(", ");
+        format!("INSERT INTO {table} ({names}) SELECT {values}")
+    }
+}
+
+impl Write {
+    /// Writes the process if the guard finds its row, or if there is none yet, and everything else *from* the row that
+    /// was written: where the guard finds no row, nothing else comes to exist.
+    pub(crate) fn into_statement(self, backend: DbBackend) -> Statement {
+        let Self { process, audit_entry, event, answered, expected_revision, deadline } = self;
+        let (id, revision) = (process.id.clone(), process.revision);
+        let mut parameters = Parameters::default();
+        let from_process = if backend == DbBackend::Postgres {
+            "FROM process".to_owned()
+        } else {
+            // Its new head tells the row that was written from the one that was there before.
+            let (id, head) = (parameters.bind(id.clone()), parameters.bind(process.audit_head.clone()));
+            format!("FROM deletion_processes WHERE id = {id} AND audit_head = {head}")
+        };
+        let process = match expected_revision {
+            None => initiate(&mut parameters, process),
+            Some(expected) => step(&mut parameters, process, expected, deadline),
+        };
+        let mut others = vec![("audit_entry", insert_audit_entry(&mut parameters, audit_entry))];
+        others.extend(event.map(|event| ("event", insert_event(&mut parameters, id, revision, event))));
+        others.extend(answered.map(|answered| ("answer", insert_answer(&mut parameters, answered))));
+        let sql = if backend == DbBackend::Postgres {
+            let others = others.iter().map(|(name, insert)| format!(", {name} AS ({insert} {from_process})"));
+            let others: String = others.collect();
+            format!("WITH process AS ({process} RETURNING id){others} SELECT id FROM process")
+        } else {
+            let others = others.iter().map(|(_, insert)| format!("; {insert} {from_process}"));
+            others.fold(process, |sql, other| sql + &other)
+        };
+        Statement::from_sql_and_values(backend, sql, parameters.0)
+    }
+}
+
+fn initiate(parameters: &mut Parameters, process: deletion_process::Model) -> String {
+    parameters.insert(
+        "deletion_processes",
+        [
+            ("id", process.id.into()),
+            ("revision", process.revision.into()),
+            ("address", process.address.into()),
+            ("status", process.status.into()),
+            ("created_at", process.created_at.into()),
+            ("created_by_device", process.created_by_device.into()),
+            ("grace_period_ends_at", process.grace_period_ends_at.into()),
+            ("audit_head", process.audit_head.into()),
+            ("audit_seal", process.audit_seal.into()),
+        ],
+    )
+}
+
+/// What is fixed when a process is created is left alone, so that a change made outside shows.
+fn step(
+    parameters: &mut Parameters,
+    process: deletion_process::Model,
+    expected_revision: i64,
+    (after, not_after): (i64, i64),
+) -> String {
+    let changes = parameters.assignments([
+        ("revision", process.revision.into()),
+        ("status", process.status.into()),
+        ("reminder1_sent_at", process.reminder1_sent_at.into()),
+        ("reminder2_sent_at", process.reminder2_sent_at.into()),
+        ("reminder3_sent_at", process.reminder3_sent_at.into()),
+        ("cancelled_at", process.cancelled_at.into()),
+        ("cancelled_by_device", process.cancelled_by_device.into()),
+        ("deletion_started_at", process.deletion_started_at.into()),
+        ("deletion_completed_at", process.deletion_completed_at.into()),
+        ("erasures", process.erasures.into()),
+        ("audit_head", process.audit_head.into()),
+        ("audit_seal", process.audit_seal.into()),
+    ]);
+    format!(
+        "UPDATE deletion_processes SET {changes} WHERE id = {} AND revision = {} \
+         AND grace_period_ends_at > {} AND grace_period_ends_at <= {}",
+        parameters.bind(process.id),
+        parameters.bind(expected_revision),
+        parameters.bind(after),
+        parameters.bind(not_after),
+    )
+}
+
+fn insert_audit_entry(parameters: &mut Parameters, entry: audit_entry::Model) -> String {
+    parameters.insert(
+        "audit_entries",
+        [
+            ("process_id", entry.process_id.into()),
+            ("sequence", entry.sequence.into()),
+            ("created_at", entry.created_at.into()),
+            ("old_status", entry.old_status.into()),
+            ("new_status", entry.new_status.into()),
+            ("message_key", entry.message_key.into()),
+            ("additional_data", entry.additional_data.into()),
+            ("identity_hash", entry.identity_hash.into()),
+            ("device_hash", entry.device_hash.into()),
+            ("hash", entry.hash.into()),
+        ],
+    )
+}
+
+fn insert_event(parameters: &mut Parameters, process_id: String, revision: i64, event: OutboxRow) -> String {
+    parameters.insert(
+        "outbox",
+        [
+            ("process_id", process_id.into()),
+            ("revision", revision.into()),
+            ("address", event.address.into()),
+            ("event_type", event.event_type.into()),
+            ("occurred_at", event.occurred_at.into()),
+            ("data", event.data.into()),
+        ],
+    )
+}
+
+fn insert_answer(parameters: &mut Parameters, answered: answered_request::Model) -> String {
+    parameters.insert(
+        "answered_requests",
+        [
+            ("key", answered.key.into()),
+            ("fingerprint", answered.fingerprint.into()),
+            ("address", answered.address.into()),
+            ("received_at", answered.received_at.into()),
+            ("status", answered.status.into()),
+            ("body", answered.body.into()),
+        ],
+    )
+}
