@@ -25,6 +25,7 @@ mod idempotency_races;
 mod isolation;
 mod limits;
 mod open;
+mod openapi;
 mod operations;
 mod routes;
 mod shutdown;
