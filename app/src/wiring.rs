@@ -42,10 +42,13 @@ impl Wiring {
         Self { configuration, opened: OnceLock::new() }
     }
 
-    /// Closes what was opened.
+    /// Closes what was opened. A database that does not come to an end with what it is doing is left alone: what was
+    /// acknowledged is stored.
     pub(crate) async fn close(self) {
-        if let Some(database) = self.opened.into_inner() {
-            database.close().await;
+        if let (Some(database), Ok(configuration)) = (self.opened.into_inner(), self.configuration)
+            && tokio::time::timeout(configuration.timeout, database.close()).await.is_err()
+        {
+            tracing::warn!("the connections to the database were not closed in time");
         }
     }
 

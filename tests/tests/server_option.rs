@@ -30,7 +30,7 @@ fn client_of(service: &Service) -> Sandbox {
 }
 
 /// The lines, without what differs from one run to the next: ids, instants, addresses.
-fn words(outcome: Outcome) -> (i32, Vec<String>, Vec<String>) {
+fn words(outcome: &Outcome) -> (i32, Vec<String>, Vec<String>) {
     let lines = |text: &str| {
         text.lines()
             .map(|line| {
@@ -52,7 +52,7 @@ fn every_command_says_the_same_as_it_says_without_a_server(sandbox: &Sandbox) {
         let (here, there) = (Sandbox::new(), client_of(&service));
         for command in COMMANDS {
             let command = format!("{command} --output {format}");
-            assert_eq!(words(there.line(&command)), words(here.line(&command)), "{command}");
+            assert_eq!(words(&there.line(&command)), words(&here.line(&command)), "{command}");
         }
     }
 }

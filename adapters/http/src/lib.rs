@@ -13,6 +13,7 @@ mod consumer;
 mod context;
 mod data;
 mod docs;
+mod finish;
 mod idempotency;
 mod limits;
 mod metrics;

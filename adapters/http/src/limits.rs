@@ -1,17 +1,21 @@
 //! What nobody may exceed: requests at the same time in all, and requests a second for one identity.
 
+use std::error::Error;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
+use http_body_util::LengthLimitError;
 use reprieve_application::ErrorCode;
 use tokio::sync::Semaphore;
 
 use crate::Service;
+use crate::finish::finish;
 use crate::refusal::Refusal;
 
 /// How many callers are remembered before those who have been quiet are forgotten.
@@ -47,12 +51,35 @@ pub(crate) async fn concurrent_requests(
     request: Request,
     next: Next,
 ) -> Response {
-    let Ok(_permit) = semaphore.try_acquire() else {
-        return Refusal::new(ErrorCode::Overloaded, "the service is overloaded").after(1).into_response();
-    };
     let limit = service.settings.request_timeout;
-    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+    let answer = async {
+        // Nothing is begun before all of the request is here, so that a client who takes its time is in nobody's way.
+        let request = whole(request, service.settings.body_bytes).await?;
+        let overloaded = || Refusal::new(ErrorCode::Overloaded, "the service is overloaded").after(1);
+        let permit = semaphore.try_acquire_owned().map_err(|_| overloaded())?;
+        let work = async move {
+            let response = next.run(request).await;
+            drop(permit);
+            response
+        };
+        finish(work)
+            .await
+            .ok_or_else(|| Refusal::new(ErrorCode::SystemFailed, "the request was not answered"))
+    };
+    let timed_out = |_| {
         let message = format!("not answered within {} seconds", limit.as_secs_f64());
-        Refusal::new(ErrorCode::TimedOut, message).after(1).into_response()
-    })
+        Err(Refusal::new(ErrorCode::TimedOut, message).after(1))
+    };
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(timed_out).unwrap_or_else(Refusal::into_response)
+}
+
+/// The request with all of its body.
+async fn whole(request: Request, limit: usize) -> Result<Request, Refusal> {
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, limit).await.map_err(|error| {
+        let is_too_long = error.source().is_some_and(<dyn Error>::is::<LengthLimitError>);
+        let code = if is_too_long { ErrorCode::PayloadTooLarge } else { ErrorCode::InvalidPropertyValue };
+        Refusal::new(code, "the body cannot be read")
+    })?;
+    Ok(Request::from_parts(head, Body::from(body)))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use reprieve_application::{Coded, StoreError};
+use reprieve_application::Coded;
 use reprieve_domain::Timestamp;
 use tokio::sync::Mutex;
 
@@ -56,26 +56,26 @@ impl Metrics {
         Ok(Self { handle, counted: Arc::default() })
     }
 
-    /// Everything in the text format of Prometheus. If the database does not answer, the figures stay what they were and
-    /// everything else is told all the same.
-    pub(crate) async fn render(&self, service: &Service) -> String {
-        if let Err(error) = self.count(service).await {
-            tracing::warn!(%error, "the figures cannot be counted");
-        }
+    /// Everything in the text format of Prometheus.
+    pub(crate) fn render(&self) -> String {
         self.handle.run_upkeep();
         self.handle.render()
     }
 
-    async fn count(&self, service: &Service) -> Result<(), StoreError> {
+    /// Brings the figures of the database up to date, unless they are fresh or being counted.
+    pub(crate) async fn count(&self, service: &Service) {
         let connections = service.use_cases.health.connections();
         metrics::gauge!("reprieve_database_connections_open").set(connections.open);
         metrics::gauge!("reprieve_database_connections_idle").set(connections.idle);
-        let mut counted = self.counted.lock().await;
+        let Ok(mut counted) = self.counted.try_lock() else { return };
         let now = service.clock.now();
         if counted.is_some_and(|at| (0..FRESH).contains(&now.micros_since(at))) {
-            return Ok(());
+            return;
         }
-        let figures = service.use_cases.figures.execute().await?;
+        let figures = match service.use_cases.figures.execute().await {
+            Ok(figures) => figures,
+            Err(error) => return tracing::warn!(%error, "the figures cannot be counted"),
+        };
         for (name, count) in [
             ("reprieve_processes_open", figures.open),
             ("reprieve_processes_due", figures.due),
@@ -85,6 +85,5 @@ impl Metrics {
             metrics::gauge!(name).set(count as f64);
         }
         *counted = Some(now);
-        Ok(())
     }
 }

@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Service;
+use crate::finish::finish;
 
 /// The routes and their documentation.
 pub(crate) fn routes() -> OpenApiRouter<Arc<Service>> {
@@ -51,16 +52,17 @@ async fn live() -> Json<HealthData> {
     ),
 )]
 async fn ready(State(service): State<Arc<Service>>) -> (StatusCode, Json<HealthData>) {
-    let check = service.use_cases.health.execute();
-    match tokio::time::timeout(service.settings.request_timeout, check).await {
-        Ok(health) => match health.store {
+    let limit = service.settings.request_timeout;
+    let check = finish(async move { service.use_cases.health.execute().await });
+    match tokio::time::timeout(limit, check).await {
+        Ok(Some(health)) => match health.store {
             Ok(()) => (StatusCode::OK, Json(HealthData { status: "up", code: None })),
             Err(error) => {
                 tracing::warn!(%error, "not ready");
                 down(error.code().as_str())
             }
         },
-        Err(_) => down(reprieve_application::ErrorCode::TimedOut.as_str()),
+        Ok(None) | Err(_) => down(reprieve_application::ErrorCode::TimedOut.as_str()),
     }
 }
 
@@ -74,6 +76,11 @@ fn down(code: &'static str) -> (StatusCode, Json<HealthData>) {
     responses((status = 200, description = "The metrics", content_type = "text/plain", body = String)),
 )]
 async fn metrics(State(service): State<Arc<Service>>) -> impl IntoResponse {
-    let text = service.metrics.render(&service).await;
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+    let (limit, metrics) = (service.settings.request_timeout, service.metrics.clone());
+    let count = finish(async move { service.metrics.count(&service).await });
+    // If they are not counted in time, the figures stay what they were and everything else is told all the same.
+    if tokio::time::timeout(limit, count).await.is_err() {
+        tracing::warn!("the figures were not counted in time");
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
 }
