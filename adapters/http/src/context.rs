@@ -113,11 +113,12 @@ fn in_envelope(service: &Service, route: &str, mut response: Response) -> Respon
     let refusal = match response.extensions_mut().remove::<Refusal>() {
         Some(refusal) => refusal,
         None if is_bare_failure(&response) => {
-            let refusal = Refusal::new(code_of(status), status.canonical_reason().unwrap_or("refused"));
-            if route.starts_with(CONNECTOR) { refusal } else { refusal.for_backbone() }
+            Refusal::new(code_of(status), status.canonical_reason().unwrap_or("refused"))
         }
         None => return response,
     };
+    // What is refused around the routes is refused alike for all of them.
+    let refusal = if route.starts_with(CONNECTOR) { refusal } else { refusal.for_backbone() };
     let answer = refusal.answer(service);
     response.headers_mut().remove(header::CONTENT_LENGTH);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
