@@ -65,16 +65,9 @@ async fn of_many_refused_requests_with_one_key_all_get_the_same_refusal(deployme
     }
 }
 
-/// Sends a request without a body, for whoever may not wait for its answer.
+/// Sends a request, for whoever may not wait for its answer.
 async fn sent(server: &Server, person: &Person, method: &str, path: &str, key: &str) -> Wire {
-    let (host, authorization) = (server.address, person.authorization(server.clock.now()));
-    let mut wire = Wire::connect(server).await;
-    wire.send(format!(
-        "{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: {authorization}\r\n\
-         idempotency-key: {key}\r\n\r\n"
-    ))
-    .await;
-    wire
+    Wire::asked(server, person, method, path, &format!("idempotency-key: {key}\r\n")).await
 }
 
 async fn a_lost_answer_is_found_again(deployment: Deployment) {

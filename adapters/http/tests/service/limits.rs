@@ -6,7 +6,9 @@ use std::time::Duration;
 use reprieve_http::Settings;
 use serde_json::json;
 
-use crate::support::{CONNECTOR, Deployment, OWN_PROCESSES, Person, Wire, cancel_of, settings, soon, until};
+use crate::support::{
+    CONNECTOR, CORE_KEY, Deployment, OWN_PROCESSES, Person, Wire, cancel_of, settings, soon, until,
+};
 
 const TOO_LARGE: &str = "error.reprieve.http.payloadTooLarge";
 const OVERLOADED: &str = "error.reprieve.http.overloaded";
@@ -25,15 +27,9 @@ async fn a_body_that_is_too_large_is_refused_however_it_comes() {
     ] {
         request.body(body(65)).await.refused(413, TOO_LARGE);
     }
-    // In chunks, without saying before how long it is going to be.
-    let mut wire = Wire::connect(&server).await;
-    let authorization = alice.authorization(server.clock.now());
-    wire.send(format!(
-        "POST {OWN_PROCESSES} HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\n\
-         transfer-encoding: chunked\r\n\r\n41\r\n{}\r\n0\r\n\r\n",
-        body(65)
-    ))
-    .await;
+    // In chunks, without saying before how long it is going to be; what is too much already is not waited for.
+    let chunks = format!("transfer-encoding: chunked\r\n\r\n41\r\n{}", body(65));
+    let mut wire = Wire::asked(&server, &alice, "POST", OWN_PROCESSES, &chunks).await;
     wire.reply("POST", OWN_PROCESSES).await.unwrap().refused(413, TOO_LARGE);
     assert_eq!(server.listed(&alice).await, json!([]));
 
@@ -44,26 +40,31 @@ async fn a_body_that_is_too_large_is_refused_however_it_comes() {
 async fn a_body_that_is_no_body_is_refused() {
     let deployment = Deployment::sqlite().await;
     let server = deployment.start().await;
-    let mut wire = Wire::connect(&server).await;
-    let authorization = Person::new().authorization(server.clock.now());
-    wire.send(format!(
-        "POST {OWN_PROCESSES} HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\n\
-         transfer-encoding: chunked\r\n\r\nnonsense\r\n"
-    ))
-    .await;
+    let chunks = "transfer-encoding: chunked\r\n\r\nnonsense";
+    let mut wire = Wire::asked(&server, &Person::new(), "POST", OWN_PROCESSES, chunks).await;
     let reply = wire.reply("POST", OWN_PROCESSES).await.unwrap();
     reply.refused(400, "error.platform.validation.invalidPropertyValue");
+    let more = format!("x-api-key: {CORE_KEY}\r\n{chunks}");
+    let mut wire = Wire::asked(&server, &Person::new(), "POST", CONNECTOR, &more).await;
+    let reply = wire.reply("POST", CONNECTOR).await.unwrap();
+    reply.refused(400, "error.runtime.validation.invalidPropertyValue");
 }
 
 #[tokio::test]
 async fn more_requests_at_the_same_time_than_configured_are_turned_away() {
     let deployment = Deployment::sqlite().await;
     let server = deployment.start_with(Settings { concurrent_requests: 2, ..settings() }).await;
-    let (alice, bob) = (Person::new(), Person::new());
-    let mut hers = Wire::begun(&server, &alice, OWN_PROCESSES).await;
-    let mut his = Wire::begun(&server, &bob, OWN_PROCESSES).await;
+    let lock = deployment.lock().await;
+    let mut working = Vec::new();
+    for _ in 0..2 {
+        let asked = deployment.clock.asked();
+        working.push(Wire::asked(&server, &Person::new(), "POST", OWN_PROCESSES, "").await);
+        // Who calls was looked at, and when the process begins; now the database is in the way.
+        until(async || deployment.clock.asked() >= asked + 2).await;
+    }
+    let person = Person::new();
     for request in
-        [server.get(OWN_PROCESSES).by(&alice), server.get(CONNECTOR).with_core_key(), server.get(CONNECTOR)]
+        [server.get(OWN_PROCESSES).by(&person), server.get(CONNECTOR).with_core_key(), server.get(CONNECTOR)]
     {
         let reply = request.await.refused(503, OVERLOADED);
         assert_eq!(reply.header("retry-after"), Some("1"));
@@ -73,23 +74,22 @@ async fn more_requests_at_the_same_time_than_configured_are_turned_away() {
         assert_eq!(server.get(path).await.status, 200, "{path}");
     }
     // And those that had begun are not harmed.
-    for wire in [&mut hers, &mut his] {
-        wire.send("{}").await;
+    drop(lock);
+    for wire in &mut working {
         wire.reply("POST", OWN_PROCESSES).await.unwrap().result(201);
     }
-    server.get(OWN_PROCESSES).by(&alice).await.result(200);
+    server.get(OWN_PROCESSES).by(&person).await.result(200);
 }
 
 #[tokio::test]
-async fn whoever_is_not_let_in_holds_nothing() {
+async fn whoever_takes_their_time_to_send_a_body_is_in_nobodys_way() {
     let deployment = Deployment::sqlite().await;
     let server = deployment.start_with(Settings { concurrent_requests: 1, ..settings() }).await;
-    let mut wire = Wire::connect(&server).await;
-    let head = format!("POST {OWN_PROCESSES} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n");
-    wire.send(head).await;
-    // Answered before its body has come.
-    wire.reply("POST", OWN_PROCESSES).await.unwrap().refused(401, "error.platform.unauthorized");
-    server.get(OWN_PROCESSES).by(&Person::new()).await.result(200);
+    let (alice, bob) = (Person::new(), Person::new());
+    let mut slow = Wire::begun(&server, &alice, OWN_PROCESSES).await;
+    server.get(OWN_PROCESSES).by(&bob).await.result(200);
+    slow.send("{}").await;
+    slow.reply("POST", OWN_PROCESSES).await.unwrap().result(201);
 }
 
 #[tokio::test]

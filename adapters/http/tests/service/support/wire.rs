@@ -24,16 +24,27 @@ impl Wire {
         let _ = soon(self.stream.write_all(bytes.as_ref())).await;
     }
 
-    /// A request that the service has begun to work on, because it has asked for the two bytes of its body.
-    pub(crate) async fn begun(server: &Server, person: &Person, path: &str) -> Self {
+    /// A request of this identity; what follows `more` headers is its body.
+    pub(crate) async fn asked(
+        server: &Server,
+        person: &Person,
+        method: &str,
+        path: &str,
+        more: &str,
+    ) -> Self {
         let mut wire = Self::connect(server).await;
+        let (host, authorization) = (server.address, person.authorization(server.clock.now()));
         wire.send(format!(
-            "POST {path} HTTP/1.1\r\nhost: {}\r\nauthorization: {}\r\ncontent-length: 2\r\n\
-             expect: 100-continue\r\n\r\n",
-            server.address,
-            person.authorization(server.clock.now()),
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: {authorization}\r\n{more}\r\n"
         ))
         .await;
+        wire
+    }
+
+    /// A request that is being received, because the service has asked for the two bytes of its body.
+    pub(crate) async fn begun(server: &Server, person: &Person, path: &str) -> Self {
+        let more = "content-length: 2\r\nexpect: 100-continue\r\n";
+        let mut wire = Self::asked(server, person, "POST", path, more).await;
         let head = wire.head().await.unwrap();
         assert!(head.starts_with("HTTP/1.1 100 "), "{head}");
         wire
