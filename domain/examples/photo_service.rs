@@ -10,8 +10,8 @@ use std::error::Error;
 
 use reprieve_domain::audit::{AuditKey, Chain, ChainHead, SealedEntry, StoredHead};
 use reprieve_domain::{
-    Address, CancelError, DeletionProcessId, DeviceId, GracePeriod, GracePeriodBounds, Identity, State, Step,
-    Timestamp,
+    Address, CancelError, DeletionProcess, DeletionProcessId, DeviceId, GracePeriod, GracePeriodBounds,
+    Identity, State, Step, Timestamp,
 };
 
 /// What the service keeps of an account. A database would keep the same in rows.
@@ -94,7 +94,7 @@ impl PhotoService {
         account.head = head;
         if matches!(step.process().state(), State::Cancelled(_) | State::Deleted(_)) {
             let process = step.into_process();
-            self.verify(who, &process.status().to_string(), process.grace_period_ends_at(), process.id())?;
+            self.verify(who, &process)?;
             self.accounts.get_mut(who).ok_or("no such account")?.identity = Identity::new(who.clone());
         } else {
             account.identity = Identity::with_open_process(step.into_process())?;
@@ -102,23 +102,16 @@ impl PhotoService {
         Ok(())
     }
 
-    fn verify(
-        &self,
-        who: &Address,
-        status: &str,
-        grace_period_ends_at: Timestamp,
-        id: &DeletionProcessId,
-    ) -> Result<(), Box<dyn Error>> {
+    fn verify(&self, who: &Address, process: &DeletionProcess) -> Result<(), Box<dyn Error>> {
         let account = self.accounts.get(who).ok_or("no such account")?;
         let chain = Chain {
-            process_id: id.to_string(),
+            process_id: process.id().to_string(),
             entries: account.audit_entries.clone(),
             head: Some(StoredHead {
                 length: account.head.length,
                 hash: account.head.hash.as_bytes().to_vec(),
-                seal: self.audit_key.seal_head(id, account.head).as_bytes().to_vec(),
-                status: status.to_owned(),
-                grace_period_ends_at: grace_period_ends_at.unix_micros(),
+                seal: self.audit_key.seal_head(process.id(), account.head).as_bytes().to_vec(),
+                process: process.into(),
             }),
         };
         self.audit_key.verify(&chain).map_err(|fault| fault.to_string())?;

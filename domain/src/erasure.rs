@@ -93,6 +93,7 @@ pub(crate) type Erasures = BTreeMap<EraserName, Erasure>;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_name_cannot_carry_an_address_or_a_sentence() {
@@ -100,6 +101,19 @@ mod tests {
         for text in ["", "a b", "ada@example.org", "did:web:ada", &"a".repeat(65), "\u{e9}"] {
             assert!(text.parse::<EraserName>().is_err(), "{text}");
             assert!(text.parse::<FailureCode>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_well_formed_name_survives_printing_and_parsing(text in "[A-Za-z0-9._-]{1,64}") {
+            prop_assert_eq!(text.parse::<EraserName>().unwrap().to_string(), text.clone());
+            prop_assert_eq!(text.parse::<FailureCode>().unwrap().to_string(), text);
+        }
+
+        #[test]
+        fn no_text_makes_parsing_panic(text in ".*") {
+            prop_assert_eq!(text.parse::<EraserName>().is_ok(), text.parse::<FailureCode>().is_ok());
         }
     }
 }

@@ -60,3 +60,51 @@ impl EventKind {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "serde")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn kind() -> impl Strategy<Value = EventKind> {
+        let reminder = prop::sample::select(&Reminder::ALL);
+        let instant =
+            || (0..i64::from(u32::MAX)).prop_map(|micros| Timestamp::from_unix_micros(micros).unwrap());
+        prop_oneof![
+            instant().prop_map(|ends_at| EventKind::IdentityToBeDeleted { grace_period_ends_at: ends_at }),
+            Just(EventKind::IdentityDeletionCancelled),
+            (reminder, any::<u32>(), instant()).prop_map(|(reminder, days_until_deletion, ends_at)| {
+                EventKind::IdentityDeletionReminderDue {
+                    reminder,
+                    days_until_deletion,
+                    grace_period_ends_at: ends_at,
+                }
+            }),
+            Just(EventKind::IdentityDeletionStarted),
+            Just(EventKind::IdentityDeleted),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_event_survives_being_written_as_json_and_says_its_name(kind in kind()) {
+            let event = Event {
+                process_id: "IDP0123456789abcdefg".parse().unwrap(),
+                address: "did:web:example.org".parse().unwrap(),
+                occurred_at: Timestamp::from_unix_micros(0).unwrap(),
+                kind,
+            };
+            let json = serde_json::to_value(&event).unwrap();
+            prop_assert_eq!(&json["type"], event.kind.name());
+            prop_assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
+        }
+
+        #[test]
+        fn no_text_makes_reading_an_event_panic(
+            text in r#"(\{"type":"IdentityDeletionCancelled")?[\{\}\[\]",:a-z0-9\\ ]*"#,
+        ) {
+            let _ = serde_json::from_str::<Event>(&text);
+        }
+    }
+}

@@ -31,9 +31,15 @@ impl TestDatabase {
 
     /// A new database on the server that [`POSTGRES_URL`] names.
     pub async fn postgres() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         let server = std::env::var(POSTGRES_URL)
             .unwrap_or_else(|_| panic!("{POSTGRES_URL} is not set: use tests/run"));
+        Self::postgres_on(&server).await
+    }
+
+    /// A new database on the server with this URL.
+    pub async fn postgres_on(server: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let server = server.to_owned();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("reprieve_test_{}_{number}", std::process::id());
         let mut connection = PgConnection::connect(&server).await.unwrap();

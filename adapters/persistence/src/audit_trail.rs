@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::AuditTrail;
-use reprieve_domain::audit::{Chain, Fault, SealedEntry, StoredHead};
+use reprieve_domain::audit::{Chain, Fault, SealedEntry, StoredHead, StoredProcess};
 use reprieve_domain::{Address, DeletionProcessId};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 
@@ -23,8 +23,10 @@ WITH ids AS (
     ) AS chains
     ORDER BY id LIMIT $2
 )
-SELECT ids.id AS process_id, process.revision, process.audit_head, process.audit_seal, process.status,
-    process.grace_period_ends_at, entry.sequence, entry.created_at, entry.old_status, entry.new_status,
+SELECT ids.id AS process_id, process.revision, process.audit_head, process.audit_seal, process.address, process.status,
+    process.created_at AS process_created_at, process.created_by_device, process.grace_period_ends_at,
+    process.reminder1_sent_at, process.reminder2_sent_at, process.reminder3_sent_at, process.cancelled_at,
+    process.cancelled_by_device, process.deletion_started_at, process.deletion_completed_at, entry.sequence, entry.created_at, entry.old_status, entry.new_status,
     entry.message_key, entry.additional_data, entry.identity_hash, entry.device_hash, entry.hash
 FROM ids
 LEFT JOIN deletion_processes AS process ON process.id = ids.id
@@ -85,8 +87,22 @@ fn head(row: &Row<'_>) -> Result<Option<StoredHead>, StoreError> {
         length,
         hash: row.get("audit_head")?,
         seal: row.get("audit_seal")?,
-        status: row.get("status")?,
-        grace_period_ends_at: row.get("grace_period_ends_at")?,
+        process: StoredProcess {
+            address: row.get("address")?,
+            status: row.get("status")?,
+            created_at: row.get("process_created_at")?,
+            created_by_device: row.get("created_by_device")?,
+            grace_period_ends_at: row.get("grace_period_ends_at")?,
+            reminders_sent_at: [
+                row.get("reminder1_sent_at")?,
+                row.get("reminder2_sent_at")?,
+                row.get("reminder3_sent_at")?,
+            ],
+            cancelled_at: row.get("cancelled_at")?,
+            cancelled_by_device: row.get("cancelled_by_device")?,
+            deletion_started_at: row.get("deletion_started_at")?,
+            deletion_completed_at: row.get("deletion_completed_at")?,
+        },
     }))
 }
 

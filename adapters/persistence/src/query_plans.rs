@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use reprieve_domain::Timestamp;
 use reprieve_tests::TestDatabase;
-use sea_orm::sea_query::SelectStatement;
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Value};
 use serde_json::Value as Json;
 
 use crate::deletion_processes::{of_identity, ripe_at};
@@ -45,20 +44,20 @@ async fn filled(database: &TestDatabase, not_due: u32) -> DatabaseConnection {
 }
 
 /// Five are ripe; the fourth and fifth need not be looked at.
-fn ripe() -> SelectStatement {
-    ripe_at(Timestamp::from_unix_micros(LATER - 1).unwrap(), 3)
+fn ripe(backend: DbBackend) -> Statement {
+    backend.build(&ripe_at(Timestamp::from_unix_micros(LATER - 1).unwrap(), 3))
 }
 
-fn open_process() -> SelectStatement {
-    open_process_of(&"did:web:example.org:0".parse().unwrap())
+fn open_process(backend: DbBackend) -> Statement {
+    open_process_of(backend, &"did:web:example.org:0".parse().unwrap())
 }
 
-fn history() -> SelectStatement {
-    of_identity(&"did:web:example.org:17".parse().unwrap())
+fn history(backend: DbBackend) -> Statement {
+    backend.build(&of_identity(&"did:web:example.org:17".parse().unwrap()))
 }
 
-async fn explained_by_sqlite(connection: &DatabaseConnection, query: &SelectStatement) -> Vec<String> {
-    let Statement { sql, values, db_backend } = connection.get_database_backend().build(query);
+async fn explained_by_sqlite(connection: &DatabaseConnection, query: Statement) -> Vec<String> {
+    let Statement { sql, values, db_backend } = query;
     let explain = Statement { sql: format!("EXPLAIN QUERY PLAN {sql}"), values, db_backend };
     let rows = connection.query_all_raw(explain).await.unwrap();
     rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect()
@@ -70,13 +69,19 @@ async fn sqlite_finds_by_index_and_sorts_nothing() {
     let connection = filled(&database, 10_000).await;
     for (query, plan) in [
         (
-            ripe(),
+            ripe(DbBackend::Sqlite),
             "SEARCH deletion_processes USING INDEX active_processes_by_deadline (grace_period_ends_at<?)",
         ),
-        (open_process(), "SEARCH deletion_processes USING INDEX one_open_process_per_identity (address=?)"),
-        (history(), "SEARCH deletion_processes USING INDEX processes_of_identity (address=?)"),
+        (
+            open_process(DbBackend::Sqlite),
+            "SEARCH deletion_processes USING INDEX one_open_process_per_identity (address=?)",
+        ),
+        (
+            history(DbBackend::Sqlite),
+            "SEARCH deletion_processes USING INDEX processes_of_identity (address=?)",
+        ),
     ] {
-        assert_eq!(explained_by_sqlite(&connection, &query).await, [plan]);
+        assert_eq!(explained_by_sqlite(&connection, query).await, [plan]);
     }
 }
 
@@ -90,8 +95,8 @@ struct Work {
 
 /// Runs the query as a prepared statement and counts. PostgreSQL plans one for the values it is given the first five
 /// times, and may then keep to a plan for any values.
-async fn counted_by_postgres(connection: &DatabaseConnection, query: &SelectStatement, mode: &str) -> Work {
-    let Statement { sql, values, .. } = connection.get_database_backend().build(query);
+async fn counted_by_postgres(connection: &DatabaseConnection, query: &Statement, mode: &str) -> Work {
+    let Statement { sql, values, .. } = query.clone();
     let mut arguments = Vec::new();
     for value in values.into_iter().flat_map(|values| values.0) {
         arguments.push(match value {
@@ -135,9 +140,9 @@ async fn postgres_does_not_work_more_where_more_is_stored() {
     let (small, large) = (TestDatabase::postgres().await, TestDatabase::postgres().await);
     let (small, large) = (filled(&small, 1_000).await, filled(&large, 20_000).await);
     for (query, index, rows) in [
-        (ripe(), "active_processes_by_deadline", 3),
-        (open_process(), "one_open_process_per_identity", 1),
-        (history(), "processes_of_identity", 1),
+        (ripe(DbBackend::Postgres), "active_processes_by_deadline", 3),
+        (open_process(DbBackend::Postgres), "one_open_process_per_identity", 1),
+        (history(DbBackend::Postgres), "processes_of_identity", 1),
     ] {
         for mode in ["force_custom_plan", "force_generic_plan"] {
             let few = counted_by_postgres(&small, &query, mode).await;

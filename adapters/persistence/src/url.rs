@@ -113,7 +113,10 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Sqlite { path, read_only } => {
-                write!(formatter, "sqlite:{}{}", path.display(), if *read_only { "?mode=ro" } else { "" })
+                // Two slashes at the start of a path would be read as those of the URL.
+                let slashes = if path.as_os_str().as_encoded_bytes().starts_with(b"//") { "//" } else { "" };
+                let mode = if *read_only { "?mode=ro" } else { "" };
+                write!(formatter, "sqlite:{slashes}{}{mode}", path.display())
             }
             #[cfg(feature = "postgres")]
             Kind::Postgres { url } => {
@@ -152,8 +155,11 @@ mod tests {
             ("sqlite:/a/b.db", "/a/b.db"),
             ("sqlite:///a/b.db?mode=rwc", "/a/b.db"),
             ("sqlite:a b \u{e9}.db?mode=ro", "a b \u{e9}.db"),
+            ("sqlite:////a/b.db", "//a/b.db"),
         ] {
-            assert_eq!(text.parse::<DatabaseUrl>().unwrap().file(), Some(Path::new(path)), "{text}");
+            let url: DatabaseUrl = text.parse().unwrap();
+            assert_eq!(url.file(), Some(Path::new(path)), "{text}");
+            assert_eq!(url.to_string().parse::<DatabaseUrl>(), Ok(url), "{text}");
         }
     }
 

@@ -150,6 +150,7 @@ fn hexadecimal_text(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
@@ -190,5 +191,18 @@ mod tests {
         fs::write(&path, [0xff, 0xfe]).unwrap();
         assert!(matches!(AuditKeyFile::new(&path).read(), Err(AuditKeyFileError::NotAKey { .. })));
         assert!(matches!(AuditKeyFile::new(folder.path()).read(), Err(AuditKeyFileError::Io { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn upper_and_lower_case_are_the_same_key(text in "[0-9A-Fa-f]{64}") {
+            let fingerprint = |text: String| parse_audit_key(&text).map(|key| key.fingerprint());
+            prop_assert_eq!(fingerprint(text.to_lowercase()), fingerprint(text.to_uppercase()));
+        }
+
+        #[test]
+        fn no_text_makes_parsing_panic(text in "[0-9a-f]{0,62}.{0,4}") {
+            let _ = parse_audit_key(&text);
+        }
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::canonical::Canonical;
-use super::{AuditEntry, AuditKey, KeyedHash};
-use crate::{DeletionProcessId, Status};
+use super::{AuditEntry, AuditKey, KeyedHash, StoredProcess};
+use crate::DeletionProcessId;
 
 /// An audit entry as it is written down.
 ///
@@ -71,10 +71,8 @@ pub struct StoredHead {
     pub hash: Vec<u8>,
     /// The seal over both.
     pub seal: Vec<u8>,
-    /// The status of the process, which must be the newest entry's.
-    pub status: String,
-    /// The end of the grace period in microseconds of Unix time, which must be the one promised in the first entry.
-    pub grace_period_ends_at: i64,
+    /// The process, which must be what the entries say.
+    pub process: StoredProcess,
 }
 
 /// The first thing that is wrong with a chain.
@@ -175,9 +173,7 @@ impl AuditKey {
         if expected <= length {
             return fault(expected, FaultKind::Removed);
         }
-        let (Some(head), Some(first), Some(newest)) =
-            (&chain.head, chain.entries.first(), chain.entries.last())
-        else {
+        let (Some(head), Some(newest)) = (&chain.head, chain.entries.last()) else {
             // A process without entries, of length zero or less: no step ever left one.
             return fault(1, FaultKind::Removed);
         };
@@ -187,15 +183,8 @@ impl AuditKey {
             // The entries are sound as far as they go, but this is not where the chain ended.
             return fault(length.saturating_add(1), FaultKind::Removed);
         }
-        if head.status.parse::<Status>().ok() != newest.new_status.parse().ok() {
-            return fault(newest.sequence, FaultKind::ProcessDiffers);
-        }
-        let promised = crate::Timestamp::from_unix_micros(head.grace_period_ends_at)
-            .map(|ends_at| json_object(&[("gracePeriodEndsAt", ends_at.to_string())]));
-        if promised.as_ref() != Ok(&first.additional_data) {
-            return fault(first.sequence, FaultKind::ProcessDiffers);
-        }
-        Ok(())
+        self.compare(&head.process, &chain.entries)
+            .or_else(|sequence| fault(sequence, FaultKind::ProcessDiffers))
     }
 
     /// The hash over the canonical content of an entry and the hash before it.
@@ -222,7 +211,7 @@ impl AuditKey {
 
 /// A JSON object of texts. Written here because its bytes are hashed; the values are names, codes, counts and
 /// instants, which need no escaping.
-fn json_object(members: &[(&'static str, String)]) -> String {
+pub(super) fn json_object(members: &[(&'static str, String)]) -> String {
     let members: Vec<String> =
         members.iter().map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
     format!("{{{}}}", members.join(","))

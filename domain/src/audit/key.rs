@@ -56,13 +56,17 @@ impl AuditKey {
     /// What the audit trail says instead of an address.
     #[must_use]
     pub fn pseudonym_of_identity(&self, address: &crate::Address) -> KeyedHash {
-        mac(&self.pseudonyms, &Canonical::new("identity").text(address.as_str()))
+        self.pseudonym(&Canonical::new("identity").text(address.as_str()))
     }
 
     /// What the audit trail says instead of a device.
     #[must_use]
     pub fn pseudonym_of_device(&self, device: &crate::DeviceId) -> KeyedHash {
-        mac(&self.pseudonyms, &Canonical::new("device").text(device.as_str()))
+        self.pseudonym(&Canonical::new("device").text(device.as_str()))
+    }
+
+    pub(super) fn pseudonym(&self, content: &Canonical) -> KeyedHash {
+        mac(&self.pseudonyms, content)
     }
 
     pub(super) fn chain_hash(&self, content: &Canonical) -> KeyedHash {

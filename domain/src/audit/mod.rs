@@ -12,7 +12,9 @@ mod canonical;
 mod chain;
 mod entry;
 mod key;
+mod stored_process;
 
 pub use chain::{Chain, ChainHead, Fault, FaultKind, SealedEntry, StoredHead};
 pub use entry::{AuditEntry, AuditedAction};
 pub use key::{AuditKey, InvalidAuditKey, KeyedHash};
+pub use stored_process::StoredProcess;

@@ -79,6 +79,7 @@ serde_as_text!(Status);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn every_status_survives_printing_and_parsing() {
@@ -88,6 +89,14 @@ mod tests {
         assert_eq!("Approved".parse(), Ok(Status::Active));
         for text in ["", "active", "ACTIVE", "Active ", "WaitingForApproval"] {
             assert_eq!(text.parse::<Status>(), Err(UnknownStatus));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_other_text_is_a_status(text in "(Act|Approv|Cancel|Delet)?(ive|ed|led|ing)?.{0,3}") {
+            let names = ["Active", "Approved", "Cancelled", "Deleting", "Deleted"];
+            prop_assert_eq!(text.parse::<Status>().is_ok(), names.contains(&text.as_str()));
         }
     }
 }

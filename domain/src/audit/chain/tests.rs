@@ -1,9 +1,10 @@
 use super::*;
-use crate::Timestamp;
 use crate::audit::AuditedAction;
+use crate::{Status, Timestamp};
 use proptest::prelude::*;
 
 const PROCESS: &str = "IDP0123456789abcdefg";
+const DEVICE: &str = "DVC0123456789abcdefg";
 
 fn key() -> AuditKey {
     let bytes: Vec<u8> = (0..32).collect();
@@ -14,7 +15,7 @@ fn entry(action: AuditedAction, old_status: Option<Status>, new_status: Status, 
     AuditEntry {
         process_id: PROCESS.parse().unwrap(),
         address: "did:web:example.org:ada".parse().unwrap(),
-        device: matches!(new_status, Status::Cancelled).then(|| "DVC0123456789abcdefg".parse().unwrap()),
+        device: (old_status.is_none() || new_status == Status::Cancelled).then(|| DEVICE.parse().unwrap()),
         created_at: Timestamp::from_unix_micros(at).unwrap(),
         old_status,
         new_status,
@@ -50,8 +51,18 @@ fn stored(head: ChainHead, status: &str) -> StoredHead {
         length: head.length,
         hash: head.hash.as_bytes().to_vec(),
         seal: key().seal_head(&PROCESS.parse().unwrap(), head).as_bytes().to_vec(),
-        status: status.to_owned(),
-        grace_period_ends_at: 1_000_000,
+        process: StoredProcess {
+            address: "did:web:example.org:ada".to_owned(),
+            status: status.to_owned(),
+            created_at: 1,
+            created_by_device: DEVICE.to_owned(),
+            grace_period_ends_at: 1_000_000,
+            reminders_sent_at: [Some(2), None, None],
+            cancelled_at: Some(3),
+            cancelled_by_device: Some(DEVICE.to_owned()),
+            deletion_started_at: None,
+            deletion_completed_at: None,
+        },
     }
 }
 
@@ -77,17 +88,17 @@ fn the_hashes_of_a_known_chain_never_change() {
     );
     assert_eq!(
         hex(&chain.entries[2].hash),
-        "01783eaa734875469ff7e0d3dffb30826d9c4db6d025fb685d7aea8a3a556f52"
+        "2b4726f580968563a40ab1762725507c857ece0b2179fb92395b6bafe806785f"
     );
     assert_eq!(
         hex(&chain.head.unwrap().seal),
-        "2de24fc9eb0b52bf60531caf1049c348aab4a21673108382a1a919ea7bae9c27"
+        "bf101bf1daf40372f9bc9abca2334f78d0660ae9f296f09113c4f47b7d78deb1"
     );
 }
 
 #[test]
 fn no_address_and_no_device_is_in_a_sealed_entry() {
-    let text = format!("{:?}", chain());
+    let text = format!("{:?}", chain().entries);
     assert!(!text.contains("did:") && !text.contains("DVC"), "{text}");
 }
 
@@ -156,19 +167,37 @@ fn cutting_the_newest_entry_off_shows_even_if_the_process_is_put_back_as_well() 
     let head = chain.head.as_mut().unwrap();
     head.length = 2;
     head.hash = chain.entries[1].hash.clone();
-    head.status = "Active".to_owned();
+    head.process.status = "Active".to_owned();
     assert_eq!(fault(&chain), (3, FaultKind::Removed));
 }
 
 #[test]
 fn a_process_that_is_not_what_its_trail_says_is_named() {
-    let mut status = chain();
-    status.head.as_mut().unwrap().status = "Active".to_owned();
-    assert_eq!(fault(&status), (3, FaultKind::ProcessDiffers));
-
-    let mut deadline = chain();
-    deadline.head.as_mut().unwrap().grace_period_ends_at += 1;
-    assert_eq!(fault(&deadline), (1, FaultKind::ProcessDiffers));
+    type Change = fn(&mut StoredProcess);
+    const OTHER: &str = "DVCzzzzzzzzzzzzzzzzz";
+    let changes: [(Change, i64); 16] = [
+        (|process| process.address = "did:web:example.org:bob".to_owned(), 1),
+        (|process| process.created_at += 1, 1),
+        (|process| process.created_by_device = OTHER.to_owned(), 1),
+        (|process| process.grace_period_ends_at += 1, 1),
+        (|process| process.grace_period_ends_at = i64::MAX, 1),
+        (|process| process.reminders_sent_at = [Some(1), None, None], 2),
+        (|process| process.reminders_sent_at = [None; 3], 2),
+        (|process| process.reminders_sent_at = [Some(2), Some(2), None], 3),
+        (|process| process.cancelled_at = Some(2), 3),
+        (|process| process.cancelled_at = None, 3),
+        (|process| process.cancelled_by_device = Some(OTHER.to_owned()), 3),
+        (|process| process.cancelled_by_device = None, 3),
+        (|process| process.deletion_started_at = Some(3), 3),
+        (|process| process.deletion_completed_at = Some(3), 3),
+        (|process| process.status = "Active".to_owned(), 3),
+        (|process| process.status = "Cancelled ".to_owned(), 3),
+    ];
+    for (number, (change, sequence)) in changes.into_iter().enumerate() {
+        let mut chain = chain();
+        change(&mut chain.head.as_mut().unwrap().process);
+        assert_eq!(fault(&chain), (sequence, FaultKind::ProcessDiffers), "change {number}");
+    }
 }
 
 #[test]
@@ -190,7 +219,7 @@ proptest! {
         let head = chain.head.as_mut().unwrap();
         head.length = length;
         head.seal = bytes;
-        head.status = text;
+        head.process.status = text;
         prop_assert!(key().verify(&chain).is_err());
     }
 }

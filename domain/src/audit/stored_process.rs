@@ -1,0 +1,174 @@
+//! What is stored of a process beside its chain, and whether the chain bears it out.
+
+use super::canonical::Canonical;
+use super::chain::json_object;
+use super::{AuditKey, KeyedHash, SealedEntry};
+use crate::{DeletionProcess, Reminder, Status, Timestamp};
+
+/// The members of a process that its audit entries tell of. Plain values, because whoever verifies must be able to hold
+/// whatever a database contains; instants are microseconds of Unix time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredProcess {
+    /// The identity.
+    pub address: String,
+    /// The status.
+    pub status: String,
+    /// When it was created.
+    pub created_at: i64,
+    /// By which device.
+    pub created_by_device: String,
+    /// When the grace period ends.
+    pub grace_period_ends_at: i64,
+    /// When each reminder was sent.
+    pub reminders_sent_at: [Option<i64>; 3],
+    /// When it was cancelled.
+    pub cancelled_at: Option<i64>,
+    /// By which device.
+    pub cancelled_by_device: Option<String>,
+    /// When the deletion started.
+    pub deletion_started_at: Option<i64>,
+    /// When it ended.
+    pub deletion_completed_at: Option<i64>,
+}
+
+impl From<&DeletionProcess> for StoredProcess {
+    fn from(process: &DeletionProcess) -> Self {
+        let record = process.to_record();
+        let micros = |at: Option<Timestamp>| at.map(Timestamp::unix_micros);
+        Self {
+            address: record.address.to_string(),
+            status: record.status.to_string(),
+            created_at: record.created_at.unix_micros(),
+            created_by_device: record.created_by_device.to_string(),
+            grace_period_ends_at: record.grace_period_ends_at.unix_micros(),
+            reminders_sent_at: Reminder::ALL.map(|reminder| micros(record.reminders.sent_at(reminder))),
+            cancelled_at: micros(record.cancelled_at),
+            cancelled_by_device: record.cancelled_by_device.map(|device| device.to_string()),
+            deletion_started_at: micros(record.deletion_started_at),
+            deletion_completed_at: micros(record.deletion_completed_at),
+        }
+    }
+}
+
+impl AuditKey {
+    /// Whether a process is what its sound and complete entries say; if not, the sequence of the entry that contradicts
+    /// it, or of the newest where none speaks of what is stored.
+    pub(super) fn compare(&self, process: &StoredProcess, entries: &[SealedEntry]) -> Result<(), i64> {
+        let identity = self.pseudonym_of("identity", &process.address);
+        let [first_sent, second_sent, third_sent] = process.reminders_sent_at;
+        let is_device = |entry: &SealedEntry, device: Option<&str>| {
+            let hash = device.map(|device| self.pseudonym_of("device", device).as_bytes().to_vec());
+            entry.device_hash == hash
+        };
+        // What happens at most once, and the instant that the process keeps of it.
+        let once = [
+            ("GracePeriodReminder1Sent", first_sent),
+            ("GracePeriodReminder2Sent", second_sent),
+            ("GracePeriodReminder3Sent", third_sent),
+            ("CancelledByOwner", process.cancelled_at),
+            ("DeletionStarted", process.deletion_started_at),
+            ("DeletionCompleted", process.deletion_completed_at),
+        ];
+        for entry in entries {
+            let agrees = match entry.message_key.as_str() {
+                "StartedByOwner" => {
+                    process.created_at == entry.created_at
+                        && is_device(entry, Some(&process.created_by_device))
+                        && promise(process.grace_period_ends_at).as_ref() == Some(&entry.additional_data)
+                }
+                "CancelledByOwner" => is_device(entry, process.cancelled_by_device.as_deref()),
+                _ => true,
+            };
+            let kept = once.iter().find(|(key, _)| *key == entry.message_key);
+            let is_kept = kept.is_none_or(|(_, at)| *at == Some(entry.created_at));
+            if !agrees || !is_kept || entry.identity_hash != identity.as_bytes() {
+                return Err(entry.sequence);
+            }
+        }
+        let newest = entries.last().map_or(0, |entry| entry.sequence);
+        let told = |key: &str| entries.iter().any(|entry| entry.message_key == key);
+        let invented = once.iter().any(|(key, at)| at.is_some() && !told(key))
+            || process.cancelled_by_device.is_some() && !told("CancelledByOwner");
+        let status = entries.last().and_then(|entry| entry.new_status.parse::<Status>().ok());
+        if invented || process.status.parse::<Status>().ok() != status { Err(newest) } else { Ok(()) }
+    }
+
+    fn pseudonym_of(&self, kind: &str, name: &str) -> KeyedHash {
+        self.pseudonym(&Canonical::new(kind).text(name))
+    }
+}
+
+/// What the first entry says of the deadline.
+fn promise(grace_period_ends_at: i64) -> Option<String> {
+    let ends_at = Timestamp::from_unix_micros(grace_period_ends_at).ok()?;
+    Some(json_object(&[("gracePeriodEndsAt", ends_at.to_string())]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{Chain, ChainHead, StoredHead};
+    use crate::{
+        DeletionProcessId, DeviceId, EraserName, GracePeriod, GracePeriodBounds, Identity, Step, Timestamp,
+    };
+
+    const DAY: i64 = 86_400_000_000;
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_unix_micros(micros).unwrap()
+    }
+
+    struct Story {
+        key: AuditKey,
+        entries: Vec<SealedEntry>,
+        head: ChainHead,
+    }
+
+    impl Story {
+        /// Writes a step down, and sees that what is stored verifies.
+        fn tell(&mut self, step: Step) -> DeletionProcess {
+            let (sealed, head) = self.key.seal(step.audit_entry(), self.head);
+            self.entries.push(sealed);
+            self.head = head;
+            let process = step.into_process();
+            let stored = StoredHead {
+                length: head.length,
+                hash: head.hash.as_bytes().to_vec(),
+                seal: self.key.seal_head(process.id(), head).as_bytes().to_vec(),
+                process: StoredProcess::from(&process),
+            };
+            let (process_id, entries) = (process.id().to_string(), self.entries.clone());
+            assert_eq!(self.key.verify(&Chain { process_id, entries, head: Some(stored) }), Ok(()));
+            process
+        }
+    }
+
+    #[test]
+    fn whatever_the_state_machine_does_its_trail_bears_out() {
+        let bytes: Vec<u8> = (0..32).collect();
+        let mut story =
+            Story { key: AuditKey::new(&bytes).unwrap(), entries: Vec::new(), head: ChainHead::EMPTY };
+        let id: DeletionProcessId = "IDP0123456789abcdefg".parse().unwrap();
+        let device: DeviceId = "DVC0123456789abcdefg".parse().unwrap();
+        let files: EraserName = "files".parse().unwrap();
+        let length = GracePeriod::from_days(14.0, &GracePeriodBounds::default()).unwrap();
+        let identity = Identity::new("did:web:example.org".parse().unwrap());
+        let mut process = story.tell(identity.initiate(id, device.clone(), length, at(0)).unwrap());
+        let cancelled = process.cancel(device, at(1)).unwrap();
+        for (day, reminder) in [2, 4, 9].into_iter().zip(Reminder::ALL) {
+            process = story.tell(process.remind(reminder, at(day * DAY)).unwrap());
+        }
+        process = story.tell(process.start_deletion([files.clone()].into(), at(14 * DAY)).unwrap());
+        let failure = "unreachable".parse().unwrap();
+        process = story.tell(process.record_erasure_failure(&files, failure, at(14 * DAY + 1)).unwrap());
+        process = story.tell(process.record_erasure(&files, 3, at(14 * DAY + 2)).unwrap());
+        story.tell(process.complete(at(14 * DAY + 3)).unwrap());
+
+        story.entries.truncate(1);
+        story.head = ChainHead {
+            length: 1,
+            hash: <[u8; 32]>::try_from(story.entries[0].hash.as_slice()).unwrap().into(),
+        };
+        story.tell(cancelled);
+    }
+}
