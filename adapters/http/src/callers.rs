@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use reprieve_application::{Caller, ErrorCode};
 
@@ -89,11 +90,19 @@ fn authenticated(parts: &Parts, service: &Service, scope: Scope) -> Result<Strin
 /// Without authentication the service listens on loopback only. A web page that is open on the same machine could still
 /// reach it: browsers say where a page comes from, and which host it has asked for.
 fn from_this_machine(parts: &Parts, service: &Service) -> Result<(), Refusal> {
-    let host = only(&parts.headers, &header::HOST).and_then(|host| host.to_str().ok());
-    let named = host.is_some_and(|host| service.settings.open_hosts.iter().any(|open| open == host));
+    let named = host(parts).is_some_and(|host| service.settings.open_hosts.iter().any(|open| open == host));
     if named && !parts.headers.contains_key(header::ORIGIN) {
         return Ok(());
     }
     let message = "no authentication is configured, so only programs on this machine may call";
     Err(Refusal::new(ErrorCode::ConnectorForbidden, message))
+}
+
+/// The host that a request names: in a header or, over HTTP/2, in its target.
+fn host(parts: &Parts) -> Option<&str> {
+    if parts.headers.contains_key(header::HOST) {
+        only(&parts.headers, &header::HOST)?.to_str().ok()
+    } else {
+        parts.uri.authority().map(Authority::as_str)
+    }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use reprieve_domain::{DeletionProcess, Status};
+use reprieve_http::Settings;
 
 use crate::idempotency::Change;
 use crate::support::{
-    Deployment, OWN_PROCESSES, Person, Reply, Server, Wire, cancel_of, on_each_database, until,
+    Deployment, OWN_PROCESSES, Person, Reply, Server, Wire, cancel_of, on_each_database, settings, until,
 };
 
 const CONTENDERS: usize = 32;
@@ -18,6 +19,7 @@ on_each_database!(
     of_many_refused_requests_with_one_key_all_get_the_same_refusal,
     a_lost_answer_is_found_again,
     whoever_leaves_at_any_moment_can_ask_again,
+    what_was_not_answered_in_time_can_come_again,
 );
 
 async fn audit_log(server: &Server, person: &Person) -> usize {
@@ -109,4 +111,22 @@ async fn whoever_leaves_at_any_moment_can_ask_again(deployment: Deployment) {
         assert_eq!(deployment.stored(&alice).await.len(), 1);
         assert_eq!(audit_log(&server, &alice).await, 1);
     }
+}
+
+async fn what_was_not_answered_in_time_can_come_again(deployment: Deployment) {
+    let limits = Settings { request_timeout: Duration::from_millis(300), ..settings() };
+    let (hurried, patient) = (deployment.start_with(limits).await, deployment.start().await);
+    let alice = Person::new();
+    let lock = deployment.lock().await;
+    for _ in 0..2 {
+        let reply = hurried.post(OWN_PROCESSES).by(&alice).once("key").await;
+        reply.refused(503, "error.reprieve.http.timedOut");
+    }
+    drop(lock);
+    // Whether one of the two is still at work in the database or not.
+    let begun = patient.post(OWN_PROCESSES).by(&alice).once("key").await;
+    begun.result(201);
+    assert_eq!(patient.post(OWN_PROCESSES).by(&alice).once("key").await.repeated(), begun.repeated());
+    assert_eq!(deployment.stored(&alice).await.len(), 1);
+    assert_eq!(audit_log(&patient, &alice).await, 1);
 }

@@ -20,6 +20,7 @@ mod consumer_initiate;
 mod cors;
 mod deadline;
 mod headers;
+mod http2;
 mod idempotency;
 mod idempotency_races;
 mod isolation;

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::{CONNECTOR, Deployment, OWN_PROCESSES, Person, on_each_database};
+use crate::support::{
+    CONNECTOR, Deployment, OWN_PROCESSES, Person, cancel_of, on_each_database, processes_of,
+};
 
 const LIVE: &str = "/health/live";
 const READY: &str = "/health/ready";
@@ -68,4 +70,31 @@ async fn without_its_database_it_is_not_ready() {
     let server = deployment.start().await;
     deployment.drop_database().await;
     without_its_database(&deployment, &server).await;
+}
+
+#[tokio::test]
+async fn a_row_that_nobody_can_have_written_harms_its_identity_alone() {
+    let deployment = Deployment::sqlite().await;
+    let server = deployment.start().await;
+    let (alice, bob) = (Person::new(), Person::new());
+    let id = server.initiated(&alice).await;
+    server.initiated(&bob).await;
+    for (column, value) in [("status", "Active"), ("created_by_device", alice.device.as_str())] {
+        deployment.run_sql(&format!("UPDATE deletion_processes SET {column} = 'x' WHERE id = '{id}'")).await;
+        for request in [
+            server.get(OWN_PROCESSES).by(&alice),
+            server.post(OWN_PROCESSES).by(&alice),
+            server.put(&cancel_of(&id)).by(&alice).once("key"),
+            server.get(&processes_of(&alice)).with_admin_key(),
+        ] {
+            let reply = request.await.refused(500, "error.reprieve.database.corrupt");
+            assert_eq!(reply.header("retry-after"), None);
+        }
+        assert_eq!(server.listed(&bob).await[0]["status"], "Active");
+        assert_eq!(server.get(READY).await.status, 200);
+        let repaired = format!("UPDATE deletion_processes SET {column} = '{value}' WHERE id = '{id}'");
+        deployment.run_sql(&repaired).await;
+    }
+    // Such a failure is no answer to keep.
+    server.put(&cancel_of(&id)).by(&alice).once("key").await.result(200);
 }

@@ -10,7 +10,7 @@ use crate::support::{Deployment, OWN_PROCESSES, Person, Wire, settings, until};
 #[tokio::test]
 async fn a_request_that_runs_is_answered_and_no_other_is_taken_on() {
     let deployment = Deployment::sqlite().await;
-    let mut server = deployment.start().await;
+    let server = deployment.start().await;
     let alice = Person::new();
     let mut idle = Wire::connect(&server).await;
     idle.send("GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await;
@@ -36,7 +36,7 @@ async fn a_request_that_runs_is_answered_and_no_other_is_taken_on() {
 async fn a_request_that_takes_longer_than_the_shutdown_may_is_cut_off() {
     let deployment = Deployment::sqlite().await;
     let limits = Settings { shutdown_timeout: Duration::from_millis(100), ..settings() };
-    let mut server = deployment.start_with(limits).await;
+    let server = deployment.start_with(limits).await;
     let alice = Person::new();
     let mut running = Wire::begun(&server, &alice, OWN_PROCESSES).await;
     server.stop();
@@ -48,7 +48,7 @@ async fn a_request_that_takes_longer_than_the_shutdown_may_is_cut_off() {
 #[tokio::test]
 async fn a_service_that_nobody_uses_ends_at_once() {
     let deployment = Deployment::sqlite().await;
-    let mut server = deployment.start_with(Settings { connections: 1, ..settings() }).await;
+    let server = deployment.start_with(Settings { connections: 1, ..settings() }).await;
     server.stop();
     assert_eq!(server.ended().await, Ended::Drained);
 }

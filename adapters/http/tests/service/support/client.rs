@@ -89,15 +89,23 @@ impl<'a> IntoFuture for Request<'a> {
     }
 }
 
-/// A client without TLS, for which nobody has chosen a provider, and with a new connection for every request, so that
-/// none meets one that is just being closed.
+/// A client with a new connection for every request, so that none meets one that is just being closed.
 pub(crate) fn new() -> reqwest::Client {
+    builder().pool_max_idle_per_host(0).build().unwrap()
+}
+
+/// A client that speaks HTTP/2 from its first byte, over one connection.
+pub(crate) fn http2() -> reqwest::Client {
+    builder().http2_prior_knowledge().build().unwrap()
+}
+
+/// Without TLS, for which nobody has chosen a provider.
+fn builder() -> reqwest::ClientBuilder {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth();
-    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).pool_max_idle_per_host(0);
-    builder.no_proxy().build().unwrap()
+    reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy()
 }

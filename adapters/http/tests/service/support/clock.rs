@@ -1,6 +1,6 @@
 //! A clock that stands still until it is moved.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use reprieve_application::ports::Clock;
 use reprieve_domain::Timestamp;
@@ -11,22 +11,31 @@ pub(crate) const DAY: i64 = 24 * 3600 * SECOND;
 /// When every test begins.
 pub(crate) const START: &str = "2026-11-23T20:03:07.123456Z";
 
-pub(crate) struct TestClock(AtomicI64);
+pub(crate) struct TestClock {
+    now: AtomicI64,
+    asked: AtomicUsize,
+}
 
 impl TestClock {
     pub(crate) fn new() -> Self {
-        Self(AtomicI64::new(start().unix_micros()))
+        Self { now: AtomicI64::new(start().unix_micros()), asked: AtomicUsize::new(0) }
     }
 
     /// Moves to so many microseconds after the start.
     pub(crate) fn set(&self, micros: i64) {
-        self.0.store(after(micros).unix_micros(), Ordering::SeqCst);
+        self.now.store(after(micros).unix_micros(), Ordering::SeqCst);
+    }
+
+    /// How often somebody wanted to know.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_unix_micros(self.0.load(Ordering::SeqCst)).unwrap()
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Timestamp::from_unix_micros(self.now.load(Ordering::SeqCst)).unwrap()
     }
 }
 

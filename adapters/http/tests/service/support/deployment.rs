@@ -1,6 +1,7 @@
 //! A database with everything that instances of the service share.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -59,8 +60,18 @@ impl Deployment {
     }
 
     pub(crate) async fn start_with(&self, settings: Settings) -> Server {
+        self.start_at(|_| settings).await
+    }
+
+    /// With settings that depend on the address.
+    pub(crate) async fn start_at(&self, settings: impl FnOnce(SocketAddr) -> Settings) -> Server {
         let store = connect(&self.database).await.into_store(audit_key()).await.unwrap();
         Server::start(self, store, authentication(), settings).await
+    }
+
+    /// Keeps everybody else from writing until it is dropped.
+    pub(crate) async fn lock(&self) -> super::sql::Lock {
+        super::sql::Lock::take(self.database.url()).await
     }
 
     /// Changes the tables behind the service's back.

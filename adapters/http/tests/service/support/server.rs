@@ -1,16 +1,10 @@
 //! One instance of the service, on a socket of its own.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use reprieve_application::GracePeriodSettings;
-use reprieve_application::ports::Clock;
-use reprieve_application::use_cases::{
-    AnswerOnce, CancelIdentityDeletionProcess, CancelIdentityDeletionProcessById, CheckHealth,
-    GetActiveIdentityDeletionProcess, GetFigures, GetIdentityDeletionProcess, GetIdentityDeletionProcesses,
-    InitiateIdentityDeletionProcess, InspectAuditLogs, InspectDeletionProcess, InspectIdentity,
-    ListDeletionProcesses,
-};
+use reprieve_application::ports::{Clock, Ids};
 use reprieve_http::authentication::{Authentication, AuthenticationSettings};
 use reprieve_http::{Ended, Service, Settings, UseCases};
 use reprieve_persistence::Store;
@@ -30,7 +24,7 @@ pub(crate) struct Server {
     pub(crate) client: reqwest::Client,
     /// The store that the service uses.
     pub(crate) store: Store,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Mutex<Option<oneshot::Sender<()>>>,
     serving: JoinHandle<Ended>,
 }
 
@@ -39,21 +33,22 @@ impl Server {
         deployment: &Deployment,
         store: Store,
         authentication: AuthenticationSettings,
-        settings: Settings,
+        settings: impl FnOnce(SocketAddr) -> Settings,
     ) -> Self {
         let clock: Arc<dyn Clock> = deployment.clock.clone();
-        let authentication = Authentication::new(authentication, clock.clone()).unwrap();
-        let service = Service::new(
-            use_cases(&store, &clock),
-            deployment.own.caller(),
-            authentication,
-            clock.clone(),
-            Arc::new(SystemIds),
-            settings,
-            metrics(),
-        );
+        let ids: Arc<dyn Ids> = Arc::new(SystemIds);
+        let grace_period = GracePeriodSettings::from_days(14.0, 1.0, 365.0).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let service = Service::new(
+            UseCases::new(&Arc::new(store.clone()), &clock, &ids, grace_period),
+            deployment.own.caller(),
+            Authentication::new(authentication, clock.clone()).unwrap(),
+            clock.clone(),
+            ids,
+            settings(address),
+            metrics(),
+        );
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(reprieve_http::serve(listener, Arc::new(service), async {
             // A test that drops the server has not asked it to stop.
@@ -61,12 +56,18 @@ impl Server {
                 std::future::pending::<()>().await;
             }
         }));
-        Self { address, clock, client: client::new(), store, stop: Some(stop), serving }
+        Self { address, clock, client: client::new(), store, stop: Mutex::new(Some(stop)), serving }
+    }
+
+    /// The same, asked over HTTP/2 from now on.
+    pub(crate) fn over_http2(mut self) -> Self {
+        self.client = client::http2();
+        self
     }
 
     /// Tells the service to stop, as a signal would.
-    pub(crate) fn stop(&mut self) {
-        self.stop.take().unwrap().send(()).unwrap();
+    pub(crate) fn stop(&self) {
+        self.stop.lock().unwrap().take().unwrap().send(()).unwrap();
     }
 
     /// How the service ended.
@@ -113,30 +114,5 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.serving.abort();
-    }
-}
-
-fn use_cases(store: &Store, clock: &Arc<dyn Clock>) -> UseCases {
-    let (store, clock) = (Arc::new(store.clone()), clock.clone());
-    let grace_period = GracePeriodSettings::from_days(14.0, 1.0, 365.0).unwrap();
-    UseCases {
-        initiate: InitiateIdentityDeletionProcess::new(
-            store.clone(),
-            clock.clone(),
-            Arc::new(SystemIds),
-            grace_period,
-        ),
-        cancel: CancelIdentityDeletionProcess::new(store.clone(), clock.clone()),
-        cancel_by_id: CancelIdentityDeletionProcessById::new(store.clone(), store.clone(), clock.clone()),
-        get_active: GetActiveIdentityDeletionProcess::new(store.clone()),
-        get: GetIdentityDeletionProcess::new(store.clone()),
-        list: GetIdentityDeletionProcesses::new(store.clone()),
-        inspect_identity: InspectIdentity::new(store.clone()),
-        inspect_process: InspectDeletionProcess::new(store.clone(), store.clone()),
-        inspect_audit_logs: InspectAuditLogs::new(store.clone()),
-        list_all: ListDeletionProcesses::new(store.clone()),
-        figures: GetFigures::new(store.clone(), clock.clone()),
-        answer_once: AnswerOnce::new(store.clone(), clock),
-        health: CheckHealth::new(store),
     }
 }

@@ -2,6 +2,28 @@
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection, raw_sql};
 
+/// A connection that nobody else can write beside.
+#[expect(dead_code, reason = "held, not used")]
+pub(crate) enum Lock {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Lock {
+    pub(crate) async fn take(url: &str) -> Self {
+        if url.starts_with("postgres") {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            let statement = raw_sql("BEGIN; LOCK TABLE deletion_processes IN EXCLUSIVE MODE");
+            connection.execute(statement).await.unwrap();
+            Self::Postgres(connection)
+        } else {
+            let mut connection = SqliteConnection::connect(url).await.unwrap();
+            connection.execute(raw_sql("BEGIN IMMEDIATE")).await.unwrap();
+            Self::Sqlite(connection)
+        }
+    }
+}
+
 /// Runs statements that both databases understand.
 pub(crate) async fn run(url: &str, sql: &str) {
     let statement = raw_sql(AssertSqlSafe(sql.to_owned()));
