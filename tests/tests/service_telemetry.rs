@@ -51,7 +51,7 @@ fn take_in(mut stream: &TcpStream) -> Option<Vec<u8>> {
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
         match line.trim_end().split_once(": ") {
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
-                length = value.parse().ok()?
+                length = value.parse().ok()?;
             }
             Some(_) => {}
             None if line == "\r\n" => break,
