@@ -87,14 +87,16 @@ fn known_method(method: &str) -> String {
 }
 
 /// The id a client gave its request, if it can stand in a header and in a log.
-fn request_id(headers: &HeaderMap) -> Option<String> {
+#[must_use]
+pub fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(REQUEST_ID)?.to_str().ok()?;
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
     ((1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(safe)).then(|| id.to_owned())
 }
 
 /// The trace that the request is part of, by the header `traceparent` (<https://www.w3.org/TR/trace-context/>).
-fn trace_id(headers: &HeaderMap) -> Option<String> {
+#[must_use]
+pub fn trace_id(headers: &HeaderMap) -> Option<String> {
     let parent = headers.get(TRACE_PARENT)?.to_str().ok()?;
     let mut parts = parent.split('-');
     let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);

@@ -46,7 +46,8 @@ pub(crate) fn idempotent_request(
 }
 
 /// The key in a header: a string of RFC 9651 in double quotes or, since clients do that, without them.
-pub(crate) fn parse_key(value: &str) -> Option<String> {
+#[must_use]
+pub fn parse_key(value: &str) -> Option<String> {
     let value = value.trim_matches([' ', '\t']);
     let key = match value.strip_prefix('"') {
         None if value.contains(['"', '\\', ',', ';']) => return None,

@@ -33,3 +33,10 @@ pub use router::document;
 pub use server::{Ended, serve};
 pub use service::{Service, UseCases};
 pub use settings::Settings;
+
+/// What reads headers, for the fuzz targets. Not part of the interface.
+#[doc(hidden)]
+pub mod headers {
+    pub use crate::context::{request_id, trace_id};
+    pub use crate::idempotency::parse_key as idempotency_key;
+}
