@@ -1,0 +1,214 @@
+//! A cancel over HTTP beside the use case called directly, on the same database: 16 clients, each with a connection that
+//! is kept open and a token signed by an identity of its own for every cancel. The service is the binary, in a process of
+//! its own; both ways take turns.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reprieve_application::use_cases::{CancelIdentityDeletionProcessById, InitiateIdentityDeletionProcess};
+use reprieve_application::{Caller, GracePeriodSettings};
+use reprieve_persistence::{ConnectionOptions, Database, Store};
+use reprieve_system::{AuditKeyFile, SystemClock, SystemIds};
+use reprieve_tests::{Connection, Identity, POSTGRES_URL, Request, Sandbox, Service, is_measuring, publish};
+use tokio::runtime::Runtime;
+
+const CLIENTS: usize = 16;
+
+/// How much is done.
+struct Plan {
+    rounds: usize,
+    cancels_of_a_client: usize,
+}
+
+/// What a process that is to be cancelled is called, and by whom.
+struct Task {
+    caller: Caller,
+    process_id: String,
+    request: Request,
+}
+
+/// The database, the service on it, and the use cases on it.
+struct Bench {
+    service: Service,
+    runtime: Runtime,
+    initiate: InitiateIdentityDeletionProcess,
+    cancel: Arc<CancelIdentityDeletionProcessById>,
+    identities: u64,
+}
+
+impl Bench {
+    fn new(sandbox: Sandbox, key_file: &str) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let (url, key_file) = (sandbox.database_url(), AuditKeyFile::new(sandbox.home().join(key_file)));
+        let service = Service::alone(sandbox, "");
+        let store: Arc<Store> = runtime.block_on(async {
+            let database =
+                Database::connect(&url.parse().unwrap(), &ConnectionOptions::default()).await.unwrap();
+            Arc::new(database.into_store(key_file.read().unwrap().unwrap()).await.unwrap())
+        });
+        let clock = Arc::new(SystemClock);
+        let settings = GracePeriodSettings::from_days(14.0, 1.0, 365.0).unwrap();
+        Self {
+            service,
+            initiate: InitiateIdentityDeletionProcess::new(
+                store.clone(),
+                clock.clone(),
+                Arc::new(SystemIds),
+                settings,
+            ),
+            cancel: Arc::new(CancelIdentityDeletionProcessById::new(store.clone(), store, clock)),
+            runtime,
+            identities: 0,
+        }
+    }
+
+    /// Fresh identities, each with an Active process and a request to cancel it.
+    fn tasks(&mut self, count: usize) -> Vec<Task> {
+        (0..count)
+            .map(|_| {
+                self.identities += 1;
+                let identity = Identity::new(self.identities);
+                let caller = Caller {
+                    address: identity.address().parse().unwrap(),
+                    device: "DVC0123456789abcdefg".parse().unwrap(),
+                };
+                let process = self.runtime.block_on(self.initiate.execute(&caller, None)).unwrap();
+                let process_id = process.id().to_string();
+                let path = format!("/api/v2/Identities/Self/DeletionProcesses/{process_id}/Cancel");
+                let request = Request::new("PUT", path).bearer(&identity.token(self.service.url()));
+                Task { caller, process_id, request }
+            })
+            .collect()
+    }
+
+    fn over_http(&self, tasks: &[Task]) -> (Duration, Vec<Duration>) {
+        let (started, address) = (Instant::now(), self.service.address());
+        let times = std::thread::scope(|scope| {
+            let clients = tasks.chunks(tasks.len() / CLIENTS).map(|tasks| {
+                scope.spawn(move || {
+                    let mut connection = Connection::open(address).unwrap();
+                    let cancel = |task: &Task| {
+                        let started = Instant::now();
+                        assert_eq!(connection.send(&task.request).unwrap().status, 200);
+                        started.elapsed()
+                    };
+                    tasks.iter().map(cancel).collect::<Vec<_>>()
+                })
+            });
+            let clients: Vec<_> = clients.collect();
+            clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+        });
+        (started.elapsed(), times)
+    }
+
+    fn directly(&self, tasks: Vec<Task>) -> (Duration, Vec<Duration>) {
+        let started = Instant::now();
+        let mut tasks = tasks.into_iter().peekable();
+        let share = tasks.len() / CLIENTS;
+        let mut clients = Vec::new();
+        while tasks.peek().is_some() {
+            let (share, cancel): (Vec<Task>, _) = (tasks.by_ref().take(share).collect(), self.cancel.clone());
+            clients.push(self.runtime.spawn(async move {
+                let mut times = Vec::new();
+                for task in share {
+                    let started = Instant::now();
+                    cancel.execute(&task.caller, &task.process_id, None).await.unwrap();
+                    times.push(started.elapsed());
+                }
+                times
+            }));
+        }
+        let times = clients.into_iter().flat_map(|client| self.runtime.block_on(client).unwrap()).collect();
+        (started.elapsed(), times)
+    }
+
+    /// Mebibytes.
+    fn memory(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.service.process_id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1024.0
+    }
+
+    fn measure(mut self, plan: &Plan) -> String {
+        let count = CLIENTS * plan.cancels_of_a_client;
+        let (mut http, mut direct, mut ratios, mut memory) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for round in 0..plan.rounds {
+            let (first, second) = (self.tasks(count), self.tasks(count));
+            let run_http = |tasks: &[Task]| self.over_http(tasks);
+            // Neither is always the first.
+            let (over_http, directly) = if round % 2 == 0 {
+                let over_http = run_http(&first);
+                (over_http, self.directly(second))
+            } else {
+                let directly = self.directly(second);
+                (run_http(&first), directly)
+            };
+            ratios.push(directly.0.as_secs_f64() / over_http.0.as_secs_f64());
+            http.push(over_http);
+            direct.push(directly);
+            memory.push(self.memory());
+        }
+        let mut text = String::new();
+        ratios.sort_by(f64::total_cmp);
+        let ratio = ratios[ratios.len() / 2];
+        let reached = if ratio >= 0.7 { "reached" } else { "**missed**" };
+        let times = |all: &[(Duration, Vec<Duration>)]| {
+            let mut times: Vec<f64> =
+                all.iter().flat_map(|(_, times)| times).map(|time| time.as_secs_f64() * 1e3).collect();
+            times.sort_by(f64::total_cmp);
+            (times[times.len() / 2], times[times.len() * 99 / 100])
+        };
+        let a_second = |all: &[(Duration, Vec<Duration>)]| {
+            let seconds: f64 = all.iter().map(|(all, _)| all.as_secs_f64()).sum();
+            #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+            let cancels = (count * all.len()) as f64;
+            cancels / seconds
+        };
+        let (p50, p99) = times(&http);
+        writeln!(
+            text,
+            "- **{ratio:.2} ×** the cancels a second of the use case called directly (lowest and highest of {} rounds: \
+             {:.2} and {:.2}). Target: at least 0.7 ×, {reached}.\n- The p99 of a cancel over HTTP is **{:.1} ×** its \
+             p50. Target: less than 5 ×, {}.\n- The service has **{:.1} MiB** of memory after the first round and \
+             **{:.1} MiB** after the last.\n\n| | cancels a second | p50 / p99 |\n|---|---|---|",
+            plan.rounds,
+            ratios[0],
+            ratios[ratios.len() - 1],
+            p99 / p50,
+            if p99 < 5.0 * p50 { "reached" } else { "**missed**" },
+            memory[0],
+            memory[memory.len() - 1],
+        )
+        .unwrap();
+        for (name, all) in [("over HTTP", &http), ("the use case", &direct)] {
+            let (p50, p99) = times(all);
+            writeln!(text, "| {name} | {:.0} | {p50:.2} / {p99:.2} ms |", a_second(all)).unwrap();
+        }
+        assert_eq!(self.service.stop().code, 0);
+        text
+    }
+}
+
+fn main() {
+    let plan = if is_measuring() {
+        Plan { rounds: 20, cancels_of_a_client: 30 }
+    } else {
+        Plan { rounds: 1, cancels_of_a_client: 1 }
+    };
+    let bench = Bench::new(Sandbox::new(), ".local/share/reprieve/reprieve.db.audit-key");
+    let figures = bench.measure(&plan);
+    if is_measuring() {
+        publish("the service on SQLite", &figures);
+    }
+    if std::env::var_os(POSTGRES_URL).is_some() {
+        let bench = Bench::new(Sandbox::postgres(), ".local/share/reprieve/audit-key");
+        let figures = bench.measure(&plan);
+        if is_measuring() {
+            publish("the service on PostgreSQL", &figures);
+        }
+    } else if is_measuring() {
+        publish("the service on PostgreSQL", &format!("Not measured: {POSTGRES_URL} is not set."));
+    }
+}
