@@ -5,7 +5,7 @@ use reprieve_application::ports::{Identities, Loaded, Version};
 use reprieve_application::{AnsweredRequest, StoreError};
 use reprieve_domain::audit::ChainHead;
 use reprieve_domain::{Address, Deadline, Identity, Step};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, Statement};
 
 use crate::Store;
 use crate::error::store_error;
@@ -64,7 +64,7 @@ impl Identities for Store {
         };
         match self.writer.get_database_backend() {
             #[cfg(feature = "postgres")]
-            DbBackend::Postgres => crate::save_postgres::save(&self.writer, write).await,
+            sea_orm::DbBackend::Postgres => crate::save_postgres::save(&self.writer, write).await,
             _ => crate::save_sqlite::save(&self.writer, write).await,
         }
     }
