@@ -19,6 +19,7 @@ mod consumer_cancel;
 mod consumer_initiate;
 mod cors;
 mod deadline;
+mod envelope;
 mod headers;
 mod http2;
 mod idempotency;

@@ -24,7 +24,7 @@ impl Wire {
         let _ = soon(self.stream.write_all(bytes.as_ref())).await;
     }
 
-    /// A request of this identity; what follows `more` headers is its body.
+    /// A request of this identity. `more` are further headers, each with the end of its line, and perhaps a body.
     pub(crate) async fn asked(
         server: &Server,
         person: &Person,
