@@ -5,7 +5,7 @@ use reprieve_application::ports::{Identities, Loaded, Version};
 use reprieve_application::{AnsweredRequest, StoreError};
 use reprieve_domain::audit::ChainHead;
 use reprieve_domain::{Address, Deadline, Identity, Step};
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use crate::Store;
 use crate::error::store_error;
