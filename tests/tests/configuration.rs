@@ -22,10 +22,26 @@ fn without_configuration_the_defaults_are_in_force_and_nothing_is_created() {
             "database": {
                 "url": format!("sqlite:{}", folder.join("reprieve.db").display()),
                 "timeout_in_seconds": 5.0,
+                "connections": 10,
             },
             "grace_period": {"default_in_days": 14.0, "minimum_in_days": 1.0, "maximum_in_days": 365.0},
             "identity": {"domain": "localhost"},
             "audit": {"key_file": folder.join("reprieve.db.audit-key")},
+            "server": {"timeout_in_seconds": 10.0},
+            "http": {
+                "listen": "127.0.0.1:8080",
+                "token_leeway_in_seconds": 30,
+                "connections": 4096,
+                "concurrent_requests": 512,
+                "requests_per_second": 10,
+                "burst": 50,
+                "body_limit_in_bytes": 16384,
+                "header_timeout_in_seconds": 10.0,
+                "request_timeout_in_seconds": 10.0,
+                "shutdown_timeout_in_seconds": 30.0,
+                "allowed_origins": [],
+            },
+            "telemetry": {"log_format": "text"},
         })
     );
     assert!(sandbox.files().is_empty());
