@@ -2,7 +2,7 @@
 
 use reprieve_domain::{Address, Identity, Step};
 
-use crate::ports::Identities;
+use crate::ports::{Identities, Loaded};
 use crate::{Recording, StoreError};
 
 /// How often a decision is made anew before giving up. Each conflict means that another step of the same process was
@@ -21,13 +21,26 @@ pub(crate) async fn decide<E: From<StoreError>>(
     recording: Option<&Recording<'_>>,
     decide: impl Fn(&Identity) -> Result<Step, E> + Send,
 ) -> Result<Step, E> {
-    for _ in 0..ATTEMPTS {
-        let loaded = identities.load(address).await?;
-        let step = decide(&loaded.value)?;
+    let loaded = identities.load(address).await?;
+    decide_on(loaded, identities, recording, decide).await
+}
+
+/// The same, first on an identity that need not have been loaded: what is assumed of it is checked when the step is
+/// stored, as what was loaded is.
+pub(crate) async fn decide_on<E: From<StoreError>>(
+    mut identity: Loaded<Identity>,
+    identities: &dyn Identities,
+    recording: Option<&Recording<'_>>,
+    decide: impl Fn(&Identity) -> Result<Step, E> + Send,
+) -> Result<Step, E> {
+    for attempt in 1..=ATTEMPTS {
+        let step = decide(&identity.value)?;
         let answered = recording.map(|recording| recording.answered(step.process()));
-        match identities.save(&step, loaded.version, answered.as_ref()).await {
+        match identities.save(&step, identity.version, answered.as_ref()).await {
             Ok(()) => return Ok(step),
-            Err(StoreError::Conflict) => {}
+            Err(StoreError::Conflict | StoreError::OpenProcessExists) if attempt < ATTEMPTS => {
+                identity = identities.load(identity.value.address()).await?;
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -7,9 +7,10 @@ use crate::error::store_error;
 use crate::write::Write;
 
 pub(crate) async fn save(connection: &DatabaseConnection, write: Write) -> Result<(), StoreError> {
+    let not_written = write.not_written();
     let statement = write.into_statement(DbBackend::Postgres);
     match connection.query_one_raw(statement).await.map_err(store_error)? {
         Some(_) => Ok(()),
-        None => Err(StoreError::Conflict),
+        None => Err(not_written),
     }
 }

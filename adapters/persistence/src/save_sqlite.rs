@@ -26,7 +26,8 @@ async fn write_all(transaction: &DatabaseTransaction, mut write: Write) -> Resul
     if let Some(answered) = write.answered.take() {
         answered_requests::insert(transaction, answered).await?;
     }
+    let not_written = write.not_written();
     let written =
         transaction.execute_raw(write.into_statement(DbBackend::Sqlite)).await.map_err(store_error)?;
-    if written.rows_affected() > 0 { Ok(()) } else { Err(StoreError::Conflict) }
+    if written.rows_affected() > 0 { Ok(()) } else { Err(not_written) }
 }

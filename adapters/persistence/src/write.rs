@@ -1,9 +1,13 @@
 //! What a step writes, and the statement that writes it: one text for both databases as far as they agree.
 
+use reprieve_application::StoreError;
 use sea_orm::{DbBackend, Statement, Value};
 
 use crate::entities::{answered_request, audit_entry, deletion_process};
 use crate::outbox::OutboxRow;
+
+/// The condition of the index `one_open_process_per_identity`, word for word.
+const OPEN: &str = "status NOT IN ('Cancelled', 'Deleted')";
 
 /// Everything that a step writes, laid out as rows.
 pub(crate) struct Write {
@@ -40,6 +44,11 @@ impl Parameters {
 }
 
 impl Write {
+    /// What it means if the statement writes no row.
+    pub(crate) fn not_written(&self) -> StoreError {
+        if self.expected_revision.is_some() { StoreError::Conflict } else { StoreError::OpenProcessExists }
+    }
+
     /// Writes the process if the guard finds its row, or if there is none yet, and everything else *from* the row that
     /// was written: where the guard finds no row, nothing else comes to exist.
     pub(crate) fn into_statement(self, backend: DbBackend) -> Statement {
@@ -72,8 +81,9 @@ impl Write {
     }
 }
 
+/// An open process that is in the way is no error of the database's, which would log it with the address.
 fn initiate(parameters: &mut Parameters, process: deletion_process::Model) -> String {
-    parameters.insert(
+    let insert = parameters.insert(
         "deletion_processes",
         [
             ("id", process.id.into()),
@@ -86,7 +96,9 @@ fn initiate(parameters: &mut Parameters, process: deletion_process::Model) -> St
             ("audit_head", process.audit_head.into()),
             ("audit_seal", process.audit_seal.into()),
         ],
-    )
+    );
+    // SQLite could not tell `ON CONFLICT` from a join's `ON` without `WHERE`.
+    format!("{insert} WHERE true ON CONFLICT (address) WHERE {OPEN} DO NOTHING")
 }
 
 /// What is fixed when a process is created is left alone, so that a change made outside shows.
