@@ -18,11 +18,14 @@ use crate::mapping::{Row, process_from_row};
 /// The condition of the index `active_processes_by_deadline`, word for word.
 const ACTIVE: &str = "status NOT IN ('Cancelled', 'Deleting', 'Deleted')";
 
-/// The processes with one status on a page: a range of the index `processes_by_status`.
+/// The condition of the index `other_processes_by_status`, word for word.
+const NOT_ACTIVE: &str = "status IN ('Cancelled', 'Deleting', 'Deleted')";
+
+/// The processes with one status on a page: a range of one of the two indexes.
 const PAGE_OF_STATUS: &str = "\
 SELECT * FROM (
     SELECT * FROM deletion_processes
-    WHERE status = $STATUS AND (grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at < $3
+    WHERE $INDEXED AND status = $STATUS AND (grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at < $3
     ORDER BY grace_period_ends_at, id LIMIT $4
 ) AS page_of_status";
 
@@ -66,30 +69,7 @@ impl DeletionProcesses for Store {
     }
 
     async fn page(&self, page: &Page) -> Result<Vec<DeletionProcess>, StoreError> {
-        let Page { status, ends_before, after, limit } = page;
-        let (ended, id) = after
-            .as_ref()
-            .map_or((i64::MIN, String::new()), |(ends_at, id)| (ends_at.unix_micros(), id.to_string()));
-        let before = ends_before.map_or(i64::MAX, Timestamp::unix_micros);
-        let mut values: Vec<Value> = vec![ended.into(), id.into(), before.into(), i64::from(*limit).into()];
-        let statuses: Vec<&str> = Status::ALL
-            .into_iter()
-            .filter(|known| status.is_none_or(|wanted| wanted == *known))
-            .flat_map(Status::stored_names)
-            .copied()
-            .collect();
-        let parts: Vec<String> = statuses
-            .into_iter()
-            .map(|status| {
-                values.push(status.into());
-                PAGE_OF_STATUS.replace("$STATUS", &format!("${}", values.len()))
-            })
-            .collect();
-        let sql = format!(
-            "SELECT * FROM ({}) AS page ORDER BY grace_period_ends_at, id LIMIT $4",
-            parts.join(" UNION ALL ")
-        );
-        let rows = self.reader.query_all_raw(self.statement(sql, values)).await.map_err(store_error)?;
+        let rows = self.reader.query_all_raw(page_of(self.reader.get_database_backend(), page)).await.map_err(store_error)?;
         rows.iter().map(|row| Ok(process_from_row(row)?.0)).collect()
     }
 
@@ -108,11 +88,34 @@ impl DeletionProcesses for Store {
 impl Store {
     /// A statement with numbered parameters, `$1` and so on, which SQLite writes `?1`.
     pub(crate) fn statement(&self, sql: String, values: Vec<Value>) -> Statement {
-        match self.reader.get_database_backend() {
-            DbBackend::Postgres => Statement::from_sql_and_values(DbBackend::Postgres, sql, values),
-            other => Statement::from_sql_and_values(other, sql.replace('$', "?"), values),
+        numbered(self.reader.get_database_backend(), sql, values)
+    }
+}
+
+fn numbered(backend: DbBackend, sql: String, values: Vec<Value>) -> Statement {
+    let sql = if backend == DbBackend::Postgres { sql } else { sql.replace('$', "?") };
+    Statement::from_sql_and_values(backend, sql, values)
+}
+
+pub(crate) fn page_of(backend: DbBackend, page: &Page) -> Statement {
+    let Page { status, ends_before, after, limit } = page;
+    let (ended, id) = after
+        .as_ref()
+        .map_or((i64::MIN, String::new()), |(ends_at, id)| (ends_at.unix_micros(), id.to_string()));
+    let before = ends_before.map_or(i64::MAX, Timestamp::unix_micros);
+    let mut values: Vec<Value> = vec![ended.into(), id.into(), before.into(), i64::from(*limit).into()];
+    let mut parts = Vec::new();
+    for wanted in Status::ALL.into_iter().filter(|known| status.is_none_or(|status| status == *known)) {
+        let indexed = if wanted == Status::Active { ACTIVE } else { NOT_ACTIVE };
+        for name in wanted.stored_names() {
+            values.push((*name).into());
+            let status = format!("${}", values.len());
+            parts.push(PAGE_OF_STATUS.replace("$STATUS", &status).replace("$INDEXED", indexed));
         }
     }
+    let page = parts.join(" UNION ALL ");
+    let sql = format!("SELECT * FROM ({page}) AS page ORDER BY grace_period_ends_at, id LIMIT $4");
+    numbered(backend, sql, values)
 }
 
 pub(crate) fn of_identity(owner: &Address) -> SelectStatement {

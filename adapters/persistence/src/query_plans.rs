@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use reprieve_domain::Timestamp;
+use reprieve_application::ports::Page;
+use reprieve_domain::{Status, Timestamp};
 use reprieve_tests::TestDatabase;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Value};
 use serde_json::Value as Json;
 
-use crate::deletion_processes::{of_identity, ripe_at};
+use crate::deletion_processes::{of_identity, page_of, ripe_at};
 use crate::identities::open_process_of;
 use crate::{ConnectionOptions, Database};
 
@@ -54,6 +55,10 @@ fn open_process(backend: DbBackend) -> Statement {
 
 fn history(backend: DbBackend) -> Statement {
     backend.build(&of_identity(&"did:web:example.org:17".parse().unwrap()))
+}
+
+fn page(backend: DbBackend, status: Status) -> Statement {
+    page_of(backend, &Page { status: Some(status), ends_before: None, after: None, limit: 3 })
 }
 
 async fn explained_by_sqlite(connection: &DatabaseConnection, query: Statement) -> Vec<String> {
@@ -143,6 +148,7 @@ async fn postgres_does_not_work_more_where_more_is_stored() {
         (ripe(DbBackend::Postgres), "active_processes_by_deadline", 3),
         (open_process(DbBackend::Postgres), "one_open_process_per_identity", 1),
         (history(DbBackend::Postgres), "processes_of_identity", 1),
+        (page(DbBackend::Postgres, Status::Cancelled), "other_processes_by_status", 3),
     ] {
         for mode in ["force_custom_plan", "force_generic_plan"] {
             let few = counted_by_postgres(&small, &query, mode).await;
