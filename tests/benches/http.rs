@@ -33,7 +33,7 @@ struct Task {
 struct Bench {
     service: Service,
     runtime: Runtime,
-    initiate: InitiateIdentityDeletionProcess,
+    initiate: Arc<InitiateIdentityDeletionProcess>,
     cancel: Arc<CancelIdentityDeletionProcessById>,
     identities: u64,
 }
@@ -52,12 +52,12 @@ impl Bench {
         let settings = GracePeriodSettings::from_days(14.0, 1.0, 365.0).unwrap();
         Self {
             service,
-            initiate: InitiateIdentityDeletionProcess::new(
+            initiate: Arc::new(InitiateIdentityDeletionProcess::new(
                 store.clone(),
                 clock.clone(),
                 Arc::new(SystemIds),
                 settings,
-            ),
+            )),
             cancel: Arc::new(CancelIdentityDeletionProcessById::new(store.clone(), store, clock)),
             runtime,
             identities: 0,
@@ -66,21 +66,23 @@ impl Bench {
 
     /// Fresh identities, each with an Active process and a request to cancel it.
     fn tasks(&mut self, count: usize) -> Vec<Task> {
-        (0..count)
+        let share = count / CLIENTS;
+        let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
-                self.identities += 1;
-                let identity = Identity::new(self.identities);
-                let caller = Caller {
-                    address: identity.address().parse().unwrap(),
-                    device: "DVC0123456789abcdefg".parse().unwrap(),
-                };
-                let process = self.runtime.block_on(self.initiate.execute(&caller, None)).unwrap();
-                let process_id = process.id().to_string();
-                let path = format!("/api/v2/Identities/Self/DeletionProcesses/{process_id}/Cancel");
-                let request = Request::new("PUT", path).bearer(&identity.token(self.service.url()));
-                Task { caller, process_id, request }
+                let (initiate, url) = (self.initiate.clone(), self.service.url().to_owned());
+                let identities = self.identities..;
+                let identities: Vec<_> = identities.take(share).map(Identity::new).collect();
+                self.identities += share as u64;
+                self.runtime.spawn(async move {
+                    let mut tasks = Vec::new();
+                    for identity in identities {
+                        tasks.push(task(&initiate, &identity, &url).await);
+                    }
+                    tasks
+                })
             })
-            .collect()
+            .collect();
+        clients.into_iter().flat_map(|client| self.runtime.block_on(client).unwrap()).collect()
     }
 
     fn over_http(&self, tasks: &[Task]) -> (Duration, Vec<Duration>) {
@@ -191,9 +193,20 @@ impl Bench {
     }
 }
 
+async fn task(initiate: &InitiateIdentityDeletionProcess, identity: &Identity, url: &str) -> Task {
+    let caller = Caller {
+        address: identity.address().parse().unwrap(),
+        device: "DVC0123456789abcdefg".parse().unwrap(),
+    };
+    let process_id = initiate.execute(&caller, None).await.unwrap().id().to_string();
+    let path = format!("/api/v2/Identities/Self/DeletionProcesses/{process_id}/Cancel");
+    let request = Request::new("PUT", path).bearer(&identity.token(url));
+    Task { caller, process_id, request }
+}
+
 fn main() {
     let plan = if is_measuring() {
-        Plan { rounds: 20, cancels_of_a_client: 30 }
+        Plan { rounds: 20, cancels_of_a_client: 100 }
     } else {
         Plan { rounds: 1, cancels_of_a_client: 1 }
     };
