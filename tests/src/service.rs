@@ -1,6 +1,7 @@
 //! `reprieve start`, as an operator would run it.
 
-use std::io::{BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
@@ -19,7 +20,8 @@ pub struct Service {
     announced: String,
     url: String,
     stdout: Option<JoinHandle<String>>,
-    stderr: Option<JoinHandle<String>>,
+    /// A file, which takes what the service writes without anybody having to read along.
+    stderr: File,
     /// What goes away with it.
     sandbox: Option<Sandbox>,
 }
@@ -88,8 +90,9 @@ impl Service {
     /// # Errors
     /// What became of it, if it does not listen.
     pub fn try_start_as_configured(command: &mut Command) -> Result<Self, Outcome> {
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stderr = read_on(process.stderr.take().unwrap());
+        let stderr = tempfile::tempfile().unwrap();
+        command.stdout(Stdio::piped()).stderr(stderr.try_clone().unwrap());
+        let mut process = command.spawn().unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         let mut announced = String::new();
         stdout.read_line(&mut announced).unwrap();
@@ -99,7 +102,7 @@ impl Service {
             announced,
             url,
             stdout: None,
-            stderr: Some(stderr),
+            stderr,
             sandbox: None,
         };
         if service.announced.is_empty() {
@@ -175,13 +178,20 @@ impl Service {
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         };
-        let said = |reader: Option<JoinHandle<String>>| reader.map(|reader| reader.join().unwrap());
-        let stdout = said(self.stdout.take()).unwrap_or_default();
+        let stdout = self.stdout.take().map(|reader| reader.join().unwrap()).unwrap_or_default();
         Outcome {
             code: status.code().unwrap_or(-1),
             stdout: format!("{}{stdout}", self.announced),
-            stderr: said(self.stderr.take()).unwrap_or_default(),
+            stderr: self.logged(),
         }
+    }
+
+    /// What it has written to standard error so far.
+    fn logged(&mut self) -> String {
+        let mut text = Vec::new();
+        self.stderr.rewind().unwrap();
+        self.stderr.read_to_end(&mut text).unwrap();
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     /// Ends it with SIGTERM; returns all that it has said.
@@ -207,8 +217,8 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         self.kill_now();
-        if let (true, Some(stderr)) = (std::thread::panicking(), self.stderr.take()) {
-            println!("the service said:\n{}", stderr.join().unwrap_or_default());
+        if std::thread::panicking() {
+            println!("the service said:\n{}", self.logged());
         }
     }
 }
