@@ -97,14 +97,8 @@ impl Service {
         let mut announced = String::new();
         stdout.read_line(&mut announced).unwrap();
         let url = announced.trim_end().rsplit(' ').next().unwrap().to_owned();
-        let mut service = Self {
-            process: Some(process),
-            announced,
-            url,
-            stdout: None,
-            stderr,
-            sandbox: None,
-        };
+        let mut service =
+            Self { process: Some(process), announced, url, stdout: None, stderr, sandbox: None };
         if service.announced.is_empty() {
             return Err(service.wait());
         }

@@ -11,6 +11,7 @@ use axum::response::Response;
 use metrics::Gauge;
 use reprieve_application::ErrorCode;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::Service;
 use crate::refusal::Refusal;
@@ -35,21 +36,27 @@ pub(crate) async fn context(State(service): State<Arc<Service>>, request: Reques
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!(
         "request",
-        otel.name = format!("{method} {route}"),
-        otel.kind = "server",
+        otel.name = Empty,
+        otel.kind = Empty,
         method,
         route,
         request_id,
         trace_id,
-        status = tracing::field::Empty,
+        status = Empty,
     );
-    crate::trace::follow(&span, request.headers());
+    // What only a tracer wants to know would otherwise stand in every line of the log.
+    let is_traced = crate::trace::follow(&span, request.headers());
+    if is_traced {
+        span.record("otel.name", format!("{method} {route}")).record("otel.kind", "server");
+    }
     let in_flight = InFlight::begin();
     let mut response = next.run(request).instrument(span.clone()).await;
     drop(in_flight);
     span.in_scope(|| {
         response = in_envelope(&service, &route, std::mem::take(&mut response));
-        span.record("status", response.status().as_u16());
+        if is_traced {
+            span.record("status", response.status().as_u16());
+        }
         tracing::info!(status = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
     });
     let status = response.status().as_str().to_owned();

@@ -17,10 +17,9 @@ impl Extractor for Headers<'_> {
     }
 }
 
-/// Makes a span a child of the span that the request names. Without a tracer there is nothing to do, and nothing is done.
-pub(crate) fn follow(span: &Span, headers: &HeaderMap) {
+/// Makes a span a child of the span that the request names. Says whether a tracer listens; without one nothing is done.
+pub(crate) fn follow(span: &Span, headers: &HeaderMap) -> bool {
     let parent =
         opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Headers(headers)));
-    // Fails if no tracer listens to this span.
-    let _ = span.set_parent(parent);
+    span.set_parent(parent).is_ok()
 }

@@ -69,7 +69,11 @@ impl DeletionProcesses for Store {
     }
 
     async fn page(&self, page: &Page) -> Result<Vec<DeletionProcess>, StoreError> {
-        let rows = self.reader.query_all_raw(page_of(self.reader.get_database_backend(), page)).await.map_err(store_error)?;
+        let rows = self
+            .reader
+            .query_all_raw(page_of(self.reader.get_database_backend(), page))
+            .await
+            .map_err(store_error)?;
         rows.iter().map(|row| Ok(process_from_row(row)?.0)).collect()
     }
 

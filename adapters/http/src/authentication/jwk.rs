@@ -130,10 +130,58 @@ fn rsa(raw: &RawKey) -> Option<Material> {
 /// a second name for the same key.
 fn ed25519(bytes: &[u8; 32]) -> Option<Material> {
     let key = VerifyingKey::from_bytes(bytes).ok()?;
-    let canonical = key.to_edwards().compress().as_bytes() == bytes;
-    (canonical && !key.is_weak()).then_some(Material::Ed25519(key))
+    (is_reduced(bytes) && !key.is_weak()).then_some(Material::Ed25519(key))
+}
+
+/// Whether the coordinate that encodes a point, little-endian and without the sign in its highest bit, is less than
+/// 2^255 - 19. Only the two points with x = 0, which are of small order, have a second encoding besides.
+fn is_reduced([lowest, middle @ .., highest]: &[u8; 32]) -> bool {
+    *lowest < 0xed || highest & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff)
 }
 
 fn coordinate(text: Option<&str>) -> Option<[u8; 32]> {
     decode(text?)?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn is_canonical(key: &VerifyingKey, bytes: &[u8; 32]) -> bool {
+        key.to_edwards().compress().as_bytes() == bytes
+    }
+
+    #[test]
+    fn every_coordinate_that_is_not_reduced_is_refused() {
+        for lowest in 0xed..=0xff {
+            for highest in [0x7f, 0xff] {
+                let mut bytes = [0xff; 32];
+                (bytes[0], bytes[31]) = (lowest, highest);
+                assert!(ed25519(&bytes).is_none(), "{bytes:?}");
+            }
+        }
+        let mut bytes = [0xff; 32];
+        (bytes[0], bytes[31]) = (0xec, 0x7f);
+        assert!(is_reduced(&bytes));
+        (bytes[0], bytes[31]) = (0xff, 0x7e);
+        assert!(is_reduced(&bytes));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_is_the_canonical_encoding(
+            mut bytes: [u8; 32],
+            near in proptest::bool::ANY,
+        ) {
+            if near {
+                bytes[1..31].fill(0xff);
+                bytes[31] |= 0x7f;
+            }
+            if let Ok(key) = VerifyingKey::from_bytes(&bytes) {
+                let accepted = ed25519(&bytes).is_some();
+                prop_assert_eq!(accepted, is_canonical(&key, &bytes) && !key.is_weak());
+            }
+        }
+    }
 }
