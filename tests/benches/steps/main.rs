@@ -41,7 +41,7 @@ fn main() {
 /// One client: SQLite is for a single program on one machine.
 async fn sqlite() {
     let (own, by_hand) = (TestDatabase::sqlite(), TestDatabase::sqlite());
-    let options = ConnectionOptions::default();
+    let options = ConnectionOptions { max_connections: 1, ..ConnectionOptions::default() };
     store(&by_hand, &options).await.close().await;
     let pool = sqlite_pool(&by_hand).await;
     let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&pool).await.unwrap();

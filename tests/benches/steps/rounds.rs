@@ -30,8 +30,9 @@ pub(crate) async fn measure(ways: Vec<(&'static str, Arc<dyn Way>)>, plan: &Plan
     }
     let count = ways.len();
     for round in 0..plan.rounds {
-        // Everybody is first and last equally often.
+        // Everybody is first and last equally often, and comes as often after one of the others as after another.
         for turn in 0..count {
+            let turn = if round / count % 2 == 0 { turn } else { count - 1 - turn };
             let (figures, way) = &mut ways[(round + turn) % count];
             take_turn(way, plan, figures).await;
         }
