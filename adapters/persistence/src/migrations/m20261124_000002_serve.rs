@@ -55,7 +55,6 @@ impl MigrationTrait for Migration {
 
 /// Name, table, columns and condition. Active processes are not in the second: they have an index by deadline already,
 /// and another would make every initiation write more.
-#[expect(clippy::type_complexity, reason = "read once, above")]
 const INDEXES: [(&str, &str, &[&str], Option<&str>); 3] = [
     ("answered_requests_by_age", "answered_requests", &["received_at"], None),
     (
