@@ -5,6 +5,7 @@ use reprieve_application::StoreError;
 use reprieve_application::ports::AuditTrail;
 use reprieve_domain::audit::{Chain, Fault, SealedEntry, StoredHead, StoredProcess};
 use reprieve_domain::{Address, DeletionProcessId};
+use sea_orm::sea_query::{Expr, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 
 use crate::Store;
@@ -60,14 +61,8 @@ impl AuditTrail for Store {
         owner: &Address,
         process: Option<&'a DeletionProcessId>,
     ) -> Result<Vec<SealedEntry>, StoreError> {
-        let hash = self.audit_key.pseudonym_of_identity(owner);
-        let mut query = Entity::find().filter(Column::IdentityHash.eq(hash.as_bytes().to_vec()));
-        query = match process {
-            Some(id) => query.filter(Column::ProcessId.eq(id.as_str())),
-            None => query.order_by_asc(Column::CreatedAt).order_by_asc(Column::ProcessId),
-        };
-        let statement = query.order_by_asc(Column::Sequence).into_query();
-        let rows = self.reader.query_all(&statement).await.map_err(store_error)?;
+        let hash = self.audit_key.pseudonym_of_identity(owner).as_bytes().to_vec();
+        let rows = self.reader.query_all(&entries_of(hash, process)).await.map_err(store_error)?;
         let mut entries = Vec::with_capacity(rows.len());
         for row in &rows {
             let row = Row::new(row, "audit_entries", "process_id")?;
@@ -79,6 +74,27 @@ impl AuditTrail for Store {
     fn verify(&self, chain: &Chain) -> Result<(), Fault> {
         self.audit_key.verify(chain)
     }
+}
+
+/// The condition on the first entries is that of the index `audit_trails_of_identity`, word for word.
+pub(crate) fn entries_of(identity_hash: Vec<u8>, process: Option<&DeletionProcessId>) -> SelectStatement {
+    let of_identity = Column::IdentityHash.eq(identity_hash);
+    let query = match process {
+        Some(id) => Entity::find().filter(Column::ProcessId.eq(id.as_str())),
+        None => {
+            let first = Query::select()
+                .column(Column::ProcessId)
+                .from(Entity)
+                .and_where(of_identity.clone())
+                .and_where(Expr::cust("sequence = 1"))
+                .take();
+            Entity::find()
+                .filter(Column::ProcessId.in_subquery(first))
+                .order_by_asc(Column::CreatedAt)
+                .order_by_asc(Column::ProcessId)
+        }
+    };
+    query.filter(of_identity).order_by_asc(Column::Sequence).into_query()
 }
 
 fn head(row: &Row<'_>) -> Result<Option<StoredHead>, StoreError> {

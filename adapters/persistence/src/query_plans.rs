@@ -8,6 +8,7 @@ use reprieve_tests::TestDatabase;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Value};
 use serde_json::Value as Json;
 
+use crate::audit_trail::entries_of;
 use crate::deletion_processes::{of_identity, page_of, ripe_at};
 use crate::identities::open_process_of;
 use crate::{ConnectionOptions, Database};
@@ -87,6 +88,20 @@ async fn sqlite_finds_by_index_and_sorts_nothing() {
         ),
     ] {
         assert_eq!(explained_by_sqlite(&connection, query).await, [plan]);
+    }
+}
+
+#[tokio::test]
+async fn sqlite_finds_the_trail_of_an_identity_by_its_first_entries() {
+    let database = TestDatabase::sqlite();
+    let connection = filled(&database, 1_000).await;
+    let plan =
+        explained_by_sqlite(&connection, DbBackend::Sqlite.build(&entries_of(vec![0; 32], None))).await;
+    for found in [
+        "SEARCH audit_entries USING INDEX sqlite_autoindex_audit_entries_1 (process_id=?)",
+        "SEARCH audit_entries USING COVERING INDEX audit_trails_of_identity (identity_hash=?)",
+    ] {
+        assert!(plan.iter().any(|step| step == found), "{plan:#?}");
     }
 }
 
