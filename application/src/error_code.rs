@@ -101,6 +101,14 @@ error_codes! {
     DatabaseReadOnly = "error.reprieve.database.readOnly",
     /// The database was not reached, or failed.
     DatabaseUnavailable = "error.reprieve.database.unavailable",
+    /// The erasure ledger cannot be used; nothing is erased without it.
+    LedgerUnavailable = "error.reprieve.ledger.unavailable",
+    /// The erasure ledger has content that nobody with the audit key wrote.
+    LedgerCorrupt = "error.reprieve.ledger.corrupt",
+    /// The key for receipts cannot be read, or is none.
+    ReceiptKeyUnusable = "error.reprieve.receipt.keyUnusable",
+    /// The receipt is not signed with the key it is checked against, or is none.
+    ReceiptInvalid = "error.reprieve.receipt.invalid",
     /// The command is about a database of one's own, but a server is named.
     CommandLocalOnly = "error.reprieve.command.localOnly",
     /// The server was not reached, did not answer, or said that it cannot answer now.
@@ -145,6 +153,7 @@ impl ErrorCode {
             | Self::TooManyRequests
             | Self::ConfigurationInvalid
             | Self::AuditTrailBroken
+            | Self::ReceiptInvalid
             | Self::CommandLocalOnly => true,
             Self::AuditKeyMismatch
             | Self::AuditKeyUnusable
@@ -155,6 +164,9 @@ impl ErrorCode {
             | Self::DatabaseNotMigrated
             | Self::DatabaseReadOnly
             | Self::DatabaseUnavailable
+            | Self::LedgerCorrupt
+            | Self::LedgerUnavailable
+            | Self::ReceiptKeyUnusable
             | Self::ServerUnavailable
             | Self::ServerUnauthorized
             | Self::ServerUnexpectedAnswer

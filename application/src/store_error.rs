@@ -14,6 +14,9 @@ pub enum StoreError {
     /// The identity got an open process in the meantime: nothing was saved.
     #[error("the identity has an open deletion process")]
     OpenProcessExists,
+    /// The lease was over and somebody else has claimed the work since: nothing was saved.
+    #[error("somebody else has taken the work over")]
+    LeaseLost,
     /// The request was answered in the meantime: nothing was saved; the answer is there to be read.
     #[error("the request was answered already")]
     AlreadyAnswered,
@@ -53,7 +56,7 @@ pub enum StoreError {
 impl Coded for StoreError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Conflict | Self::AlreadyAnswered => ErrorCode::DatabaseConflict,
+            Self::Conflict | Self::LeaseLost | Self::AlreadyAnswered => ErrorCode::DatabaseConflict,
             Self::NotMigrated => ErrorCode::DatabaseNotMigrated,
             Self::Newer => ErrorCode::DatabaseNewer,
             Self::OpenProcessExists => ErrorCode::ActiveIdentityDeletionProcessAlreadyExists,

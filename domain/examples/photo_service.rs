@@ -111,7 +111,7 @@ impl PhotoService {
                 length: account.head.length,
                 hash: account.head.hash.as_bytes().to_vec(),
                 seal: self.audit_key.seal_head(process.id(), account.head).as_bytes().to_vec(),
-                process: process.into(),
+                subject: process.into(),
             }),
         };
         self.audit_key.verify(&chain).map_err(|fault| fault.to_string())?;

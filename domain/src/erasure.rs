@@ -52,6 +52,44 @@ impl FailureCode {
 
 checked_text!(FailureCode, InvalidName);
 
+impl FailureCode {
+    /// The eraser is not configured any more.
+    #[must_use]
+    pub fn not_configured() -> Self {
+        Self("eraserNotConfigured".to_owned())
+    }
+
+    /// The eraser has worked on it for longer than anybody waits.
+    #[must_use]
+    pub fn still_working() -> Self {
+        Self("stillWorking".to_owned())
+    }
+
+    /// The eraser did not answer in time.
+    #[must_use]
+    pub fn timed_out() -> Self {
+        Self("timedOut".to_owned())
+    }
+
+    /// The eraser was not reached.
+    #[must_use]
+    pub fn unreachable() -> Self {
+        Self("unreachable".to_owned())
+    }
+
+    /// The eraser answered something that means nothing.
+    #[must_use]
+    pub fn unexpected_answer() -> Self {
+        Self("unexpectedAnswer".to_owned())
+    }
+
+    /// The eraser answered with this HTTP status.
+    #[must_use]
+    pub fn http_status(status: u16) -> Self {
+        Self(format!("httpStatus{status}"))
+    }
+}
+
 /// What is known of one eraser of a process in deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Erasure {
@@ -101,6 +139,20 @@ mod tests {
         for text in ["", "a b", "ada@example.org", "did:web:ada", &"a".repeat(65), "\u{e9}"] {
             assert!(text.parse::<EraserName>().is_err(), "{text}");
             assert!(text.parse::<FailureCode>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_code_that_is_made_here_is_one() {
+        for code in [
+            FailureCode::not_configured(),
+            FailureCode::still_working(),
+            FailureCode::timed_out(),
+            FailureCode::unreachable(),
+            FailureCode::unexpected_answer(),
+            FailureCode::http_status(u16::MAX),
+        ] {
+            assert_eq!(code.to_string().parse(), Ok(code));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What other services are told when a step is taken.
 
-use crate::{Address, DeletionProcessId, Reminder, Timestamp};
+use crate::{Address, DeletionProcessId, EraserName, Reminder, Timestamp};
 
 /// Something that happened to a process and that other services may act on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,13 @@ pub enum EventKind {
     },
     /// The grace period is over and the data is being erased.
     IdentityDeletionStarted,
+    /// An eraser has failed for so long that somebody has to look after it. The data it erases is still there.
+    IdentityErasureStuck {
+        /// The eraser.
+        eraser: EraserName,
+        /// How often it has failed.
+        failures: u32,
+    },
     /// Every eraser has acknowledged.
     IdentityDeleted,
 }
@@ -56,6 +63,7 @@ impl EventKind {
             Self::IdentityDeletionCancelled => "IdentityDeletionCancelled",
             Self::IdentityDeletionReminderDue { .. } => "IdentityDeletionReminderDue",
             Self::IdentityDeletionStarted => "IdentityDeletionStarted",
+            Self::IdentityErasureStuck { .. } => "IdentityErasureStuck",
             Self::IdentityDeleted => "IdentityDeleted",
         }
     }
@@ -82,6 +90,10 @@ mod tests {
                 }
             }),
             Just(EventKind::IdentityDeletionStarted),
+            any::<u32>().prop_map(|failures| EventKind::IdentityErasureStuck {
+                eraser: "files".parse().unwrap(),
+                failures,
+            }),
             Just(EventKind::IdentityDeleted),
         ]
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::Timestamp;
+
 const MICROS_PER_DAY: f64 = 86_400_000_000.0;
 
 /// The length of a grace period: a whole, positive number of microseconds.
@@ -90,6 +92,14 @@ impl GracePeriod {
     #[must_use]
     pub fn micros(self) -> i64 {
         self.micros
+    }
+
+    /// The length of a grace period that was promised already, which no bounds can change any more; none if it would end
+    /// before it begins.
+    #[must_use]
+    pub fn between(created_at: Timestamp, ends_at: Timestamp) -> Option<Self> {
+        let micros = ends_at.micros_since(created_at);
+        (micros > 0).then_some(Self { micros })
     }
 
     /// The length in days.

@@ -194,6 +194,22 @@ impl Identity {
             .record_erasure_failure(eraser, failure, now)
     }
 
+    /// Records that an eraser has failed for so long that somebody has to look after it.
+    ///
+    /// # Errors
+    /// As [`DeletionProcess::record_stuck_erasure`], and if `process` is not the open process.
+    pub fn record_stuck_erasure(
+        &self,
+        process: &DeletionProcessId,
+        eraser: &EraserName,
+        failure: FailureCode,
+        now: Timestamp,
+    ) -> Result<Step, RecordErasureError> {
+        self.open(process)
+            .ok_or(RecordErasureError::NoOpenProcess)?
+            .record_stuck_erasure(eraser, failure, now)
+    }
+
     /// Ends the deletion: every eraser has acknowledged.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Reading the audit trail as it is stored.
 
 use async_trait::async_trait;
-use reprieve_domain::audit::{Chain, Fault, SealedEntry};
-use reprieve_domain::{Address, DeletionProcessId};
+use reprieve_domain::audit::{Chain, ErasureLedgerEntry, Fault, InvalidLedgerEntry, KeyedHash, SealedEntry};
+use reprieve_domain::{Address, DeletionProcess, DeletionProcessId};
 
 use crate::StoreError;
 
@@ -27,6 +27,18 @@ pub trait AuditTrail: Send + Sync {
         owner: &Address,
         process: Option<&'a DeletionProcessId>,
     ) -> Result<Vec<SealedEntry>, StoreError>;
+
+    /// What the trail says instead of this address.
+    fn identity_hash(&self, address: &Address) -> KeyedHash;
+
+    /// What the erasure ledger says of a process whose deletion has started; nothing if it has not.
+    fn ledger_entry(&self, process: &DeletionProcess) -> Option<ErasureLedgerEntry>;
+
+    /// Whether an entry of the erasure ledger was written with the deployment's audit key.
+    ///
+    /// # Errors
+    /// If it was not, or was changed since.
+    fn verify_ledger_entry(&self, entry: &ErasureLedgerEntry) -> Result<(), InvalidLedgerEntry>;
 
     /// Verifies a chain with the deployment's audit key.
     ///

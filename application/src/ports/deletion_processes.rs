@@ -5,15 +5,6 @@ use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Status, Times
 
 use crate::StoreError;
 
-/// A process whose grace period is over and whose deletion has not started: work, tied to one process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RipeProcess {
-    /// The identity.
-    pub address: Address,
-    /// The process.
-    pub process_id: DeletionProcessId,
-}
-
 /// Which processes of all identities to show: in the order of their deadlines and ids, neither of which ever changes, so
 /// that turning pages neither misses a process nor shows one twice.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,6 +24,10 @@ pub struct Page {
 pub struct Figures {
     /// Active or Deleting.
     pub open: u64,
+    /// Deleting.
+    pub deleting: u64,
+    /// Erasures that have failed for so long that somebody has to look after them.
+    pub stuck: u64,
     /// Ripe: Active, and the grace period over.
     pub due: u64,
     /// Ripe for longer than it should take to start their deletion.
@@ -60,20 +55,21 @@ pub trait DeletionProcesses: Send + Sync {
     /// If the store fails or its content is corrupt.
     async fn list(&self, owner: &Address) -> Result<Vec<DeletionProcess>, StoreError>;
 
-    /// At most `limit` processes that are ripe at `now`, the longest overdue first. The cost depends on how many there
-    /// are, not on how many are not due.
-    ///
-    /// # Errors
-    /// If the store fails or its content is corrupt.
-    async fn ripe(&self, now: Timestamp, limit: u32) -> Result<Vec<RipeProcess>, StoreError>;
-
     /// One page of the processes of all identities.
     ///
     /// # Errors
     /// If the store fails or its content is corrupt.
     async fn page(&self, page: &Page) -> Result<Vec<DeletionProcess>, StoreError>;
 
-    /// Counts the processes that are open, that are ripe at `now`, and that were ripe at `overdue_since` already.
+    /// Addresses with anything stored about them, in their order, at most `limit` behind `after` or from the first one.
+    /// Plain texts, because whatever is stored counts.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn addresses(&self, after: Option<String>, limit: u32) -> Result<Vec<String>, StoreError>;
+
+    /// Counts the processes that are open, that are ripe at `now`, and that were ripe at `overdue_since` already, and the
+    /// erasures that are stuck.
     ///
     /// # Errors
     /// If the store fails.

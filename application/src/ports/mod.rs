@@ -12,25 +12,49 @@ mod answered_requests;
 mod audit_trail;
 mod clock;
 mod deletion_processes;
+mod due_processes;
+mod eraser;
+mod erasure_ledger;
+mod erasure_tasks;
+mod housekeeping;
 mod identities;
 mod ids;
 mod own_identities;
+mod receipts;
 mod store_health;
 mod token_signer;
 
 pub use answered_requests::AnsweredRequests;
 pub use audit_trail::AuditTrail;
 pub use clock::Clock;
-pub use deletion_processes::{DeletionProcesses, Figures, Page, RipeProcess};
+pub use deletion_processes::{DeletionProcesses, Figures, Page};
+pub use due_processes::{Batch, Decide, Due, DueProcesses, Position};
+pub use eraser::{EraseAnswer, ErasePlan, EraseRequest, Eraser};
+pub use erasure_ledger::{ErasureLedger, LedgerError};
+pub use erasure_tasks::{ErasureTask, ErasureTasks, TaskKind, TaskResult, TaskStatus};
+pub use housekeeping::Housekeeping;
 pub use identities::{Identities, Loaded, Version};
 pub use ids::{Ids, RandomSourceFailed};
 pub use own_identities::OwnIdentities;
+pub use receipts::{ReceiptSigner, Receipts};
 pub use store_health::{Connections, StoreHealth};
 pub use token_signer::TokenSigner;
 
 #[cfg(any(test, feature = "test-support"))]
 pub use {
-    answered_requests::MockAnsweredRequests, audit_trail::MockAuditTrail, clock::MockClock,
-    deletion_processes::MockDeletionProcesses, identities::MockIdentities, ids::MockIds,
-    own_identities::MockOwnIdentities, store_health::MockStoreHealth, token_signer::MockTokenSigner,
+    answered_requests::MockAnsweredRequests,
+    audit_trail::MockAuditTrail,
+    clock::MockClock,
+    deletion_processes::MockDeletionProcesses,
+    due_processes::MockDueProcesses,
+    eraser::MockEraser,
+    erasure_ledger::MockErasureLedger,
+    erasure_tasks::MockErasureTasks,
+    housekeeping::MockHousekeeping,
+    identities::MockIdentities,
+    ids::MockIds,
+    own_identities::MockOwnIdentities,
+    receipts::{MockReceiptSigner, MockReceipts},
+    store_health::MockStoreHealth,
+    token_signer::MockTokenSigner,
 };

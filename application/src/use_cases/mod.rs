@@ -4,7 +4,6 @@ mod answer_once;
 mod cancel_identity_deletion_process;
 mod cancel_identity_deletion_process_by_id;
 mod check_health;
-mod forget_answered_requests;
 mod generate_api_key;
 mod get_active_identity_deletion_process;
 mod get_figures;
@@ -14,9 +13,18 @@ mod get_identity_deletion_processes;
 mod initiate_identity_deletion_process;
 mod inspect;
 mod issue_identity_token;
+mod keep_house;
 mod list_deletion_processes;
+mod manage_erasures;
+mod plan_erasure;
 mod provide_own_identity;
+mod replay_ledger;
+mod run_erasures;
+mod send_reminders;
+mod show_receipt;
+mod start_due_deletions;
 mod start_identity_deletion;
+mod sweep;
 mod verify_audit_trail;
 
 pub use answer_once::{AnswerOnce, AnswerOnceError, Outcome};
@@ -27,7 +35,6 @@ pub use cancel_identity_deletion_process_by_id::{
     CancelIdentityDeletionProcessById, CancelIdentityDeletionProcessByIdError,
 };
 pub use check_health::{CheckHealth, Health};
-pub use forget_answered_requests::ForgetAnsweredRequests;
 pub use generate_api_key::{GenerateApiKey, GenerateApiKeyError, GeneratedApiKey};
 pub use get_active_identity_deletion_process::{
     GetActiveIdentityDeletionProcess, GetActiveIdentityDeletionProcessError,
@@ -41,9 +48,20 @@ pub use initiate_identity_deletion_process::{
 };
 pub use inspect::{InspectAuditLogs, InspectDeletionProcess, InspectError, InspectIdentity};
 pub use issue_identity_token::{IssueIdentityToken, IssueIdentityTokenError};
+pub use keep_house::{Forgotten, KeepHouse, Retention};
 pub use list_deletion_processes::ListDeletionProcesses;
+pub use manage_erasures::{ManageErasuresError, RetryErasures, ShowErasures};
+pub use plan_erasure::PlanErasure;
 pub use provide_own_identity::{ProvideOwnIdentity, ProvideOwnIdentityError};
-pub use start_identity_deletion::{StartIdentityDeletion, StartIdentityDeletionError};
+pub use replay_ledger::{
+    CameBack, ReplayAction, ReplayLedger, ReplayLedgerError, ReplayLedgerPorts, Replayed,
+};
+pub use run_erasures::{ErasureSettings, ErasuresRun, RunErasures, RunErasuresError, RunErasuresPorts};
+pub use send_reminders::SendReminders;
+pub use show_receipt::{ShowReceipt, ShowReceiptError};
+pub use start_due_deletions::StartDueDeletions;
+pub use start_identity_deletion::{RipeProcess, StartIdentityDeletion, StartIdentityDeletionError};
+pub use sweep::Swept;
 pub use verify_audit_trail::{VerifiedAuditTrail, VerifyAuditTrail, VerifyAuditTrailError};
 
 #[cfg(test)]

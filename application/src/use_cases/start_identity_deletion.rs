@@ -3,11 +3,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use reprieve_domain::{DeletionProcess, EraserName, StartDeletionError};
+use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, EraserName, StartDeletionError};
 
 use crate::decide::decide;
-use crate::ports::{Clock, Identities, RipeProcess};
+use crate::ports::{Clock, Identities};
 use crate::{Coded, ErrorCode, StoreError};
+
+/// A process whose grace period is over and whose deletion has not started: work, tied to one process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RipeProcess {
+    /// The identity.
+    pub address: Address,
+    /// The process.
+    pub process_id: DeletionProcessId,
+}
 
 /// Starts the deletion of one ripe process.
 ///

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::canonical::Canonical;
-use super::{AuditEntry, AuditKey, KeyedHash, StoredProcess};
+use super::{AuditEntry, AuditKey, ClosedProcess, KeyedHash, StoredProcess};
 use crate::DeletionProcessId;
 
 /// An audit entry as it is written down.
@@ -71,8 +71,17 @@ pub struct StoredHead {
     pub hash: Vec<u8>,
     /// The seal over both.
     pub seal: Vec<u8>,
-    /// The process, which must be what the entries say.
-    pub process: StoredProcess,
+    /// What the process is, which must be what the entries say.
+    pub subject: Subject,
+}
+
+/// What is stored of a process beside its chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// All of it.
+    Process(StoredProcess),
+    /// The process is gone, with its identity or because its time was over; its chain stays.
+    Closed(ClosedProcess),
 }
 
 /// The first thing that is wrong with a chain.
@@ -183,8 +192,11 @@ impl AuditKey {
             // The entries are sound as far as they go, but this is not where the chain ended.
             return fault(length.saturating_add(1), FaultKind::Removed);
         }
-        self.compare(&head.process, &chain.entries)
-            .or_else(|sequence| fault(sequence, FaultKind::ProcessDiffers))
+        match &head.subject {
+            Subject::Process(process) => self.compare(process, &chain.entries),
+            Subject::Closed(closed) => closed.compare(&chain.entries),
+        }
+        .or_else(|sequence| fault(sequence, FaultKind::ProcessDiffers))
     }
 
     /// The hash over the canonical content of an entry and the hash before it.

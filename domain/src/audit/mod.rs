@@ -12,9 +12,11 @@ mod canonical;
 mod chain;
 mod entry;
 mod key;
+mod ledger;
 mod stored_process;
 
-pub use chain::{Chain, ChainHead, Fault, FaultKind, SealedEntry, StoredHead};
+pub use chain::{Chain, ChainHead, Fault, FaultKind, SealedEntry, StoredHead, Subject};
 pub use entry::{AuditEntry, AuditedAction};
 pub use key::{AuditKey, InvalidAuditKey, KeyedHash};
-pub use stored_process::StoredProcess;
+pub use ledger::{ErasureLedgerEntry, InvalidLedgerEntry};
+pub use stored_process::{ClosedProcess, StoredProcess};

@@ -2,7 +2,7 @@
 
 use super::canonical::Canonical;
 use super::chain::json_object;
-use super::{AuditKey, KeyedHash, SealedEntry};
+use super::{AuditKey, KeyedHash, SealedEntry, Subject};
 use crate::{DeletionProcess, Reminder, Status, Timestamp};
 
 /// The members of a process that its audit entries tell of. Plain values, because whoever verifies must be able to hold
@@ -31,6 +31,28 @@ pub struct StoredProcess {
     pub deletion_completed_at: Option<i64>,
 }
 
+/// What is kept of a process that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosedProcess {
+    /// The identity, as a keyed hash.
+    pub identity_hash: Vec<u8>,
+    /// The status it ended with.
+    pub status: String,
+}
+
+impl ClosedProcess {
+    /// Whether the entries tell of a process that ended like this; if not, the sequence of the entry that contradicts it.
+    pub(super) fn compare(&self, entries: &[SealedEntry]) -> Result<(), i64> {
+        if let Some(other) = entries.iter().find(|entry| entry.identity_hash != self.identity_hash) {
+            return Err(other.sequence);
+        }
+        let Some(newest) = entries.last() else { return Err(0) };
+        // Nothing that is still open can be gone.
+        let ended = self.status.parse().is_ok_and(|status: Status| !status.is_open());
+        if ended && newest.new_status == self.status { Ok(()) } else { Err(newest.sequence) }
+    }
+}
+
 impl From<&DeletionProcess> for StoredProcess {
     fn from(process: &DeletionProcess) -> Self {
         let record = process.to_record();
@@ -47,6 +69,12 @@ impl From<&DeletionProcess> for StoredProcess {
             deletion_started_at: micros(record.deletion_started_at),
             deletion_completed_at: micros(record.deletion_completed_at),
         }
+    }
+}
+
+impl From<&DeletionProcess> for Subject {
+    fn from(process: &DeletionProcess) -> Self {
+        Self::Process(process.into())
     }
 }
 
@@ -135,7 +163,7 @@ mod tests {
                 length: head.length,
                 hash: head.hash.as_bytes().to_vec(),
                 seal: self.key.seal_head(process.id(), head).as_bytes().to_vec(),
-                process: StoredProcess::from(&process),
+                subject: Subject::from(&process),
             };
             let (process_id, entries) = (process.id().to_string(), self.entries.clone());
             assert_eq!(self.key.verify(&Chain { process_id, entries, head: Some(stored) }), Ok(()));

@@ -2,7 +2,7 @@
 
 use super::{Deleting, DeletionProcess, State};
 use crate::audit::AuditedAction;
-use crate::{Deadline, EraserName, Erasure, FailureCode, Status, Step, Timestamp};
+use crate::{Deadline, EraserName, Erasure, EventKind, FailureCode, Status, Step, Timestamp};
 
 /// Why the result of an eraser cannot be recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +44,7 @@ impl DeletionProcess {
         now: Timestamp,
     ) -> Result<Step, RecordErasureError> {
         let action = AuditedAction::DataDeleted { eraser: eraser.clone(), count };
-        self.with_erasure(eraser, now, action, |_| Erasure::Acknowledged { at: now, count })
+        self.with_erasure(eraser, now, action, |_| (Erasure::Acknowledged { at: now, count }, None))
     }
 
     /// Records that an eraser has failed. It stays pending and will be asked again.
@@ -58,8 +58,27 @@ impl DeletionProcess {
         now: Timestamp,
     ) -> Result<Step, RecordErasureError> {
         let action = AuditedAction::ErrorDuringDeletion { eraser: eraser.clone(), failure };
-        self.with_erasure(eraser, now, action, |failures| Erasure::Pending {
-            failures: failures.saturating_add(1),
+        self.with_erasure(eraser, now, action, |failures| {
+            (Erasure::Pending { failures: failures.saturating_add(1) }, None)
+        })
+    }
+
+    /// Records that an eraser has failed, and for so long that it will not be asked again by itself: somebody has to
+    /// look after it, and is told. It stays pending: the process cannot complete without it.
+    ///
+    /// # Errors
+    /// For an eraser that is not the process's, or has acknowledged, and in any state but Deleting.
+    pub fn record_stuck_erasure(
+        &self,
+        eraser: &EraserName,
+        failure: FailureCode,
+        now: Timestamp,
+    ) -> Result<Step, RecordErasureError> {
+        let action = AuditedAction::ErrorDuringDeletion { eraser: eraser.clone(), failure };
+        self.with_erasure(eraser, now, action, |failures| {
+            let failures = failures.saturating_add(1);
+            let event = EventKind::IdentityErasureStuck { eraser: eraser.clone(), failures };
+            (Erasure::Pending { failures }, Some(event))
         })
     }
 
@@ -68,7 +87,7 @@ impl DeletionProcess {
         eraser: &EraserName,
         now: Timestamp,
         action: AuditedAction,
-        after: impl FnOnce(u32) -> Erasure,
+        after: impl FnOnce(u32) -> (Erasure, Option<EventKind>),
     ) -> Result<Step, RecordErasureError> {
         match &self.state {
             State::Deleting(deleting) => {
@@ -83,13 +102,14 @@ impl DeletionProcess {
                     Some(Erasure::Pending { failures }) => *failures,
                 };
                 let mut erasures = deleting.erasures.clone();
-                erasures.insert(eraser.clone(), after(failures));
+                let (erasure, event) = after(failures);
+                erasures.insert(eraser.clone(), erasure);
                 Ok(self.step_to(
                     State::Deleting(Deleting { started_at: deleting.started_at, erasures }),
                     now,
                     None,
                     action,
-                    None,
+                    event,
                     Deadline::DoesNotMatter,
                 ))
             }

@@ -4,7 +4,9 @@
 
 use libfuzzer_sys::arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use reprieve_domain::audit::{Chain, ChainHead, SealedEntry, StoredHead, StoredProcess};
+use reprieve_domain::audit::{
+    Chain, ChainHead, ClosedProcess, SealedEntry, StoredHead, StoredProcess, Subject,
+};
 use reprieve_fuzz::{audit_key, steps};
 
 fuzz_target!(|data: &[u8]| {
@@ -33,7 +35,7 @@ fn run(input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
             length: head.length,
             hash: head.hash.as_bytes().to_vec(),
             seal: key.seal_head(newest.id(), head).as_bytes().to_vec(),
-            process: newest.into(),
+            subject: newest.into(),
         };
         let sound = Chain { process_id: newest.id().to_string(), entries, head: Some(stored) };
         assert_eq!(key.verify(&sound), Ok(()));
@@ -110,17 +112,25 @@ fn head(input: &mut Unstructured<'_>) -> arbitrary::Result<Option<StoredHead>> {
         length: input.arbitrary()?,
         hash: input.arbitrary()?,
         seal: input.arbitrary()?,
-        process: StoredProcess {
-            address: input.arbitrary()?,
-            status: input.arbitrary()?,
-            created_at: input.arbitrary()?,
-            created_by_device: input.arbitrary()?,
-            grace_period_ends_at: input.arbitrary()?,
-            reminders_sent_at: input.arbitrary()?,
-            cancelled_at: input.arbitrary()?,
-            cancelled_by_device: input.arbitrary()?,
-            deletion_started_at: input.arbitrary()?,
-            deletion_completed_at: input.arbitrary()?,
+        subject: if input.arbitrary()? {
+            Subject::Process(process(input)?)
+        } else {
+            Subject::Closed(ClosedProcess { identity_hash: input.arbitrary()?, status: input.arbitrary()? })
         },
     }))
+}
+
+fn process(input: &mut Unstructured<'_>) -> arbitrary::Result<StoredProcess> {
+    Ok(StoredProcess {
+        address: input.arbitrary()?,
+        status: input.arbitrary()?,
+        created_at: input.arbitrary()?,
+        created_by_device: input.arbitrary()?,
+        grace_period_ends_at: input.arbitrary()?,
+        reminders_sent_at: input.arbitrary()?,
+        cancelled_at: input.arbitrary()?,
+        cancelled_by_device: input.arbitrary()?,
+        deletion_started_at: input.arbitrary()?,
+        deletion_completed_at: input.arbitrary()?,
+    })
 }

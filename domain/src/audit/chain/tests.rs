@@ -51,7 +51,7 @@ fn stored(head: ChainHead, status: &str) -> StoredHead {
         length: head.length,
         hash: head.hash.as_bytes().to_vec(),
         seal: key().seal_head(&PROCESS.parse().unwrap(), head).as_bytes().to_vec(),
-        process: StoredProcess {
+        subject: Subject::Process(StoredProcess {
             address: "did:web:example.org:ada".to_owned(),
             status: status.to_owned(),
             created_at: 1,
@@ -62,7 +62,14 @@ fn stored(head: ChainHead, status: &str) -> StoredHead {
             cancelled_by_device: Some(DEVICE.to_owned()),
             deletion_started_at: None,
             deletion_completed_at: None,
-        },
+        }),
+    }
+}
+
+fn process_of(head: &mut StoredHead) -> &mut StoredProcess {
+    match &mut head.subject {
+        Subject::Process(process) => process,
+        Subject::Closed(closed) => panic!("{closed:?}"),
     }
 }
 
@@ -167,7 +174,7 @@ fn cutting_the_newest_entry_off_shows_even_if_the_process_is_put_back_as_well() 
     let head = chain.head.as_mut().unwrap();
     head.length = 2;
     head.hash = chain.entries[1].hash.clone();
-    head.process.status = "Active".to_owned();
+    process_of(head).status = "Active".to_owned();
     assert_eq!(fault(&chain), (3, FaultKind::Removed));
 }
 
@@ -195,9 +202,42 @@ fn a_process_that_is_not_what_its_trail_says_is_named() {
     ];
     for (number, (change, sequence)) in changes.into_iter().enumerate() {
         let mut chain = chain();
-        change(&mut chain.head.as_mut().unwrap().process);
+        change(process_of(chain.head.as_mut().unwrap()));
         assert_eq!(fault(&chain), (sequence, FaultKind::ProcessDiffers), "change {number}");
     }
+}
+
+#[test]
+fn a_chain_verifies_without_its_process_if_that_has_ended_as_the_chain_says() {
+    let closed = |status: &str, identity_hash: &[u8]| {
+        let mut chain = chain();
+        chain.head.as_mut().unwrap().subject = Subject::Closed(ClosedProcess {
+            identity_hash: identity_hash.to_vec(),
+            status: status.to_owned(),
+        });
+        chain
+    };
+    let identity = chain().entries[0].identity_hash.clone();
+    assert_eq!(key().verify(&closed("Cancelled", &identity)), Ok(()));
+    for status in ["Deleted", "cancelled", "", "Active"] {
+        assert_eq!(fault(&closed(status, &identity)), (3, FaultKind::ProcessDiffers), "{status}");
+    }
+    assert_eq!(fault(&closed("Cancelled", &[0; 32])), (1, FaultKind::ProcessDiffers));
+    let mut shortened = closed("Cancelled", &identity);
+    shortened.entries.pop();
+    assert_eq!(fault(&shortened), (3, FaultKind::Removed));
+}
+
+#[test]
+fn a_process_that_is_open_cannot_be_gone() {
+    let mut chain = chain();
+    chain.entries.pop();
+    let newest = chain.entries[1].clone();
+    let head = ChainHead { length: 2, hash: <[u8; 32]>::try_from(newest.hash).unwrap().into() };
+    let subject =
+        Subject::Closed(ClosedProcess { identity_hash: newest.identity_hash, status: "Active".to_owned() });
+    chain.head = Some(StoredHead { subject, ..stored(head, "Active") });
+    assert_eq!(fault(&chain), (2, FaultKind::ProcessDiffers));
 }
 
 #[test]
@@ -219,7 +259,7 @@ proptest! {
         let head = chain.head.as_mut().unwrap();
         head.length = length;
         head.seal = bytes;
-        head.process.status = text;
+        process_of(head).status = text;
         prop_assert!(key().verify(&chain).is_err());
     }
 }

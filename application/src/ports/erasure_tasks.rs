@@ -1,0 +1,156 @@
+//! The work that a deletion consists of: who has it, until when, and what came of it.
+
+use async_trait::async_trait;
+use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, EraserName, Step, Timestamp};
+
+use super::{Loaded, Version};
+use crate::{Receipt, StoreError};
+
+/// What a task is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskKind {
+    /// To have this eraser erase what it knows of the identity.
+    Erase(EraserName),
+    /// To complete the process once every eraser has acknowledged, and to remove what is left of the identity.
+    Finish,
+}
+
+/// A task that was claimed: until the lease is over it is the claimant's. Whoever claims it later gets another fence, and
+/// with the old one nothing can be stored any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasureTask {
+    /// The process.
+    pub process_id: DeletionProcessId,
+    /// The identity.
+    pub address: Address,
+    /// What is to be done.
+    pub kind: TaskKind,
+    /// Which claim this is.
+    pub fence: i64,
+    /// How often it has failed since it was last made to start anew.
+    pub failures: u32,
+    /// When it was tried first without coming to an end.
+    pub unfinished_since: Option<Timestamp>,
+    /// Where to ask how far the eraser is, if it said so.
+    pub poll: Option<String>,
+    /// Whether the erasure ledger has the process.
+    pub is_in_ledger: bool,
+}
+
+/// What came of a task.
+#[derive(Debug)]
+pub enum TaskResult<'a> {
+    /// The eraser acknowledged: this step says so. None if it is known already.
+    Acknowledged(Option<(&'a Step, Version)>),
+    /// The eraser failed: this step says so.
+    Failed {
+        /// The step.
+        step: &'a Step,
+        /// The version it was decided on.
+        version: Version,
+        /// When the task was tried first without coming to an end.
+        since: Timestamp,
+        /// When it is tried again; none if somebody has to look after it first.
+        again_at: Option<Timestamp>,
+    },
+    /// Not done yet, and nothing wrong with that.
+    Later {
+        /// When to go on; none if something else will make it due.
+        at: Option<Timestamp>,
+        /// When the task was tried first without coming to an end.
+        since: Timestamp,
+        /// Where to ask how far the eraser is.
+        poll: Option<String>,
+    },
+}
+
+/// A task, for people to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskStatus {
+    /// The process.
+    pub process_id: DeletionProcessId,
+    /// The identity.
+    pub address: Address,
+    /// What is to be done.
+    pub kind: TaskKind,
+    /// How often it has failed since it was last made to start anew.
+    pub failures: u32,
+    /// When it was tried first without coming to an end.
+    pub unfinished_since: Option<Timestamp>,
+    /// Since when it waits for somebody to look after it.
+    pub stuck_since: Option<Timestamp>,
+    /// When it is tried next, or when the lease of whoever has it is over; none while it waits for something else.
+    pub due_at: Option<Timestamp>,
+}
+
+/// Hands out the tasks of deletions. They come to be with the step that starts the deletion.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait ErasureTasks: Send + Sync {
+    /// Claims at most `limit` tasks that are due at `now`, the longest due first, until `lease_ends_at`. A task whose row
+    /// is corrupt is reported in its place, and comes again when the lease is over.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn claim(
+        &self,
+        now: Timestamp,
+        lease_ends_at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Result<ErasureTask, StoreError>>, StoreError>;
+
+    /// The process of a task, whatever its status; none if there is no such process.
+    ///
+    /// # Errors
+    /// If the store fails or its content is corrupt.
+    async fn process(&self, task: &ErasureTask) -> Result<Option<Loaded<DeletionProcess>>, StoreError>;
+
+    /// Notes that the erasure ledger has these processes.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn note_in_ledger(&self, processes: &[DeletionProcessId]) -> Result<(), StoreError>;
+
+    /// Stores what came of a claimed task, at `now`, together with the step that says so, if the claim still holds. When
+    /// an eraser acknowledges, the task is gone and the process is due to be finished.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] if somebody else has claimed the task since, [`StoreError::Conflict`] if the process is
+    /// not in the version that the step was decided on; then, as when the store fails, nothing is stored.
+    async fn settle<'a>(
+        &self,
+        task: &ErasureTask,
+        result: TaskResult<'a>,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Ends a deletion that is complete, if the claim still holds: keeps the receipt and the heads of the identity's audit
+    /// trails, and removes everything else that is stored of the identity, the task included.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] if somebody else has claimed the task since, [`StoreError::Conflict`] if the process is
+    /// not Deleted; then, as when the store fails, nothing is removed.
+    async fn close(&self, task: &ErasureTask, receipt: &Receipt, signed: &str) -> Result<(), StoreError>;
+
+    /// Makes the tasks of a process that wait for somebody to look after them due at `now`, all or the one of an eraser;
+    /// returns how many there were.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn retry<'a>(
+        &self,
+        process: &DeletionProcessId,
+        eraser: Option<&'a EraserName>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
+
+    /// At most `limit` tasks of one process, or of all, those that wait for somebody first.
+    ///
+    /// # Errors
+    /// If the store fails or its content is corrupt.
+    async fn list<'a>(
+        &self,
+        process: Option<&'a DeletionProcessId>,
+        limit: u32,
+    ) -> Result<Vec<TaskStatus>, StoreError>;
+}

@@ -1,0 +1,30 @@
+//! Forgetting what has been kept for long enough.
+
+use async_trait::async_trait;
+use reprieve_domain::Timestamp;
+
+use crate::StoreError;
+
+/// Forgets, at most `limit` at a time.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait Housekeeping: Send + Sync {
+    /// Forgets processes that were cancelled before `instant`; their audit trails stay. Returns how many there were.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn cancelled_processes(&self, instant: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// Forgets the audit trails and receipts of processes whose identity was deleted before `instant`. Returns how many
+    /// processes there were.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn audit_trails(&self, instant: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// Forgets events that occurred before `instant` and that nobody waits for. Returns how many there were.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn events(&self, instant: Timestamp, limit: u32) -> Result<u64, StoreError>;
+}

@@ -1,0 +1,24 @@
+//! Proof of completed deletions.
+
+use async_trait::async_trait;
+use reprieve_domain::DeletionProcessId;
+
+use crate::{Receipt, StoreError};
+
+/// Signs receipts with the deployment's key.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+pub trait ReceiptSigner: Send + Sync {
+    /// The receipt, signed, in a form that others can verify.
+    fn sign(&self, receipt: &Receipt) -> String;
+}
+
+/// Reads the receipts that are kept.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait Receipts: Send + Sync {
+    /// The signed receipt of a process whose deletion is complete.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn find(&self, process: &DeletionProcessId) -> Result<Option<String>, StoreError>;
+}

@@ -1,0 +1,61 @@
+//! What is said of a completed deletion, to whoever asks for proof.
+
+use reprieve_domain::audit::{ChainHead, KeyedHash};
+use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, Erasure, State, Timestamp};
+
+/// That an identity was deleted, by whom and when. It names nobody: the identity is a keyed hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The process.
+    pub process_id: DeletionProcessId,
+    /// The identity, as a keyed hash.
+    pub identity_hash: KeyedHash,
+    /// When the deletion was asked for.
+    pub created_at: Timestamp,
+    /// When the grace period ended.
+    pub grace_period_ends_at: Timestamp,
+    /// When the deletion started.
+    pub deletion_started_at: Timestamp,
+    /// When the last eraser had acknowledged and the process ended.
+    pub deletion_completed_at: Timestamp,
+    /// Every eraser, by name.
+    pub erasures: Vec<AcknowledgedErasure>,
+    /// Where the audit trail of the process ended.
+    pub audit_head: ChainHead,
+}
+
+/// What one eraser acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcknowledgedErasure {
+    /// The eraser.
+    pub eraser: EraserName,
+    /// When it acknowledged.
+    pub acknowledged_at: Timestamp,
+    /// How many things it says it erased.
+    pub count: u64,
+}
+
+impl Receipt {
+    /// The receipt of a process that is Deleted; nothing for any other.
+    #[must_use]
+    pub fn of(process: &DeletionProcess, identity_hash: KeyedHash, audit_head: ChainHead) -> Option<Self> {
+        let State::Deleted(deleted) = process.state() else { return None };
+        let erasures = deleted.erasures().filter_map(|(eraser, erasure)| match *erasure {
+            Erasure::Acknowledged { at, count } => {
+                Some(AcknowledgedErasure { eraser: eraser.clone(), acknowledged_at: at, count })
+            }
+            // A process that is Deleted has none of these.
+            Erasure::Pending { .. } => None,
+        });
+        Some(Self {
+            process_id: process.id().clone(),
+            identity_hash,
+            created_at: process.created_at(),
+            grace_period_ends_at: process.grace_period_ends_at(),
+            deletion_started_at: deleted.started_at(),
+            deletion_completed_at: deleted.completed_at(),
+            erasures: erasures.collect(),
+            audit_head,
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! Forgetting what has been kept for long enough.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::AnswerOnce;
+use crate::StoreError;
+use crate::backoff::before;
+use crate::ports::{AnsweredRequests, Clock, Housekeeping};
+
+/// How many are forgotten in one go, so that nothing is held up for long.
+const BATCH: u32 = 1000;
+
+/// How long things are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Cancelled processes, from their cancellation on.
+    pub cancelled_processes: Duration,
+    /// Audit trails and receipts of deleted identities, from the deletion on.
+    pub audit_trails: Duration,
+    /// Events that nobody waits for.
+    pub events: Duration,
+}
+
+impl Default for Retention {
+    /// 30 and 731 days, as in enmeshed, and 7 days.
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_hours(24 * days);
+        Self { cancelled_processes: days(30), audit_trails: days(731), events: days(7) }
+    }
+}
+
+/// Forgets what has been kept for long enough.
+pub struct KeepHouse {
+    housekeeping: Arc<dyn Housekeeping>,
+    answered: Arc<dyn AnsweredRequests>,
+    clock: Arc<dyn Clock>,
+    retention: Retention,
+}
+
+/// How much was forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Forgotten {
+    /// Cancelled processes.
+    pub cancelled_processes: u64,
+    /// Processes whose audit trail was forgotten.
+    pub audit_trails: u64,
+    /// Events.
+    pub events: u64,
+    /// Answers that no repetition of a request can ask for any more.
+    pub answers: u64,
+}
+
+impl KeepHouse {
+    /// With its ports.
+    #[must_use]
+    pub fn new(
+        housekeeping: Arc<dyn Housekeeping>,
+        answered: Arc<dyn AnsweredRequests>,
+        clock: Arc<dyn Clock>,
+        retention: Retention,
+    ) -> Self {
+        Self { housekeeping, answered, clock, retention }
+    }
+
+    /// Forgets all of it, in batches.
+    ///
+    /// # Errors
+    /// If the store fails; what was forgotten until then stays forgotten.
+    pub async fn execute(&self) -> Result<Forgotten, StoreError> {
+        let now = self.clock.now();
+        let house = &self.housekeeping;
+        let Retention { cancelled_processes, audit_trails, events } = self.retention;
+        let (cancelled, trails, events) =
+            (before(now, cancelled_processes), before(now, audit_trails), before(now, events));
+        let answers = AnswerOnce::forgotten_before(now);
+        Ok(Forgotten {
+            cancelled_processes: all(|| house.cancelled_processes(cancelled, BATCH)).await?,
+            audit_trails: all(|| house.audit_trails(trails, BATCH)).await?,
+            events: all(|| house.events(events, BATCH)).await?,
+            answers: all(|| self.answered.forget_before(answers, BATCH)).await?,
+        })
+    }
+}
+
+/// Goes on until a batch is not full.
+async fn all<F: Future<Output = Result<u64, StoreError>>>(batch: impl Fn() -> F) -> Result<u64, StoreError> {
+    let mut forgotten = 0;
+    loop {
+        let count = batch().await?;
+        forgotten += count;
+        if count < u64::from(BATCH) {
+            return Ok(forgotten);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::{MockAnsweredRequests, MockHousekeeping};
+    use crate::use_cases::test_data::{DAY, at, clock_at};
+
+    #[tokio::test]
+    async fn it_goes_on_until_nothing_old_is_left() {
+        let mut house = MockHousekeeping::new();
+        let mut batches = vec![7, 1000, 1000];
+        house
+            .expect_cancelled_processes()
+            .withf(|instant, _| *instant == at(770 * DAY))
+            .times(3)
+            .returning(move |_, _| Ok(batches.pop().unwrap()));
+        house.expect_audit_trails().withf(|instant, _| *instant == at(69 * DAY)).returning(|_, _| Ok(2));
+        house.expect_events().withf(|instant, _| *instant == at(793 * DAY)).returning(|_, _| Ok(3));
+        let mut answered = MockAnsweredRequests::new();
+        answered.expect_forget_before().withf(|instant, _| *instant == at(799 * DAY)).returning(|_, _| Ok(4));
+        let use_case =
+            KeepHouse::new(Arc::new(house), Arc::new(answered), clock_at(800 * DAY), Retention::default());
+        let forgotten = Forgotten { cancelled_processes: 2007, audit_trails: 2, events: 3, answers: 4 };
+        assert_eq!(use_case.execute().await.unwrap(), forgotten);
+    }
+}

@@ -1,0 +1,88 @@
+//! What operators ask about deletions that are under way, and the one thing they can do about them.
+
+use std::sync::Arc;
+
+use reprieve_domain::{DeletionProcessId, EraserName};
+
+use crate::ports::{Clock, ErasureTasks, TaskStatus};
+use crate::{Coded, ErrorCode, StoreError};
+
+/// How many tasks are shown at most.
+const SHOWN: u32 = 1000;
+
+/// Shows the tasks of deletions that are under way.
+pub struct ShowErasures {
+    tasks: Arc<dyn ErasureTasks>,
+}
+
+impl ShowErasures {
+    /// With its port.
+    #[must_use]
+    pub fn new(tasks: Arc<dyn ErasureTasks>) -> Self {
+        Self { tasks }
+    }
+
+    /// The tasks of one process, or of all: the first thousand, those that wait for somebody before all others.
+    ///
+    /// # Errors
+    /// If the process has none, or if the store fails.
+    pub async fn execute(
+        &self,
+        process: Option<&DeletionProcessId>,
+    ) -> Result<Vec<TaskStatus>, ManageErasuresError> {
+        let tasks = self.tasks.list(process, SHOWN).await?;
+        if process.is_some() && tasks.is_empty() { Err(ManageErasuresError::NotFound) } else { Ok(tasks) }
+    }
+}
+
+/// Has erasers asked again that were given up.
+pub struct RetryErasures {
+    tasks: Arc<dyn ErasureTasks>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Why nothing was shown or done.
+#[derive(Debug, thiserror::Error)]
+pub enum ManageErasuresError {
+    /// Nothing of this process is under way.
+    #[error("no deletion with this id is under way")]
+    NotFound,
+    /// Nothing of this process waits for anybody.
+    #[error("no erasure of this deletion is stuck")]
+    NotStuck,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Coded for ManageErasuresError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotFound | Self::NotStuck => ErrorCode::RecordNotFound,
+            Self::Store(error) => error.code(),
+        }
+    }
+}
+
+impl RetryErasures {
+    /// With its ports.
+    #[must_use]
+    pub fn new(tasks: Arc<dyn ErasureTasks>, clock: Arc<dyn Clock>) -> Self {
+        Self { tasks, clock }
+    }
+
+    /// Makes the erasers of a process that were given up due again, all or one; returns how many.
+    ///
+    /// # Errors
+    /// If there are none, or if the store fails.
+    pub async fn execute(
+        &self,
+        process: &DeletionProcessId,
+        eraser: Option<&EraserName>,
+    ) -> Result<u64, ManageErasuresError> {
+        match self.tasks.retry(process, eraser, self.clock.now()).await? {
+            0 => Err(ManageErasuresError::NotStuck),
+            count => Ok(count),
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! Deleting → Deleted: asking the erasers until each has acknowledged, and removing what is left.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use reprieve_domain::audit::ErasureLedgerEntry;
+use reprieve_domain::{
+    DeletionProcess, DeletionProcessId, EraserName, Erasure, FailureCode, State, Step, Timestamp,
+};
+
+use crate::backoff::{Backoff, after};
+use crate::ports::{
+    AuditTrail, Clock, EraseAnswer, EraseRequest, ErasureLedger, ErasureTask, ErasureTasks, Identities, Ids,
+    LedgerError, Loaded, RandomSourceFailed, ReceiptSigner, TaskKind, TaskResult,
+};
+use crate::{Coded, Erasers, ErrorCode, Receipt, StoreError};
+
+/// How often a result is stored anew if another eraser of the same process was faster.
+const ATTEMPTS: usize = 100;
+
+/// How erasers are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErasureSettings {
+    /// How long a task is one worker's alone. Longer than any eraser may take to answer.
+    pub lease: Duration,
+    /// How many tasks a worker has at once.
+    pub concurrency: u32,
+    /// When an eraser that works on it is asked again, if it has no wish.
+    pub poll_interval: Duration,
+    /// When one that failed is asked again.
+    pub backoff: Backoff,
+}
+
+impl Default for ErasureSettings {
+    /// Two minutes, 16 tasks, ten seconds.
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_mins(2),
+            concurrency: 16,
+            poll_interval: Duration::from_secs(10),
+            backoff: Backoff::default(),
+        }
+    }
+}
+
+/// Does the work that deletions consist of.
+///
+/// A process is Deleting, durably, before any of its tasks exist, and in the erasure ledger before any eraser is asked.
+/// What an eraser acknowledges is stored together with the audit entry that says so, by whoever holds the task's lease.
+pub struct RunErasures {
+    tasks: Arc<dyn ErasureTasks>,
+    identities: Arc<dyn Identities>,
+    audit_trail: Arc<dyn AuditTrail>,
+    ledger: Arc<dyn ErasureLedger>,
+    signer: Arc<dyn ReceiptSigner>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    erasers: Erasers,
+    settings: ErasureSettings,
+}
+
+/// What a pass did.
+#[derive(Debug, Default)]
+pub struct ErasuresRun {
+    /// How often an eraser acknowledged.
+    pub acknowledged: u64,
+    /// How often an eraser said that it works on it.
+    pub working: u64,
+    /// How often an eraser failed.
+    pub failed: u64,
+    /// How many of those will not be asked again by themselves.
+    pub stuck: u64,
+    /// How many identities are deleted now.
+    pub completed: u64,
+    /// How many tasks somebody else has taken over.
+    pub left_alone: u64,
+    /// How many tasks could not be done for other reasons. They come again when their lease is over.
+    pub broken: u64,
+    /// Why the first of them could not.
+    pub first_failure: Option<StoreError>,
+}
+
+/// Why a pass ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum RunErasuresError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The ledger failed: nothing was erased.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// There is no randomness to be had.
+    #[error(transparent)]
+    Random(#[from] RandomSourceFailed),
+}
+
+impl Coded for RunErasuresError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::Ledger(error) => error.code(),
+            Self::Random(error) => error.code(),
+        }
+    }
+}
+
+/// The ports and settings of [`RunErasures`], which has too many to tell apart by position.
+pub struct RunErasuresPorts {
+    /// The tasks.
+    pub tasks: Arc<dyn ErasureTasks>,
+    /// The processes.
+    pub identities: Arc<dyn Identities>,
+    /// The audit trail.
+    pub audit_trail: Arc<dyn AuditTrail>,
+    /// The erasure ledger.
+    pub ledger: Arc<dyn ErasureLedger>,
+    /// Who signs receipts.
+    pub signer: Arc<dyn ReceiptSigner>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness, so that not all come back at once.
+    pub ids: Arc<dyn Ids>,
+}
+
+/// A task and its process as it was when the task was claimed.
+type Prepared = (ErasureTask, Loaded<DeletionProcess>);
+
+/// What became of a task.
+enum Outcome {
+    Acknowledged,
+    Working,
+    Failed { is_stuck: bool },
+    Completed,
+    Waiting,
+}
+
+impl RunErasures {
+    /// With its ports.
+    #[must_use]
+    pub fn new(ports: RunErasuresPorts, erasers: Erasers, settings: ErasureSettings) -> Self {
+        let RunErasuresPorts { tasks, identities, audit_trail, ledger, signer, clock, ids } = ports;
+        Self { tasks, identities, audit_trail, ledger, signer, clock, ids, erasers, settings }
+    }
+
+    /// One pass: until nothing is due. What fails is due later and is not waited for.
+    ///
+    /// # Errors
+    /// If the store or the ledger fails as a whole. What was acknowledged until then stays acknowledged; what was claimed
+    /// comes again when its lease is over.
+    pub async fn execute(&self) -> Result<ErasuresRun, RunErasuresError> {
+        let mut run = ErasuresRun::default();
+        let mut running = FuturesUnordered::new();
+        let mut may_be_due = true;
+        loop {
+            let free =
+                self.settings.concurrency.saturating_sub(u32::try_from(running.len()).unwrap_or(u32::MAX));
+            // Not one at a time: a claim costs as much for one as for many.
+            if may_be_due && free >= self.settings.concurrency.div_ceil(2) {
+                let prepared = self.claim(free, &mut run).await?;
+                may_be_due = prepared.is_some();
+                running.extend(
+                    prepared.into_iter().flatten().map(|(task, process)| self.perform(task, process)),
+                );
+            }
+            let Some(outcome) = running.next().await else {
+                if may_be_due {
+                    continue;
+                }
+                return Ok(run);
+            };
+            // It may have made its process due to be finished.
+            may_be_due |= matches!(outcome, Ok(Outcome::Acknowledged));
+            run.count(outcome);
+        }
+    }
+
+    /// Claims tasks, and sees to it that the ledger has their processes. Nothing if nothing is due.
+    async fn claim(
+        &self,
+        limit: u32,
+        run: &mut ErasuresRun,
+    ) -> Result<Option<Vec<Prepared>>, RunErasuresError> {
+        let now = self.clock.now();
+        let claimed = self.tasks.claim(now, after(now, self.settings.lease), limit).await?;
+        if claimed.is_empty() {
+            return Ok(None);
+        }
+        let mut prepared = Vec::new();
+        let mut entries: BTreeMap<DeletionProcessId, ErasureLedgerEntry> = BTreeMap::new();
+        for task in claimed {
+            let loaded = match task {
+                Ok(task) => self.tasks.process(&task).await.map(|process| (task, process)),
+                Err(error) => Err(error),
+            };
+            match loaded {
+                Ok((task, Some(process))) => {
+                    if !task.is_in_ledger
+                        && let Some(entry) = self.audit_trail.ledger_entry(&process.value)
+                    {
+                        entries.insert(task.process_id.clone(), entry);
+                    }
+                    prepared.push((task, process));
+                }
+                // Somebody else has finished it since it was claimed.
+                Ok((_, None)) => run.left_alone += 1,
+                // One row; the store as a whole would have failed to hand it out.
+                Err(error) => run.broken(error),
+            }
+        }
+        if !entries.is_empty() {
+            let (processes, entries): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
+            self.ledger.append(&entries).await?;
+            self.tasks.note_in_ledger(&processes).await?;
+        }
+        Ok(Some(prepared))
+    }
+
+    async fn perform(
+        &self,
+        task: ErasureTask,
+        process: Loaded<DeletionProcess>,
+    ) -> Result<Outcome, StoreError> {
+        match &task.kind {
+            TaskKind::Erase(eraser) => self.erase(&task, eraser, process).await,
+            TaskKind::Finish => self.finish(&task, process).await,
+        }
+    }
+
+    async fn erase(
+        &self,
+        task: &ErasureTask,
+        name: &EraserName,
+        process: Loaded<DeletionProcess>,
+    ) -> Result<Outcome, StoreError> {
+        if !is_pending(&process.value, name) {
+            self.tasks.settle(task, TaskResult::Acknowledged(None), self.clock.now()).await?;
+            return Ok(Outcome::Acknowledged);
+        }
+        let ErasureTask { address, process_id, poll, .. } = task.clone();
+        let answer = match self.erasers.get(name) {
+            Some(eraser) => eraser.erase(&EraseRequest { address, process_id, poll }).await,
+            // It was when the deletion started. Somebody has to bring it back: without it nothing is erased.
+            None => EraseAnswer::Failed(FailureCode::not_configured()),
+        };
+        let now = self.clock.now();
+        let since = task.unfinished_since.unwrap_or(now);
+        let is_patient = now < after(since, self.settings.backoff.patience);
+        let failure = match answer {
+            EraseAnswer::Erased { count } => {
+                self.store(task, process, now, |process| {
+                    let step = process.record_erasure(name, count, now).ok()?;
+                    Some((step, Stored::Acknowledged))
+                })
+                .await?;
+                return Ok(Outcome::Acknowledged);
+            }
+            EraseAnswer::Working { poll, ask_in } if is_patient => {
+                let at = Some(after(now, ask_in.unwrap_or(self.settings.poll_interval)));
+                self.tasks.settle(task, TaskResult::Later { at, since, poll }, now).await?;
+                return Ok(Outcome::Working);
+            }
+            EraseAnswer::Working { .. } => FailureCode::still_working(),
+            EraseAnswer::Failed(failure) => failure,
+        };
+        tracing::warn!(process = %task.process_id, eraser = %name, %failure, is_stuck = !is_patient, "an eraser failed");
+        let chance = self.ids.random_bytes().map_or(0, |bytes| bytes[0]);
+        let delay = self.settings.backoff.delay(task.failures.saturating_add(1), chance);
+        let again_at = is_patient.then(|| after(now, delay));
+        self.store(task, process, now, |process| {
+            let failure = failure.clone();
+            let step = if is_patient {
+                process.record_erasure_failure(name, failure, now)
+            } else {
+                process.record_stuck_erasure(name, failure, now)
+            };
+            Some((step.ok()?, Stored::Failed { since, again_at }))
+        })
+        .await?;
+        Ok(Outcome::Failed { is_stuck: !is_patient })
+    }
+
+    /// Stores what came of a task. Other erasers of the same process may be faster; then it is decided anew on what is
+    /// stored, in which this eraser is pending still, because the task is ours alone.
+    async fn store(
+        &self,
+        task: &ErasureTask,
+        mut process: Loaded<DeletionProcess>,
+        now: Timestamp,
+        decide: impl Fn(&DeletionProcess) -> Option<(Step, Stored)>,
+    ) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            let decided = decide(&process.value);
+            let version = process.version;
+            let result = match &decided {
+                None => TaskResult::Acknowledged(None),
+                Some((step, Stored::Acknowledged)) => TaskResult::Acknowledged(Some((step, version))),
+                Some((step, Stored::Failed { since, again_at })) => {
+                    TaskResult::Failed { step, version, since: *since, again_at: *again_at }
+                }
+            };
+            match self.tasks.settle(task, result, now).await {
+                Err(StoreError::Conflict) => {
+                    process = self.tasks.process(task).await?.ok_or(StoreError::LeaseLost)?;
+                }
+                other => return other,
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    /// Completes the process if every eraser has acknowledged, and removes what is left.
+    async fn finish(
+        &self,
+        task: &ErasureTask,
+        mut process: Loaded<DeletionProcess>,
+    ) -> Result<Outcome, StoreError> {
+        let now = self.clock.now();
+        if let State::Deleting(_) = process.value.state() {
+            let Ok(step) = process.value.complete(now) else {
+                // The next acknowledgement makes it due again.
+                let later = TaskResult::Later { at: None, since: now, poll: None };
+                self.tasks.settle(task, later, now).await?;
+                return Ok(Outcome::Waiting);
+            };
+            self.identities.save(&step, process.version, None).await?;
+            process = self.tasks.process(task).await?.ok_or(StoreError::LeaseLost)?;
+        }
+        let identity_hash = self.audit_trail.identity_hash(process.value.address());
+        let Some(receipt) = Receipt::of(&process.value, identity_hash, process.version) else {
+            return Err(StoreError::Conflict);
+        };
+        self.tasks.close(task, &receipt, &self.signer.sign(&receipt)).await?;
+        Ok(Outcome::Completed)
+    }
+}
+
+/// How a step about a task is stored.
+enum Stored {
+    Acknowledged,
+    Failed { since: Timestamp, again_at: Option<Timestamp> },
+}
+
+fn is_pending(process: &DeletionProcess, eraser: &EraserName) -> bool {
+    match process.state() {
+        State::Deleting(deleting) => deleting
+            .erasures()
+            .any(|(name, erasure)| name == eraser && matches!(erasure, Erasure::Pending { .. })),
+        State::Active(_) | State::Cancelled(_) | State::Deleted(_) => false,
+    }
+}
+
+impl ErasuresRun {
+    fn count(&mut self, outcome: Result<Outcome, StoreError>) {
+        match outcome {
+            Ok(Outcome::Acknowledged) => self.acknowledged += 1,
+            Ok(Outcome::Working) => self.working += 1,
+            Ok(Outcome::Failed { is_stuck }) => {
+                self.failed += 1;
+                self.stuck += u64::from(is_stuck);
+            }
+            Ok(Outcome::Completed) => self.completed += 1,
+            Ok(Outcome::Waiting) => {}
+            Err(StoreError::LeaseLost) => self.left_alone += 1,
+            Err(error) => self.broken(error),
+        }
+    }
+
+    fn broken(&mut self, error: StoreError) {
+        tracing::error!(error = &error as &dyn std::error::Error, "a task was passed over");
+        self.broken += 1;
+        self.first_failure.get_or_insert(error);
+    }
+}

@@ -1,0 +1,95 @@
+//! Active → Active, with a reminder, for everything that a reminder is due for.
+
+use std::sync::Arc;
+
+use reprieve_domain::Reminder;
+
+use super::sweep::{Swept, sweep};
+use crate::ports::{Clock, Due, DueProcesses};
+use crate::{ReminderSettings, StoreError};
+
+/// Reminds everybody whose deletion is near and who was not reminded yet: of several reminders that are due, only the
+/// most urgent.
+pub struct SendReminders {
+    processes: Arc<dyn DueProcesses>,
+    clock: Arc<dyn Clock>,
+    settings: ReminderSettings,
+}
+
+impl SendReminders {
+    /// With its ports.
+    #[must_use]
+    pub fn new(processes: Arc<dyn DueProcesses>, clock: Arc<dyn Clock>, settings: ReminderSettings) -> Self {
+        Self { processes, clock, settings }
+    }
+
+    /// One pass over what is due now.
+    ///
+    /// # Errors
+    /// If the store fails as a whole; what was sent until then stays sent.
+    pub async fn execute(&self) -> Result<Swept, StoreError> {
+        let mut total = Swept::default();
+        for (reminder, ends_after, ends_by) in self.settings.windows(self.clock.now()) {
+            // Who got this reminder, or a more urgent one, is not due.
+            let less_urgent = Reminder::ALL.into_iter().filter(|sent| *sent < reminder).map(Some);
+            let ranges = std::iter::once(None).chain(less_urgent).map(|reminded| Due {
+                reminded,
+                ends_after: Some(ends_after),
+                ends_by,
+            });
+            let swept = sweep(self.processes.as_ref(), ranges, &|identity| {
+                let process = identity.open_process()?;
+                identity.remind(process.id(), reminder, self.clock.now()).ok()
+            })
+            .await?;
+            total.stepped += swept.stepped;
+            total.left_alone += swept.left_alone;
+            total.failed += swept.failed;
+            total.first_failure = total.first_failure.or(swept.first_failure);
+        }
+        Ok(total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::{Batch, MockDueProcesses};
+    use crate::use_cases::test_data::{DAY, active, at, clock_at, loaded};
+    use std::sync::Mutex;
+
+    #[tokio::test]
+    async fn only_who_was_not_reminded_as_urgently_is_asked_for() {
+        let mut processes = MockDueProcesses::new();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = asked.clone();
+        processes.expect_step().returning(move |due, _, _, _| {
+            seen.lock().unwrap().push((due.reminded, due.ends_after, due.ends_by));
+            Ok(Batch::default())
+        });
+        let settings = ReminderSettings::from_days(&[12.0, 10.0]).unwrap();
+        SendReminders::new(Arc::new(processes), clock_at(0), settings).execute().await.unwrap();
+        assert_eq!(
+            *asked.lock().unwrap(),
+            [
+                (None, Some(at(10 * DAY)), at(12 * DAY)),
+                (None, Some(at(0)), at(10 * DAY)),
+                (Some(Reminder::First), Some(at(0)), at(10 * DAY)),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn the_step_is_the_reminder_of_the_window() {
+        let mut processes = MockDueProcesses::new();
+        processes.expect_step().returning(|due, _, _, decide| {
+            let step = decide(&loaded(active()).value).unwrap();
+            let most_urgent = step.process().reminders().most_urgent().unwrap();
+            assert!(due.reminded < Some(most_urgent));
+            Ok(Batch::default())
+        });
+        let use_case =
+            SendReminders::new(Arc::new(processes), clock_at(3 * DAY), ReminderSettings::default());
+        use_case.execute().await.unwrap();
+    }
+}
