@@ -3,8 +3,11 @@
 use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::AuditTrail;
-use reprieve_domain::audit::{Chain, Fault, SealedEntry, StoredHead, StoredProcess};
-use reprieve_domain::{Address, DeletionProcessId};
+use reprieve_domain::audit::{
+    Chain, ClosedProcess, ErasureLedgerEntry, Fault, InvalidLedgerEntry, KeyedHash, SealedEntry, StoredHead,
+    StoredProcess, Subject,
+};
+use reprieve_domain::{Address, DeletionProcess, DeletionProcessId};
 use sea_orm::sea_query::{Expr, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
 
@@ -22,15 +25,22 @@ WITH ids AS (
     SELECT id FROM (
         SELECT DISTINCT process_id AS id FROM audit_entries WHERE process_id AFTER $1 ORDER BY process_id LIMIT $2
     ) AS chains
+    UNION
+    SELECT id FROM (
+        SELECT process_id AS id FROM closed_processes WHERE process_id AFTER $1 ORDER BY process_id LIMIT $2
+    ) AS closed
     ORDER BY id LIMIT $2
 )
 SELECT ids.id AS process_id, process.revision, process.audit_head, process.audit_seal, process.address, process.status,
     process.created_at AS process_created_at, process.created_by_device, process.grace_period_ends_at,
     process.reminder1_sent_at, process.reminder2_sent_at, process.reminder3_sent_at, process.cancelled_at,
-    process.cancelled_by_device, process.deletion_started_at, process.deletion_completed_at, entry.sequence, entry.created_at, entry.old_status, entry.new_status,
-    entry.message_key, entry.additional_data, entry.identity_hash, entry.device_hash, entry.hash
+    process.cancelled_by_device, process.deletion_started_at, process.deletion_completed_at,
+    closed.revision AS closed_revision, closed.audit_head AS closed_head, closed.audit_seal AS closed_seal,
+    closed.identity_hash AS closed_identity, closed.status AS closed_status,
+    entry.sequence, entry.created_at, entry.old_status, entry.new_status, entry.message_key, entry.additional_data, entry.identity_hash, entry.device_hash, entry.hash
 FROM ids
 LEFT JOIN deletion_processes AS process ON process.id = ids.id
+LEFT JOIN closed_processes AS closed ON closed.process_id = ids.id
 LEFT JOIN audit_entries AS entry ON entry.process_id = ids.id
 ORDER BY ids.id, entry.sequence";
 
@@ -71,6 +81,18 @@ impl AuditTrail for Store {
         Ok(entries)
     }
 
+    fn identity_hash(&self, address: &Address) -> KeyedHash {
+        self.audit_key.pseudonym_of_identity(address)
+    }
+
+    fn ledger_entry(&self, process: &DeletionProcess) -> Option<ErasureLedgerEntry> {
+        self.audit_key.ledger_entry(process)
+    }
+
+    fn verify_ledger_entry(&self, entry: &ErasureLedgerEntry) -> Result<(), InvalidLedgerEntry> {
+        self.audit_key.verify_ledger_entry(entry)
+    }
+
     fn verify(&self, chain: &Chain) -> Result<(), Fault> {
         self.audit_key.verify(chain)
     }
@@ -79,31 +101,30 @@ impl AuditTrail for Store {
 /// The condition on the first entries is that of the index `audit_trails_of_identity`, word for word.
 pub(crate) fn entries_of(identity_hash: Vec<u8>, process: Option<&DeletionProcessId>) -> SelectStatement {
     let of_identity = Column::IdentityHash.eq(identity_hash);
-    let query = match process {
-        Some(id) => Entity::find().filter(Column::ProcessId.eq(id.as_str())),
-        None => {
-            let first = Query::select()
-                .column(Column::ProcessId)
-                .from(Entity)
-                .and_where(of_identity.clone())
-                .and_where(Expr::cust("sequence = 1"))
-                .take();
-            Entity::find()
-                .filter(Column::ProcessId.in_subquery(first))
-                .order_by_asc(Column::CreatedAt)
-                .order_by_asc(Column::ProcessId)
-        }
+    let query = if let Some(id) = process {
+        Entity::find().filter(Column::ProcessId.eq(id.as_str()))
+    } else {
+        let first = Query::select()
+            .column(Column::ProcessId)
+            .from(Entity)
+            .and_where(of_identity.clone())
+            .and_where(Expr::cust("sequence = 1"))
+            .take();
+        Entity::find()
+            .filter(Column::ProcessId.in_subquery(first))
+            .order_by_asc(Column::CreatedAt)
+            .order_by_asc(Column::ProcessId)
     };
     query.filter(of_identity).order_by_asc(Column::Sequence).into_query()
 }
 
 fn head(row: &Row<'_>) -> Result<Option<StoredHead>, StoreError> {
-    let Some(length) = row.get::<Option<i64>>("revision")? else { return Ok(None) };
+    let Some(length) = row.get::<Option<i64>>("revision")? else { return closed(row) };
     Ok(Some(StoredHead {
         length,
         hash: row.get("audit_head")?,
         seal: row.get("audit_seal")?,
-        process: StoredProcess {
+        subject: Subject::Process(StoredProcess {
             address: row.get("address")?,
             status: row.get("status")?,
             created_at: row.get("process_created_at")?,
@@ -118,7 +139,21 @@ fn head(row: &Row<'_>) -> Result<Option<StoredHead>, StoreError> {
             cancelled_by_device: row.get("cancelled_by_device")?,
             deletion_started_at: row.get("deletion_started_at")?,
             deletion_completed_at: row.get("deletion_completed_at")?,
-        },
+        }),
+    }))
+}
+
+/// What is kept of a process that is gone.
+fn closed(row: &Row<'_>) -> Result<Option<StoredHead>, StoreError> {
+    let Some(length) = row.get::<Option<i64>>("closed_revision")? else { return Ok(None) };
+    Ok(Some(StoredHead {
+        length,
+        hash: row.get("closed_head")?,
+        seal: row.get("closed_seal")?,
+        subject: Subject::Closed(ClosedProcess {
+            identity_hash: row.get("closed_identity")?,
+            status: row.get("closed_status")?,
+        }),
     }))
 }
 

@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use reprieve_application::StoreError;
-use reprieve_application::ports::{DeletionProcesses, Figures, Page, RipeProcess};
+use reprieve_application::ports::{DeletionProcesses, Figures, Page};
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Status, Timestamp};
-use sea_orm::sea_query::{Expr, SelectStatement};
+use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Statement, Value,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QueryTrait, Statement,
+    Value,
 };
 
 use crate::Store;
@@ -15,13 +15,18 @@ use crate::entities::deletion_process::{Column, Entity};
 use crate::error::store_error;
 use crate::mapping::{Row, process_from_row};
 
-/// The condition of the index `active_processes_by_deadline`, word for word.
-const ACTIVE: &str = "status NOT IN ('Cancelled', 'Deleting', 'Deleted')";
+/// The condition of the index `active_processes_by_reminder_and_deadline`, word for word.
+pub(crate) const ACTIVE: &str = "status NOT IN ('Cancelled', 'Deleting', 'Deleted')";
+
+/// The number of the reminder that was sent last: the first column of that index, word for word.
+pub(crate) const REMINDED: &str = "\
+(CASE WHEN reminder3_sent_at IS NOT NULL THEN 3 WHEN reminder2_sent_at IS NOT NULL THEN 2 \
+WHEN reminder1_sent_at IS NOT NULL THEN 1 ELSE 0 END)";
 
 /// The condition of the index `other_processes_by_status`, word for word.
-const NOT_ACTIVE: &str = "status IN ('Cancelled', 'Deleting', 'Deleted')";
+pub(crate) const NOT_ACTIVE: &str = "status IN ('Cancelled', 'Deleting', 'Deleted')";
 
-/// The processes with one status on a page: a range of one of the two indexes.
+/// The processes with one status on a page: a range of one of the two indexes. Active ones are in four parts of theirs.
 const PAGE_OF_STATUS: &str = "\
 SELECT * FROM (
     SELECT * FROM deletion_processes
@@ -29,14 +34,27 @@ SELECT * FROM (
     ORDER BY grace_period_ends_at, id LIMIT $4
 ) AS page_of_status";
 
-/// Each count is a range of an index, or the whole of one.
+/// Each count is some ranges of an index, or the whole of one.
 const FIGURES: &str = "\
 SELECT
     (SELECT count(*) FROM deletion_processes WHERE status NOT IN ('Cancelled', 'Deleted')) AS open,
     (SELECT count(*) FROM deletion_processes
-        WHERE status NOT IN ('Cancelled', 'Deleting', 'Deleted') AND grace_period_ends_at <= $1) AS due,
+        WHERE status IN ('Cancelled', 'Deleting', 'Deleted') AND status = 'Deleting') AS deleting,
+    (SELECT count(*) FROM erasure_tasks WHERE stuck_at IS NOT NULL) AS stuck,
     (SELECT count(*) FROM deletion_processes
-        WHERE status NOT IN ('Cancelled', 'Deleting', 'Deleted') AND grace_period_ends_at <= $2) AS overdue";
+        WHERE $ACTIVE AND $REMINDED IN (0, 1, 2, 3) AND grace_period_ends_at <= $1) AS due,
+    (SELECT count(*) FROM deletion_processes
+        WHERE $ACTIVE AND $REMINDED IN (0, 1, 2, 3) AND grace_period_ends_at <= $2) AS overdue";
+
+/// Of the own identity as well, which may have no process.
+const ADDRESSES: &str = "\
+SELECT address FROM (
+    SELECT address FROM (
+        SELECT DISTINCT address FROM deletion_processes WHERE address > $1 ORDER BY address LIMIT $2
+    ) AS of_processes
+    UNION
+    SELECT address FROM own_identity WHERE address > $1
+) AS addresses ORDER BY address LIMIT $2";
 
 #[async_trait]
 impl DeletionProcesses for Store {
@@ -58,16 +76,6 @@ impl DeletionProcesses for Store {
         rows.iter().map(|row| Ok(process_from_row(row)?.0)).collect()
     }
 
-    async fn ripe(&self, now: Timestamp, limit: u32) -> Result<Vec<RipeProcess>, StoreError> {
-        let rows = self.reader.query_all(&ripe_at(now, limit)).await.map_err(store_error)?;
-        rows.iter()
-            .map(|row| {
-                let row = Row::new(row, "deletion_processes", "id")?;
-                Ok(RipeProcess { address: row.parse("address")?, process_id: row.parse("id")? })
-            })
-            .collect()
-    }
-
     async fn page(&self, page: &Page) -> Result<Vec<DeletionProcess>, StoreError> {
         let rows = self
             .reader
@@ -77,15 +85,29 @@ impl DeletionProcesses for Store {
         rows.iter().map(|row| Ok(process_from_row(row)?.0)).collect()
     }
 
+    async fn addresses(&self, after: Option<String>, limit: u32) -> Result<Vec<String>, StoreError> {
+        let values = vec![after.unwrap_or_default().into(), i64::from(limit).into()];
+        let rows = self.reader.query_all_raw(self.statement(ADDRESSES.to_owned(), values)).await;
+        let rows = rows.map_err(store_error)?;
+        rows.iter().map(|row| Row::named(row, "deletion_processes", "all").get("address")).collect()
+    }
+
     async fn figures(&self, now: Timestamp, overdue_since: Timestamp) -> Result<Figures, StoreError> {
         let values = vec![now.unix_micros().into(), overdue_since.unix_micros().into()];
-        let row = self.reader.query_one_raw(self.statement(FIGURES.to_owned(), values)).await;
+        let sql = FIGURES.replace("$ACTIVE", ACTIVE).replace("$REMINDED", REMINDED);
+        let row = self.reader.query_one_raw(self.statement(sql, values)).await;
         let Some(row) = row.map_err(store_error)? else { return Ok(Figures::default()) };
         let row = Row::named(&row, "deletion_processes", "all");
         let count = |column| -> Result<u64, StoreError> {
             u64::try_from(row.get::<i64>(column)?).map_err(|error| row.corrupt(column, error))
         };
-        Ok(Figures { open: count("open")?, due: count("due")?, overdue: count("overdue")? })
+        Ok(Figures {
+            open: count("open")?,
+            deleting: count("deleting")?,
+            stuck: count("stuck")?,
+            due: count("due")?,
+            overdue: count("overdue")?,
+        })
     }
 }
 
@@ -96,7 +118,7 @@ impl Store {
     }
 }
 
-fn numbered(backend: DbBackend, sql: String, values: Vec<Value>) -> Statement {
+pub(crate) fn numbered(backend: DbBackend, sql: String, values: Vec<Value>) -> Statement {
     let sql = if backend == DbBackend::Postgres { sql } else { sql.replace('$', "?") };
     Statement::from_sql_and_values(backend, sql, values)
 }
@@ -110,11 +132,15 @@ pub(crate) fn page_of(backend: DbBackend, page: &Page) -> Statement {
     let mut values: Vec<Value> = vec![ended.into(), id.into(), before.into(), i64::from(*limit).into()];
     let mut parts = Vec::new();
     for wanted in Status::ALL.into_iter().filter(|known| status.is_none_or(|status| status == *known)) {
-        let indexed = if wanted == Status::Active { ACTIVE } else { NOT_ACTIVE };
+        let indexed = if wanted == Status::Active {
+            (0..4).map(|reminder| format!("{ACTIVE} AND {REMINDED} = {reminder}")).collect()
+        } else {
+            vec![NOT_ACTIVE.to_owned()]
+        };
         for name in wanted.stored_names() {
             values.push((*name).into());
-            let status = format!("${}", values.len());
-            parts.push(PAGE_OF_STATUS.replace("$STATUS", &status).replace("$INDEXED", indexed));
+            let part = PAGE_OF_STATUS.replace("$STATUS", &format!("${}", values.len()));
+            parts.extend(indexed.iter().map(|indexed| part.replace("$INDEXED", indexed)));
         }
     }
     let page = parts.join(" UNION ALL ");
@@ -127,17 +153,5 @@ pub(crate) fn of_identity(owner: &Address) -> SelectStatement {
         .filter(Column::Address.eq(owner.as_str()))
         .order_by_asc(Column::CreatedAt)
         .order_by_asc(Column::Id)
-        .into_query()
-}
-
-pub(crate) fn ripe_at(now: Timestamp, limit: u32) -> SelectStatement {
-    Entity::find()
-        .select_only()
-        .columns([Column::Id, Column::Address])
-        .filter(Expr::cust(ACTIVE))
-        .filter(Column::GracePeriodEndsAt.lte(now.unix_micros()))
-        .order_by_asc(Column::GracePeriodEndsAt)
-        .order_by_asc(Column::Id)
-        .limit(u64::from(limit))
         .into_query()
 }

@@ -5,9 +5,10 @@ use reprieve_application::ports::{Identities, Loaded, Version};
 use reprieve_application::{AnsweredRequest, StoreError};
 use reprieve_domain::audit::ChainHead;
 use reprieve_domain::{Address, Deadline, Identity, Step};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
 
 use crate::Store;
+use crate::erasure_tasks::tasks_of;
 use crate::error::store_error;
 use crate::mapping::{answered_to_row, entry_to_row, process_from_row, process_to_row};
 use crate::outbox::outbox_row;
@@ -47,13 +48,31 @@ impl Identities for Store {
         version: Version,
         answered: Option<&'a AnsweredRequest>,
     ) -> Result<(), StoreError> {
+        let write = self.write_of(step, version, answered)?;
+        match self.writer.get_database_backend() {
+            #[cfg(feature = "postgres")]
+            sea_orm::DbBackend::Postgres => crate::save_postgres::save(&self.writer, write).await,
+            _ => crate::save_sqlite::save(&self.writer, write).await,
+        }
+    }
+}
+
+impl Store {
+    /// Everything that storing a step writes.
+    fn write_of(
+        &self,
+        step: &Step,
+        version: Version,
+        answered: Option<&AnsweredRequest>,
+    ) -> Result<Write, StoreError> {
         let is_new = step.audit_entry().old_status.is_none();
         let head_before = if is_new { ChainHead::EMPTY } else { version };
         let (sealed, head) = self.audit_key.seal(step.audit_entry(), head_before);
-        let write = Write {
+        Ok(Write {
             process: process_to_row(step.process(), head, &self.audit_key)?,
             audit_entry: entry_to_row(sealed),
             event: outbox_row(step)?,
+            tasks: tasks_of(step),
             answered: answered.map(answered_to_row),
             expected_revision: (!is_new).then_some(version.length),
             deadline: match step.deadline() {
@@ -61,11 +80,24 @@ impl Identities for Store {
                 Deadline::IsReachedAt(now) => (i64::MIN, now.unix_micros()),
                 Deadline::DoesNotMatter => (i64::MIN, i64::MAX),
             },
-        };
-        match self.writer.get_database_backend() {
+        })
+    }
+
+    /// Stores a step in a transaction that stores other things as well.
+    ///
+    /// # Errors
+    /// As [`Identities::save`]. The transaction is to be rolled back then; only after [`StoreError::Conflict`] it may go on.
+    pub(crate) async fn write_step(
+        &self,
+        transaction: &DatabaseTransaction,
+        step: &Step,
+        version: Version,
+    ) -> Result<(), StoreError> {
+        let write = self.write_of(step, version, None)?;
+        match transaction.get_database_backend() {
             #[cfg(feature = "postgres")]
-            sea_orm::DbBackend::Postgres => crate::save_postgres::save(&self.writer, write).await,
-            _ => crate::save_sqlite::save(&self.writer, write).await,
+            DbBackend::Postgres => crate::save_postgres::save(transaction, write).await,
+            _ => crate::save_sqlite::write_all(transaction, write).await,
         }
     }
 }

@@ -10,8 +10,11 @@ mod audit_trail;
 mod connection;
 mod database;
 mod deletion_processes;
+mod due_processes;
 mod entities;
+mod erasure_tasks;
 mod error;
+mod housekeeping;
 mod identities;
 mod mapping;
 mod migrations;
@@ -19,6 +22,7 @@ mod outbox;
 mod own_identities;
 #[cfg(test)]
 mod query_plans;
+mod receipts;
 #[cfg(feature = "postgres")]
 mod save_postgres;
 mod save_sqlite;

@@ -50,11 +50,11 @@ impl<'a> Row<'a> {
         text.map(|text| text.parse()).transpose().map_err(|error| self.corrupt(column, error))
     }
 
-    fn instant(&self, column: &str) -> Result<Timestamp, StoreError> {
+    pub(crate) fn instant(&self, column: &str) -> Result<Timestamp, StoreError> {
         Timestamp::from_unix_micros(self.get(column)?).map_err(|error| self.corrupt(column, error))
     }
 
-    fn instant_if_there(&self, column: &str) -> Result<Option<Timestamp>, StoreError> {
+    pub(crate) fn instant_if_there(&self, column: &str) -> Result<Option<Timestamp>, StoreError> {
         let micros = self.get::<Option<i64>>(column)?;
         micros.map(Timestamp::from_unix_micros).transpose().map_err(|error| self.corrupt(column, error))
     }

@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
-use reprieve_application::ports::Page;
+use reprieve_application::ports::{Due, Page};
 use reprieve_domain::{Status, Timestamp};
 use reprieve_tests::TestDatabase;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Value};
 use serde_json::Value as Json;
 
 use crate::audit_trail::entries_of;
-use crate::deletion_processes::{of_identity, page_of, ripe_at};
+use crate::deletion_processes::{of_identity, page_of};
+use crate::due_processes::due_processes;
 use crate::identities::open_process_of;
 use crate::{ConnectionOptions, Database};
 
@@ -47,7 +48,8 @@ async fn filled(database: &TestDatabase, not_due: u32) -> DatabaseConnection {
 
 /// Five are ripe; the fourth and fifth need not be looked at.
 fn ripe(backend: DbBackend) -> Statement {
-    backend.build(&ripe_at(Timestamp::from_unix_micros(LATER - 1).unwrap(), 3))
+    let ends_by = Timestamp::from_unix_micros(LATER - 1).unwrap();
+    due_processes(backend, Due { reminded: None, ends_after: None, ends_by }, None, 3)
 }
 
 fn open_process(backend: DbBackend) -> Statement {
@@ -76,7 +78,7 @@ async fn sqlite_finds_by_index_and_sorts_nothing() {
     for (query, plan) in [
         (
             ripe(DbBackend::Sqlite),
-            "SEARCH deletion_processes USING INDEX active_processes_by_deadline (grace_period_ends_at<?)",
+            "SEARCH deletion_processes USING INDEX active_processes_by_reminder_and_deadline (<expr>=? AND (grace_period_ends_at,id)>(?,?) AND grace_period_ends_at<?)",
         ),
         (
             open_process(DbBackend::Sqlite),
@@ -160,7 +162,7 @@ async fn postgres_does_not_work_more_where_more_is_stored() {
     let (small, large) = (TestDatabase::postgres().await, TestDatabase::postgres().await);
     let (small, large) = (filled(&small, 1_000).await, filled(&large, 20_000).await);
     for (query, index, rows) in [
-        (ripe(DbBackend::Postgres), "active_processes_by_deadline", 3),
+        (ripe(DbBackend::Postgres), "active_processes_by_reminder_and_deadline", 3),
         (open_process(DbBackend::Postgres), "one_open_process_per_identity", 1),
         (history(DbBackend::Postgres), "processes_of_identity", 1),
         (page(DbBackend::Postgres, Status::Cancelled), "other_processes_by_status", 3),

@@ -21,7 +21,7 @@ pub(crate) async fn save(connection: &DatabaseConnection, write: Write) -> Resul
     }
 }
 
-async fn write_all(transaction: &DatabaseTransaction, mut write: Write) -> Result<(), StoreError> {
+pub(crate) async fn write_all(transaction: &DatabaseTransaction, mut write: Write) -> Result<(), StoreError> {
     // By itself: SQLite does not say which key it was that was taken.
     if let Some(answered) = write.answered.take() {
         answered_requests::insert(transaction, answered).await?;

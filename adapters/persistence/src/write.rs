@@ -4,6 +4,7 @@ use reprieve_application::StoreError;
 use sea_orm::{DbBackend, Statement, Value};
 
 use crate::entities::{answered_request, audit_entry, deletion_process};
+use crate::erasure_tasks::TaskRow;
 use crate::outbox::OutboxRow;
 
 /// The condition of the index `one_open_process_per_identity`, word for word.
@@ -14,6 +15,8 @@ pub(crate) struct Write {
     pub(crate) process: deletion_process::Model,
     pub(crate) audit_entry: audit_entry::Model,
     pub(crate) event: Option<OutboxRow>,
+    /// What is to be done from now on.
+    pub(crate) tasks: Vec<TaskRow>,
     pub(crate) answered: Option<answered_request::Model>,
     /// The revision that must be stored now; none for a process that must not exist yet.
     pub(crate) expected_revision: Option<i64>,
@@ -52,7 +55,8 @@ impl Write {
     /// Writes the process if the guard finds its row, or if there is none yet, and everything else *from* the row that
     /// was written: where the guard finds no row, nothing else comes to exist.
     pub(crate) fn into_statement(self, backend: DbBackend) -> Statement {
-        let Self { process, audit_entry, event, answered, expected_revision, deadline } = self;
+        let Self { process, audit_entry, event, tasks, answered, expected_revision, deadline } = self;
+        let address = process.address.clone();
         let (id, revision) = (process.id.clone(), process.revision);
         let mut parameters = Parameters::default();
         let from_process = if backend == DbBackend::Postgres {
@@ -66,15 +70,19 @@ impl Write {
             None => initiate(&mut parameters, process),
             Some(expected) => step(&mut parameters, process, expected, deadline),
         };
-        let mut others = vec![("audit_entry", insert_audit_entry(&mut parameters, audit_entry))];
-        others.extend(event.map(|event| ("event", insert_event(&mut parameters, id, revision, event))));
-        others.extend(answered.map(|answered| ("answer", insert_answer(&mut parameters, answered))));
+        let mut others = vec![insert_audit_entry(&mut parameters, audit_entry)];
+        for task in tasks {
+            others.push(insert_task(&mut parameters, id.clone(), address.clone(), task));
+        }
+        others.extend(event.map(|event| insert_event(&mut parameters, id, revision, event)));
+        others.extend(answered.map(|answered| insert_answer(&mut parameters, answered)));
         let sql = if backend == DbBackend::Postgres {
-            let others = others.iter().map(|(name, insert)| format!(", {name} AS ({insert} {from_process})"));
-            let others: String = others.collect();
+            let others = others.iter().enumerate().fold(String::new(), |sql, (number, insert)| {
+                sql + &format!(", other{number} AS ({insert} {from_process})")
+            });
             format!("WITH process AS ({process} RETURNING id){others} SELECT id FROM process")
         } else {
-            let others = others.iter().map(|(_, insert)| format!("; {insert} {from_process}"));
+            let others = others.iter().map(|insert| format!("; {insert} {from_process}"));
             others.fold(process, |sql, other| sql + &other)
         };
         Statement::from_sql_and_values(backend, sql, parameters.0)
@@ -146,6 +154,21 @@ fn insert_audit_entry(parameters: &mut Parameters, entry: audit_entry::Model) ->
             ("identity_hash", entry.identity_hash.into()),
             ("device_hash", entry.device_hash.into()),
             ("hash", entry.hash.into()),
+        ],
+    )
+}
+
+fn insert_task(parameters: &mut Parameters, process_id: String, address: String, task: TaskRow) -> String {
+    parameters.insert(
+        "erasure_tasks",
+        [
+            ("process_id", process_id.into()),
+            ("eraser", task.eraser.into()),
+            ("address", address.into()),
+            ("due_at", task.due_at.into()),
+            ("fence", 0_i64.into()),
+            ("failures", 0_i64.into()),
+            ("in_ledger", 0_i64.into()),
         ],
     )
 }

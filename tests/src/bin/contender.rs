@@ -9,9 +9,9 @@ use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reprieve_application::ports::{Clock, RipeProcess};
+use reprieve_application::ports::Clock;
 use reprieve_application::use_cases::{
-    CancelIdentityDeletionProcess, InitiateIdentityDeletionProcess, StartIdentityDeletion,
+    CancelIdentityDeletionProcess, InitiateIdentityDeletionProcess, RipeProcess, StartIdentityDeletion,
 };
 use reprieve_application::{Caller, Coded, GracePeriodSettings};
 use reprieve_domain::Timestamp;

@@ -7,7 +7,9 @@ use reprieve_application::ports::{AuditTrail, DeletionProcesses, Identities, Own
 use reprieve_domain::Status;
 use sea_orm::Value;
 
-use crate::support::{ENDS_AT, Opened, address, at, on_each_database, own_identity, process_id, unix_micros};
+use crate::support::{
+    self, ENDS_AT, Opened, address, on_each_database, own_identity, process_id, unix_micros,
+};
 
 on_each_database!(any_content_is_read_or_reported_as_corrupt);
 
@@ -153,7 +155,7 @@ async fn read_through_every_port(opened: &Opened) -> TestCaseResult {
         read_or_corrupt(store.find(&address(number), &process_id(number)).await)?;
         read_or_corrupt(store.list(&address(number)).await)?;
     }
-    read_or_corrupt(store.ripe(at(ENDS_AT), 10).await)?;
+    read_or_corrupt(support::ripe(&store, ENDS_AT, 10).await)?;
     read_or_corrupt(OwnIdentities::load(store).await)?;
     let mut after = None;
     // There are at most so many chains: four, and those of changed ids.

@@ -7,7 +7,7 @@ use reprieve_application::{Coded, ErrorCode, StoreError};
 use reprieve_domain::{Identity, Status};
 
 use crate::support::{
-    ENDS_AT, Opened, address, at, initiate, on_each_database, on_sqlite, own_identity, process_id, save,
+    self, ENDS_AT, Opened, address, initiate, on_each_database, on_sqlite, own_identity, process_id, save,
     start,
 };
 
@@ -113,14 +113,17 @@ async fn a_corrupt_name_of_a_process_is_reported(opened: Opened) {
         let place = ("deletion_processes", id, "id");
         is_corrupt(opened.store.list(&address(1)).await, place);
         is_corrupt(Identities::load(&opened.store, &address(1)).await, place);
-        is_corrupt(opened.store.ripe(at(ENDS_AT), 1).await, place);
+        is_corrupt(support::ripe(&opened.store, ENDS_AT, 1).await, place);
     }
     let id = process_id(1);
     // Nobody can ask by an address that is none; whoever looks for what is ripe meets it.
     for address in ["did:e:prod.enmeshed.eu:dids:06a391378e5df5c1399f78", "did:web:", ""] {
         let renamed = "UPDATE deletion_processes SET id = $1, address = $2";
         opened.sql.change(renamed, [id.as_str().into(), address.into()]).await;
-        is_corrupt(opened.store.ripe(at(ENDS_AT), 1).await, ("deletion_processes", id.as_str(), "address"));
+        is_corrupt(
+            support::ripe(&opened.store, ENDS_AT, 1).await,
+            ("deletion_processes", id.as_str(), "address"),
+        );
     }
 }
 
@@ -133,7 +136,8 @@ async fn a_process_with_a_status_that_nobody_knows_is_not_overlooked(opened: Ope
     let second = initiate(&Identity::new(address(1)), 2, 0);
     let refused = save(&opened.store, &second, Version::EMPTY).await;
     assert!(matches!(refused, Err(StoreError::OpenProcessExists)), "{refused:?}");
-    assert_eq!(opened.store.ripe(at(ENDS_AT), 9).await.unwrap().len(), 1);
+    let id = process_id(1);
+    is_corrupt(support::ripe(&opened.store, ENDS_AT, 9).await, ("deletion_processes", id.as_str(), "status"));
 }
 
 /// enmeshed called it Approved before version 2 of its API.
@@ -141,7 +145,7 @@ async fn the_status_of_old_data_is_read(opened: Opened) {
     let process = opened.initiated(&address(1), 1).await;
     opened.sql.run("UPDATE deletion_processes SET status = 'Approved'").await;
     assert_eq!(opened.load(&address(1)).await.value.open_process(), Some(&process));
-    assert_eq!(opened.store.ripe(at(ENDS_AT), 9).await.unwrap().len(), 1);
+    assert_eq!(support::ripe(&opened.store, ENDS_AT, 9).await.unwrap().len(), 1);
     opened.step(&address(1), |identity| start(identity, &[], ENDS_AT)).await;
 }
 

@@ -1,9 +1,10 @@
 //! `DeletionProcesses`: whose processes are found, in which order, and which of them are ripe.
 
-use reprieve_application::ports::{DeletionProcesses, RipeProcess};
+use reprieve_application::ports::DeletionProcesses;
+use reprieve_application::use_cases::RipeProcess;
 
 use crate::support::{
-    DAY, ENDS_AT, Opened, address, at, cancel, complete, initiate, on_each_database, process_id, start,
+    self, DAY, ENDS_AT, Opened, address, cancel, complete, initiate, on_each_database, process_id, start,
 };
 
 on_each_database!(
@@ -46,7 +47,7 @@ async fn every_process_is_listed_oldest_first(opened: Opened) {
 }
 
 async fn ripe(opened: &Opened, now: i64, limit: u32) -> Vec<RipeProcess> {
-    opened.store.ripe(at(now), limit).await.unwrap()
+    support::ripe(&opened.store, now, limit).await.unwrap()
 }
 
 fn work(owner: usize, process: usize) -> RipeProcess {

@@ -11,8 +11,8 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    ENDS_AT, Opened, Sql, address, at, audit_key, cancel, connect, initiate, on_each_database, on_postgres,
-    on_sqlite, options, own_identity, process_id, save,
+    Opened, Sql, address, audit_key, cancel, connect, initiate, on_each_database, on_postgres, on_sqlite,
+    options, own_identity, process_id, save,
 };
 
 on_each_database!(
@@ -75,7 +75,6 @@ async fn writers_wait_for_a_lock_and_readers_do_not(opened: Opened) {
             assert_eq!(Identities::load(&store, &owner).await.unwrap().value.open_process(), Some(&process));
             assert_eq!(store.find(&owner, &process_id(1)).await.unwrap(), Some(process.clone()));
             assert_eq!(store.list(&owner).await.unwrap(), [process]);
-            assert_eq!(store.ripe(at(ENDS_AT), 9).await.unwrap().len(), 1);
         });
     }
     readers.join_all().await;

@@ -4,9 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use reprieve_application::ports::{AuditTrail, Clock, Identities, Ids, RandomSourceFailed, RipeProcess};
+use reprieve_application::ports::{AuditTrail, Clock, Identities, Ids, RandomSourceFailed};
 use reprieve_application::use_cases::{
-    CancelIdentityDeletionProcess, InitiateIdentityDeletionProcess, StartIdentityDeletion,
+    CancelIdentityDeletionProcess, InitiateIdentityDeletionProcess, RipeProcess, StartIdentityDeletion,
     VerifiedAuditTrail, VerifyAuditTrail,
 };
 use reprieve_application::{Caller, Coded, ErrorCode, GracePeriodSettings, KeyPair};

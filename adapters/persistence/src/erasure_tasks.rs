@@ -1,0 +1,348 @@
+//! The port `ErasureTasks`: who may do which part of a deletion, and what came of it.
+//!
+//! A task is a row. Its lease is the instant at which it is due again, its fence a number that every claim raises: who
+//! claimed it first cannot store anything once somebody else has. A result, the step that says so and the row of the task
+//! are written in one transaction.
+//!
+//! Locks are taken in one order: erasers' tasks, the process, the task that finishes it.
+
+use async_trait::async_trait;
+use reprieve_application::ports::{
+    ErasureTask, ErasureTasks, Loaded, TaskKind, TaskResult, TaskStatus, Version,
+};
+use reprieve_application::{Receipt, StoreError};
+use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, State, Status, Step, Timestamp};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Value};
+
+use crate::Store;
+use crate::database::begin_to_write;
+use crate::deletion_processes::numbered;
+use crate::error::store_error;
+use crate::mapping::{Row, process_from_row};
+
+/// The eraser of the task that finishes a process: no eraser has an empty name.
+const FINISH: &str = "";
+
+/// When a task is due that waits for others.
+const NEVER: i64 = i64::MAX;
+
+/// The tasks that are due longest. PostgreSQL must not evaluate it twice, or more would be claimed than is asked for.
+const CLAIM_POSTGRES: &str = "\
+WITH due AS MATERIALIZED (
+    SELECT process_id, eraser FROM erasure_tasks WHERE stuck_at IS NULL AND due_at <= $1
+    ORDER BY due_at, process_id, eraser LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+UPDATE erasure_tasks AS task SET due_at = $2, fence = task.fence + 1
+FROM due WHERE task.process_id = due.process_id AND task.eraser = due.eraser
+RETURNING task.process_id, task.eraser, task.address, task.fence, task.failures, task.unfinished_since, task.poll,
+    (SELECT finish.in_ledger FROM erasure_tasks AS finish
+        WHERE finish.process_id = task.process_id AND finish.eraser = '') AS in_ledger";
+
+const CLAIM_SQLITE: &str = "\
+UPDATE erasure_tasks SET due_at = $2, fence = fence + 1
+WHERE (process_id, eraser) IN (
+    SELECT process_id, eraser FROM erasure_tasks WHERE stuck_at IS NULL AND due_at <= $1
+    ORDER BY due_at, process_id, eraser LIMIT $3
+)
+RETURNING process_id, eraser, address, fence, failures, unfinished_since, poll,
+    (SELECT finish.in_ledger FROM erasure_tasks AS finish
+        WHERE finish.process_id = erasure_tasks.process_id AND finish.eraser = '') AS in_ledger";
+
+/// A task that comes to be with the step that starts a deletion.
+pub(crate) struct TaskRow {
+    pub(crate) eraser: String,
+    pub(crate) due_at: i64,
+}
+
+/// The tasks that a step makes: one for each eraser, and one to finish when all have acknowledged.
+pub(crate) fn tasks_of(step: &Step) -> Vec<TaskRow> {
+    let State::Deleting(deleting) = step.process().state() else { return Vec::new() };
+    if step.audit_entry().old_status != Some(Status::Active) {
+        return Vec::new();
+    }
+    let now = deleting.started_at().unix_micros();
+    let mut tasks: Vec<TaskRow> =
+        deleting.erasures().map(|(eraser, _)| TaskRow { eraser: eraser.to_string(), due_at: now }).collect();
+    let finish_at = if tasks.is_empty() { now } else { NEVER };
+    tasks.push(TaskRow { eraser: FINISH.to_owned(), due_at: finish_at });
+    tasks
+}
+
+#[async_trait]
+impl ErasureTasks for Store {
+    async fn claim(
+        &self,
+        now: Timestamp,
+        lease_ends_at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Result<ErasureTask, StoreError>>, StoreError> {
+        let backend = self.writer.get_database_backend();
+        let sql = if backend == DbBackend::Postgres { CLAIM_POSTGRES } else { CLAIM_SQLITE };
+        let values =
+            vec![now.unix_micros().into(), lease_ends_at.unix_micros().into(), i64::from(limit).into()];
+        let statement = numbered(backend, sql.to_owned(), values);
+        let rows = self.writer.query_all_raw(statement).await.map_err(store_error)?;
+        Ok(rows.iter().map(task).collect())
+    }
+
+    async fn process(&self, task: &ErasureTask) -> Result<Option<Loaded<DeletionProcess>>, StoreError> {
+        let sql = "SELECT * FROM deletion_processes WHERE id = $1".to_owned();
+        let statement = self.statement(sql, vec![task.process_id.as_str().into()]);
+        // Not through the readers: on SQLite they may see less than what this worker has just stored.
+        let Some(row) = self.writer.query_one_raw(statement).await.map_err(store_error)? else {
+            return Ok(None);
+        };
+        let (value, version) = process_from_row(&row)?;
+        Ok(Some(Loaded { value, version }))
+    }
+
+    async fn note_in_ledger(&self, processes: &[DeletionProcessId]) -> Result<(), StoreError> {
+        let transaction = begin_to_write(&self.writer).await?;
+        // In one order, so that two workers that note the same processes do not wait for each other.
+        let mut ids: Vec<&str> = processes.iter().map(DeletionProcessId::as_str).collect();
+        ids.sort_unstable();
+        for id in ids {
+            let sql = "UPDATE erasure_tasks SET in_ledger = 1 WHERE process_id = $1 AND eraser = ''";
+            execute(&transaction, sql, vec![id.into()]).await?;
+        }
+        transaction.commit().await.map_err(store_error)
+    }
+
+    async fn settle<'a>(
+        &self,
+        task: &ErasureTask,
+        result: TaskResult<'a>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let transaction = begin_to_write(&self.writer).await?;
+        let settled = self.settle_in(&transaction, task, result, now).await;
+        end(transaction, settled).await
+    }
+
+    async fn close(&self, task: &ErasureTask, receipt: &Receipt, signed: &str) -> Result<(), StoreError> {
+        let transaction = begin_to_write(&self.writer).await?;
+        let closed = close_in(&transaction, task, receipt, signed).await;
+        end(transaction, closed).await
+    }
+
+    async fn retry<'a>(
+        &self,
+        process: &DeletionProcessId,
+        eraser: Option<&'a EraserName>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut sql =
+            "UPDATE erasure_tasks SET stuck_at = NULL, due_at = $1, failures = 0, unfinished_since = NULL \
+                       WHERE process_id = $2 AND stuck_at IS NOT NULL"
+                .to_owned();
+        let mut values: Vec<Value> = vec![now.unix_micros().into(), process.as_str().into()];
+        if let Some(eraser) = eraser {
+            sql.push_str(" AND eraser = $3");
+            values.push(eraser.as_str().into());
+        }
+        execute(&self.writer, &sql, values).await
+    }
+
+    async fn list<'a>(
+        &self,
+        process: Option<&'a DeletionProcessId>,
+        limit: u32,
+    ) -> Result<Vec<TaskStatus>, StoreError> {
+        let mut values: Vec<Value> = vec![i64::from(limit).into()];
+        let mut condition = "";
+        if let Some(process) = process {
+            condition = "WHERE process_id = $2";
+            values.push(process.as_str().into());
+        }
+        let sql = format!(
+            "SELECT * FROM erasure_tasks {condition} ORDER BY stuck_at IS NULL, process_id, eraser LIMIT $1"
+        );
+        let rows = self.reader.query_all_raw(self.statement(sql, values)).await.map_err(store_error)?;
+        rows.iter().map(task_status).collect()
+    }
+}
+
+impl Store {
+    async fn settle_in(
+        &self,
+        transaction: &DatabaseTransaction,
+        task: &ErasureTask,
+        result: TaskResult<'_>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        // The row of the task first: whoever has it now is the only one to have written it.
+        match result {
+            TaskResult::Acknowledged(step) => {
+                fenced(transaction, task, "DELETE FROM erasure_tasks", Vec::new()).await?;
+                if let Some((step, version)) = step {
+                    self.write_step(transaction, step, version).await?;
+                }
+                wake_finish(transaction, task, now).await
+            }
+            TaskResult::Failed { step, version, since, again_at } => {
+                let stuck_at = again_at.is_none().then(|| now.unix_micros());
+                let changes = "UPDATE erasure_tasks SET failures = failures + 1, poll = NULL, unfinished_since = $4, \
+                               stuck_at = $5, due_at = $6";
+                let values = vec![
+                    since.unix_micros().into(),
+                    stuck_at.into(),
+                    again_at.map_or(NEVER, Timestamp::unix_micros).into(),
+                ];
+                fenced(transaction, task, changes, values).await?;
+                self.write_step(transaction, step, version).await
+            }
+            TaskResult::Later { at, since, poll } => {
+                let changes = "UPDATE erasure_tasks SET unfinished_since = $4, poll = $5, due_at = $6";
+                let values = vec![
+                    since.unix_micros().into(),
+                    poll.into(),
+                    at.map_or(NEVER, Timestamp::unix_micros).into(),
+                ];
+                fenced(transaction, task, changes, values).await
+            }
+        }
+    }
+}
+
+/// Commits, or rolls back and says why.
+async fn end(transaction: DatabaseTransaction, result: Result<(), StoreError>) -> Result<(), StoreError> {
+    match result {
+        Ok(()) => transaction.commit().await.map_err(store_error),
+        Err(error) => {
+            // If this fails as well, the connection is closed and the transaction with it.
+            let _ = transaction.rollback().await;
+            Err(error)
+        }
+    }
+}
+
+async fn execute(
+    connection: &impl ConnectionTrait,
+    sql: &str,
+    values: Vec<Value>,
+) -> Result<u64, StoreError> {
+    let statement = numbered(connection.get_database_backend(), sql.to_owned(), values);
+    Ok(connection.execute_raw(statement).await.map_err(store_error)?.rows_affected())
+}
+
+/// Changes the row of a task, if this claim is still the last one. The values are those from `$4` on.
+async fn fenced(
+    transaction: &DatabaseTransaction,
+    task: &ErasureTask,
+    change: &str,
+    values: Vec<Value>,
+) -> Result<(), StoreError> {
+    let sql = format!("{change} WHERE process_id = $1 AND eraser = $2 AND fence = $3");
+    let mut all: Vec<Value> =
+        vec![task.process_id.as_str().into(), eraser_of(&task.kind).into(), task.fence.into()];
+    all.extend(values);
+    match execute(transaction, &sql, all).await? {
+        0 => Err(StoreError::LeaseLost),
+        _ => Ok(()),
+    }
+}
+
+/// The process may be complete now. The fence is raised as well, or whoever has just found it incomplete would put it off
+/// again.
+async fn wake_finish(
+    transaction: &DatabaseTransaction,
+    task: &ErasureTask,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE erasure_tasks SET due_at = $1, fence = fence + 1 WHERE process_id = $2 AND eraser = ''";
+    execute(transaction, sql, vec![now.unix_micros().into(), task.process_id.as_str().into()]).await?;
+    Ok(())
+}
+
+/// What is stored of an identity beside what stays: receipt, heads of the audit trails, and the events that others are to
+/// be told. A process that was asked for since, and what was answered since, is somebody else's matter.
+async fn close_in(
+    transaction: &DatabaseTransaction,
+    task: &ErasureTask,
+    receipt: &Receipt,
+    signed: &str,
+) -> Result<(), StoreError> {
+    let id: Value = task.process_id.as_str().into();
+    let address: Value = task.address.as_str().into();
+    let hash: Value = receipt.identity_hash.as_bytes().to_vec().into();
+    let completed_at: Value = receipt.deletion_completed_at.unix_micros().into();
+    let Version { length, .. } = receipt.audit_head;
+    // Locks it, too.
+    let is_deleted = "UPDATE deletion_processes SET status = 'Deleted' \
+                      WHERE id = $1 AND status = 'Deleted' AND revision = $2 AND address = $3";
+    if execute(transaction, is_deleted, vec![id.clone(), length.into(), address.clone()]).await? == 0 {
+        return Err(StoreError::Conflict);
+    }
+    let keep = "INSERT INTO closed_processes \
+                (process_id, identity_hash, status, revision, audit_head, audit_seal, identity_deleted_at, receipt) \
+                SELECT id, $1, status, revision, audit_head, audit_seal, $2, CASE WHEN id = $3 THEN $4 END \
+                FROM deletion_processes WHERE address = $5 AND status IN ('Cancelled', 'Deleted')";
+    let values = vec![hash.clone(), completed_at.clone(), id, signed.into(), address.clone()];
+    execute(transaction, keep, values).await?;
+    for (sql, values) in [
+        (
+            "UPDATE closed_processes SET identity_deleted_at = $1 \
+             WHERE identity_hash = $2 AND identity_deleted_at IS NULL",
+            vec![completed_at.clone(), hash],
+        ),
+        (
+            "DELETE FROM deletion_processes WHERE address = $1 AND status IN ('Cancelled', 'Deleted')",
+            vec![address.clone()],
+        ),
+        (
+            "DELETE FROM answered_requests WHERE address = $1 AND received_at <= $2",
+            vec![address.clone(), completed_at],
+        ),
+        ("DELETE FROM own_identity WHERE address = $1", vec![address]),
+    ] {
+        execute(transaction, sql, values).await?;
+    }
+    fenced(transaction, task, "DELETE FROM erasure_tasks", Vec::new()).await
+}
+
+fn eraser_of(kind: &TaskKind) -> &str {
+    match kind {
+        TaskKind::Erase(eraser) => eraser.as_str(),
+        TaskKind::Finish => FINISH,
+    }
+}
+
+fn kind(row: &Row<'_>) -> Result<TaskKind, StoreError> {
+    if row.get::<String>("eraser")? == FINISH {
+        Ok(TaskKind::Finish)
+    } else {
+        row.parse("eraser").map(TaskKind::Erase)
+    }
+}
+
+fn count(row: &Row<'_>, column: &str) -> Result<u32, StoreError> {
+    u32::try_from(row.get::<i64>(column)?).map_err(|error| row.corrupt(column, error))
+}
+
+fn task(result: &QueryResult) -> Result<ErasureTask, StoreError> {
+    let row = Row::new(result, "erasure_tasks", "process_id")?;
+    Ok(ErasureTask {
+        process_id: row.parse("process_id")?,
+        address: row.parse("address")?,
+        kind: kind(&row)?,
+        fence: row.get("fence")?,
+        failures: count(&row, "failures")?,
+        unfinished_since: row.instant_if_there("unfinished_since")?,
+        poll: row.get("poll")?,
+        is_in_ledger: row.get::<Option<i64>>("in_ledger")? == Some(1),
+    })
+}
+
+fn task_status(result: &QueryResult) -> Result<TaskStatus, StoreError> {
+    let row = Row::new(result, "erasure_tasks", "process_id")?;
+    let due_at: i64 = row.get("due_at")?;
+    Ok(TaskStatus {
+        process_id: row.parse("process_id")?,
+        address: row.parse("address")?,
+        kind: kind(&row)?,
+        failures: count(&row, "failures")?,
+        unfinished_since: row.instant_if_there("unfinished_since")?,
+        stuck_since: row.instant_if_there("stuck_at")?,
+        due_at: if due_at == NEVER { None } else { Some(row.instant("due_at")?) },
+    })
+}

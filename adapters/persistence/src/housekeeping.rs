@@ -1,0 +1,106 @@
+//! The port `Housekeeping`: forgetting, a batch at a time.
+
+use async_trait::async_trait;
+use reprieve_application::StoreError;
+use reprieve_application::ports::Housekeeping;
+use reprieve_domain::Timestamp;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
+
+use crate::Store;
+use crate::database::begin_to_write;
+use crate::deletion_processes::{NOT_ACTIVE, numbered};
+use crate::error::store_error;
+use crate::mapping::Row;
+
+#[async_trait]
+impl Housekeeping for Store {
+    async fn cancelled_processes(&self, instant: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        // Whose it was is in its audit trail, as a keyed hash.
+        let select = format!(
+            "SELECT id FROM deletion_processes AS process WHERE {NOT_ACTIVE} AND status = 'Cancelled' \
+             AND cancelled_at < $1 \
+             AND EXISTS (SELECT 1 FROM audit_entries WHERE process_id = process.id AND sequence = 1) LIMIT $2"
+        );
+        let forget = [
+            "INSERT INTO closed_processes (process_id, identity_hash, status, revision, audit_head, audit_seal) \
+             SELECT id, identity_hash, status, revision, audit_head, audit_seal FROM deletion_processes \
+             JOIN audit_entries ON process_id = id AND sequence = 1 WHERE id IN ($IDS)",
+            "DELETE FROM deletion_processes WHERE id IN ($IDS)",
+        ];
+        self.forget(&select, "id", "deletion_processes", instant, limit, &forget).await
+    }
+
+    async fn audit_trails(&self, instant: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let select = "SELECT process_id FROM closed_processes WHERE identity_deleted_at < $1 \
+                      ORDER BY identity_deleted_at LIMIT $2";
+        let forget = [
+            "DELETE FROM audit_entries WHERE process_id IN ($IDS)",
+            "DELETE FROM closed_processes WHERE process_id IN ($IDS)",
+        ];
+        self.forget(select, "process_id", "closed_processes", instant, limit, &forget).await
+    }
+
+    async fn events(&self, instant: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        // The oldest have the lowest positions, so that this reads no more than it forgets.
+        let sql = "DELETE FROM outbox WHERE position IN \
+                   (SELECT position FROM (SELECT position, occurred_at FROM outbox ORDER BY position LIMIT $2) AS oldest \
+                    WHERE occurred_at < $1)";
+        let values = vec![instant.unix_micros().into(), i64::from(limit).into()];
+        let deleted = self.writer.execute_raw(self.statement(sql.to_owned(), values)).await;
+        Ok(deleted.map_err(store_error)?.rows_affected())
+    }
+}
+
+impl Store {
+    /// Selects ids and does something about each, in one transaction.
+    async fn forget(
+        &self,
+        select: &str,
+        key: &str,
+        table: &'static str,
+        instant: Timestamp,
+        limit: u32,
+        statements: &[&str],
+    ) -> Result<u64, StoreError> {
+        let transaction = begin_to_write(&self.writer).await?;
+        let forgotten = forget_in(&transaction, select, key, table, (instant, limit), statements).await;
+        match forgotten {
+            Ok(count) => transaction.commit().await.map(|()| count).map_err(store_error),
+            Err(error) => {
+                // If this fails as well, the connection is closed and the transaction with it.
+                let _ = transaction.rollback().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+async fn forget_in(
+    transaction: &DatabaseTransaction,
+    select: &str,
+    key: &str,
+    table: &'static str,
+    (instant, limit): (Timestamp, u32),
+    statements: &[&str],
+) -> Result<u64, StoreError> {
+    let backend = transaction.get_database_backend();
+    // Somebody else who forgets at the same time forgets others.
+    let lock = if backend == DbBackend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
+    let values = vec![instant.unix_micros().into(), i64::from(limit).into()];
+    let rows = transaction.query_all_raw(numbered(backend, format!("{select}{lock}"), values)).await;
+    let rows = rows.map_err(store_error)?;
+    let mut ids: Vec<Value> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        ids.push(Row::named(row, table, "unknown").get::<String>(key)?.into());
+    }
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let placeholders: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
+    let placeholders = placeholders.join(", ");
+    for sql in statements {
+        let statement = numbered(backend, sql.replace("$IDS", &placeholders), ids.clone());
+        transaction.execute_raw(statement).await.map_err(store_error)?;
+    }
+    Ok(rows.len() as u64)
+}
