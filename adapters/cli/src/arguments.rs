@@ -75,6 +75,18 @@ pub enum Command {
     ApiKey(ApiKeyCommand),
     /// Run as a service that other programs call over HTTP, until it is told to stop (SIGTERM, Ctrl-C)
     Start,
+    /// Do the work that is due: reminders, deletions, erasures, housekeeping
+    #[command(subcommand)]
+    Worker(WorkerCommand),
+    /// Deletions that are under way, for whoever runs the service
+    #[command(subcommand)]
+    Deletions(DeletionsCommand),
+    /// Signed proof that a deletion was completed
+    #[command(subcommand)]
+    Receipt(ReceiptCommand),
+    /// The list of deleted identities that is kept outside the database
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// The record of everything that was done
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -163,6 +175,120 @@ pub enum ApiKeyScope {
     Admin,
 }
 
+/// Do the work that is due.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum WorkerCommand {
+    /// Do one kind of work again and again, until told to stop (SIGTERM, Ctrl-C), or once
+    ///
+    /// Several workers of one kind can run at the same time. With --once, for cron: exit code 70 if something could not be
+    /// done; the next pass tries it again. An eraser that fails is asked again later and is no reason for exit code 70.
+    Run {
+        /// The kind of work
+        #[arg(value_name = "KIND", value_enum)]
+        worker: WorkerKind,
+        /// Do what is due now, say what was done, and end
+        #[arg(long)]
+        once: bool,
+    },
+}
+
+/// A kind of work that nobody has to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerKind {
+    /// Remind identities of the end of their grace period
+    Reminders,
+    /// Start the deletions whose grace period is over
+    Deletions,
+    /// Have the data of identities in deletion erased
+    Erasures,
+    /// Forget what has been kept for long enough
+    Housekeeping,
+}
+
+impl WorkerKind {
+    /// As it is typed.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reminders => "reminders",
+            Self::Deletions => "deletions",
+            Self::Erasures => "erasures",
+            Self::Housekeeping => "housekeeping",
+        }
+    }
+}
+
+/// Deletions that are under way, for whoever runs the service.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum DeletionsCommand {
+    /// Show what is still to be done, of every deletion or of one; what is stuck comes first
+    ///
+    /// An eraser is a program that erases one kind of data of an identity. "due": it is asked then; "waiting": for the
+    /// erasers; "stuck": it was given up and is asked again only by `reprieve deletions retry`. At most 1000 lines.
+    Show {
+        /// The id of a deletion process: IDP and 17 letters and digits
+        #[arg(value_name = "PROCESS-ID")]
+        process_id: Option<String>,
+    },
+    /// Ask erasers again that were given up
+    Retry {
+        /// The id of a deletion process: IDP and 17 letters and digits
+        #[arg(value_name = "PROCESS-ID")]
+        process_id: String,
+        /// Only the eraser with this name
+        #[arg(long, value_name = "NAME")]
+        eraser: Option<String>,
+    },
+    /// Show what would be erased if this identity were deleted; nothing is erased
+    Plan {
+        /// The address of an identity: did:…
+        address: String,
+    },
+}
+
+/// Signed proof that a deletion was completed.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum ReceiptCommand {
+    /// Print the receipt of a completed deletion, signed (JWS)
+    ///
+    /// It names nobody. Check it with `reprieve receipt verify`.
+    Show {
+        /// The id of a deletion process: IDP and 17 letters and digits
+        #[arg(value_name = "PROCESS-ID")]
+        process_id: String,
+    },
+    /// Check that a receipt is genuine, and show what it says; needs no database and no network
+    Verify {
+        /// The file with the receipt; - for standard input
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+        /// Check it against the public key in this file (JWK) instead of the own one
+        #[arg(long, value_name = "FILE")]
+        public_key: Option<PathBuf>,
+    },
+    /// Print the public key that others check receipts with (JWK)
+    PublicKey,
+}
+
+/// The list of deleted identities that is kept outside the database.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum LedgerCommand {
+    /// After a backup was restored: find deleted identities that came back, and delete them again
+    ///
+    /// Everything stored is compared with the list of deleted identities, the erasure ledger. What came back is in
+    /// deletion afterwards, and `reprieve worker run erasures` finishes it.
+    Replay {
+        /// Compare the addresses in this file as well, one a line; - for standard input. For accounts of other services
+        /// whose backup was restored
+        #[arg(long, value_name = "FILE")]
+        addresses: Option<PathBuf>,
+        /// Only say what came back, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
 /// The record of everything that was done.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum AuditCommand {
@@ -212,12 +338,70 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_form_of_a_command_is_understood() {
+        let run = |worker, once| Command::Worker(WorkerCommand::Run { worker, once });
+        let verify = |file: &str, public_key: Option<&str>| {
+            Command::Receipt(ReceiptCommand::Verify {
+                file: file.into(),
+                public_key: public_key.map(PathBuf::from),
+            })
+        };
+        let show = |process_id| Command::Deletions(DeletionsCommand::Show { process_id });
+        let retry = |eraser| Command::Deletions(DeletionsCommand::Retry { process_id: "IDP".into(), eraser });
+        let replay = |addresses: Option<&str>, dry_run| {
+            Command::Ledger(LedgerCommand::Replay { addresses: addresses.map(PathBuf::from), dry_run })
+        };
+        for (line, command) in [
+            ("worker run reminders", Some(run(WorkerKind::Reminders, false))),
+            ("worker run deletions --once", Some(run(WorkerKind::Deletions, true))),
+            ("worker run --once erasures", Some(run(WorkerKind::Erasures, true))),
+            ("worker run housekeeping", Some(run(WorkerKind::Housekeeping, false))),
+            ("worker run", None),
+            ("worker run everything", None),
+            ("worker run reminders deletions", None),
+            ("deletions show", Some(show(None))),
+            ("deletions show IDP", Some(show(Some("IDP".into())))),
+            ("deletions retry IDP", Some(retry(None))),
+            ("deletions retry IDP --eraser mail", Some(retry(Some("mail".into())))),
+            ("deletions retry", None),
+            (
+                "deletions plan did:web:example.org",
+                Some(Command::Deletions(DeletionsCommand::Plan { address: "did:web:example.org".into() })),
+            ),
+            ("deletions plan", None),
+            ("receipt show IDP", Some(Command::Receipt(ReceiptCommand::Show { process_id: "IDP".into() }))),
+            ("receipt show", None),
+            ("receipt verify", Some(verify("-", None))),
+            ("receipt verify -", Some(verify("-", None))),
+            ("receipt verify a --public-key b", Some(verify("a", Some("b")))),
+            ("receipt public-key", Some(Command::Receipt(ReceiptCommand::PublicKey))),
+            ("ledger replay", Some(replay(None, false))),
+            ("ledger replay --addresses - --dry-run", Some(replay(Some("-"), true))),
+            ("ledger replay --addresses", None),
+        ] {
+            let words = std::iter::once("reprieve").chain(line.split(' '));
+            let understood = Arguments::try_parse_from(words).ok().map(|arguments| arguments.command);
+            assert_eq!(understood, command, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_kind_of_work_is_called_what_is_typed() {
+        for kind in WorkerKind::value_variants() {
+            assert_eq!(kind.to_possible_value().unwrap().get_name(), kind.as_str());
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
+
     proptest! {
         #[test]
         fn no_arguments_make_parsing_panic(words in prop::collection::vec(
             prop_oneof![
                 Just("identityDeletion".to_owned()), Just("init".to_owned()), Just("--output".to_owned()),
-                Just("--grace-period-in-days".to_owned()), Just("show".to_owned()), ".{0,12}",
+                Just("--grace-period-in-days".to_owned()), Just("show".to_owned()), Just("worker".to_owned()),
+                Just("run".to_owned()), Just("deletions".to_owned()), Just("receipt".to_owned()), Just("verify".to_owned()),
+                Just("ledger".to_owned()), Just("replay".to_owned()), ".{0,12}",
             ],
             0..7,
         )) {

@@ -1,10 +1,15 @@
 //! What the command line needs from whoever wires it.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
-use reprieve_application::use_cases::{GenerateApiKey, IssueIdentityToken, VerifyAuditTrail};
+use reprieve_application::use_cases::{
+    ErasuresRun, Forgotten, GenerateApiKey, IssueIdentityToken, PlanErasure, ReplayLedger, RetryErasures,
+    ShowErasures, ShowReceipt, Swept, VerifyAuditTrail,
+};
 
-use crate::Failure;
+use crate::{Failure, WorkerKind};
 
 /// Provides what a command asks for, when it asks: a command that needs no database opens none.
 #[async_trait]
@@ -31,6 +36,61 @@ pub trait Host: Send + Sync {
     /// If a server is named instead, the configuration is not valid or the database cannot be used.
     async fn audit_trail(&self) -> Result<VerifyAuditTrail, Failure>;
 
+    /// One pass of this kind of work, over the own database.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid, the database cannot be used, or the pass ended early.
+    async fn run_pass(&self, worker: WorkerKind) -> Result<PassSummary, Failure>;
+
+    /// Passes of this kind of work over the own database, until it is told to stop.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid, or the database cannot be used.
+    async fn run_worker(&self, worker: WorkerKind) -> Result<(), Failure>;
+
+    /// What the configured erasers would erase, for which no database is opened.
+    ///
+    /// # Errors
+    /// If the configuration is not valid.
+    async fn plan_erasure(&self) -> Result<PlanErasure, Failure>;
+
+    /// What is still to be done in the own database.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid or the database cannot be used.
+    async fn show_erasures(&self) -> Result<ShowErasures, Failure>;
+
+    /// Asking erasers again, in the own database.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid or the database cannot be used.
+    async fn retry_erasures(&self) -> Result<RetryErasures, Failure>;
+
+    /// The receipts in the own database.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid or the database cannot be used.
+    async fn show_receipt(&self) -> Result<ShowReceipt, Failure>;
+
+    /// The public half of the key that receipts are signed with, as a JWK.
+    ///
+    /// # Errors
+    /// If the configuration is not valid or the key cannot be used.
+    fn receipt_public_key(&self) -> Result<String, Failure>;
+
+    /// Checks a signed receipt against the public key in a file, or the own one; returns what it says. Nothing is opened
+    /// but the key.
+    ///
+    /// # Errors
+    /// If the receipt is not signed with that key, or is none; if the configuration is not valid or the key cannot be used.
+    fn verify_receipt(&self, signed: &str, public_key: Option<&Path>) -> Result<serde_json::Value, Failure>;
+
+    /// The own database and the erasure ledger.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid or the database cannot be used.
+    async fn replay_ledger(&self) -> Result<ReplayLedger, Failure>;
+
     /// Brings the own database to this version; returns the migrations that were applied.
     ///
     /// # Errors
@@ -48,6 +108,19 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// If it is not valid.
     fn configuration(&self) -> Result<ConfigurationInForce, Failure>;
+}
+
+/// What one pass did.
+#[derive(Debug)]
+pub enum PassSummary {
+    /// Reminders were sent.
+    Reminders(Swept),
+    /// Deletions were started.
+    Deletions(Swept),
+    /// Erasers were asked, and deletions completed.
+    Erasures(ErasuresRun),
+    /// What was kept for long enough was forgotten.
+    Housekeeping(Forgotten),
 }
 
 /// A service that listens.

@@ -10,11 +10,12 @@ mod data;
 mod duration;
 mod exit_code;
 mod host;
+mod input;
 mod output;
 
-pub use arguments::{Arguments, Command, GlobalOptions, OutputFormat};
+pub use arguments::{Arguments, Command, GlobalOptions, OutputFormat, WorkerKind};
 pub use commands::run;
 pub use exit_code::exit_code;
-pub use host::{ConfigurationInForce, Host, Listening, Server};
+pub use host::{ConfigurationInForce, Host, Listening, PassSummary, Server};
 pub use output::Output;
 pub use reprieve_application::Failure;

@@ -5,20 +5,28 @@ mod audit;
 mod completions;
 mod config;
 mod database;
+mod deletions_plan;
+mod deletions_retry;
+mod deletions_show;
 mod identity_deletion_cancel;
 mod identity_deletion_init;
 mod identity_deletion_list;
 mod identity_deletion_show;
 mod identity_status;
 mod identity_token;
+mod ledger_replay;
 mod man;
+mod receipt_public_key;
+mod receipt_show;
+mod receipt_verify;
 mod start;
 #[cfg(test)]
 mod test_host;
+mod worker_run;
 
 use crate::arguments::{
-    ApiKeyCommand, AuditCommand, Command, ConfigCommand, DatabaseCommand, IdentityCommand,
-    IdentityDeletionCommand,
+    ApiKeyCommand, AuditCommand, Command, ConfigCommand, DatabaseCommand, DeletionsCommand, IdentityCommand,
+    IdentityDeletionCommand, LedgerCommand, ReceiptCommand, WorkerCommand,
 };
 use crate::{Failure, Host, Output};
 
@@ -46,6 +54,28 @@ pub async fn run(command: &Command, host: &dyn Host, output: &mut Output<'_>) ->
             api_key::generate(host, output, name, scopes, *expires_in_days)
         }
         Command::Start => start::run(host, output).await,
+        Command::Worker(WorkerCommand::Run { worker, once }) => {
+            worker_run::run(host, output, *worker, *once).await
+        }
+        Command::Deletions(command) => match command {
+            DeletionsCommand::Show { process_id } => {
+                deletions_show::run(host, output, process_id.as_deref()).await
+            }
+            DeletionsCommand::Retry { process_id, eraser } => {
+                deletions_retry::run(host, output, process_id, eraser.as_deref()).await
+            }
+            DeletionsCommand::Plan { address } => deletions_plan::run(host, output, address).await,
+        },
+        Command::Receipt(command) => match command {
+            ReceiptCommand::Show { process_id } => receipt_show::run(host, output, process_id).await,
+            ReceiptCommand::Verify { file, public_key } => {
+                receipt_verify::run(host, output, file, public_key.as_deref())
+            }
+            ReceiptCommand::PublicKey => receipt_public_key::run(host, output),
+        },
+        Command::Ledger(LedgerCommand::Replay { addresses, dry_run }) => {
+            ledger_replay::run(host, output, addresses.as_deref(), *dry_run).await
+        }
         Command::Audit(AuditCommand::Verify) => audit::verify(host, output).await,
         Command::Database(DatabaseCommand::Migrate) => database::migrate(host, output).await,
         Command::Config(ConfigCommand::Show) => config::show(host, output),

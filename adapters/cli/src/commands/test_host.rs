@@ -1,22 +1,91 @@
-//! A host for commands that ask it for keys and tokens.
+//! A host for the tests of commands. What a test does not give it, no command may ask for.
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
-use reprieve_application::ports::{MockClock, MockIds, MockTokenSigner};
-use reprieve_application::use_cases::{GenerateApiKey, IssueIdentityToken, VerifyAuditTrail};
-use reprieve_application::{KeyPair, OwnIdentity, SecretKey};
+use reprieve_application::ports::{
+    Eraser, ErasureTasks, Loaded, MockAuditTrail, MockClock, MockDeletionProcesses, MockEraser,
+    MockErasureLedger, MockErasureTasks, MockIdentities, MockIds, MockReceipts, MockTokenSigner, Receipts,
+    Version,
+};
+use reprieve_application::use_cases::{
+    GenerateApiKey, IssueIdentityToken, PlanErasure, ReplayLedger, ReplayLedgerPorts, RetryErasures,
+    ShowErasures, ShowReceipt, VerifyAuditTrail,
+};
+use reprieve_application::{Erasers, ErrorCode, KeyPair, OwnIdentity, SecretKey};
+use reprieve_domain::audit::{ErasureLedgerEntry, KeyedHash};
+use reprieve_domain::{Address, GracePeriod, Identity, Timestamp};
 
-use crate::{Arguments, Command, ConfigurationInForce, Failure, Host, Output, OutputFormat, Server};
+use crate::{
+    Arguments, Command, ConfigurationInForce, Failure, Host, Output, OutputFormat, PassSummary, Server,
+    WorkerKind,
+};
 
 use clap::Parser as _;
 
-pub(super) struct TestHost;
+/// The public key of the host.
+pub(super) const PUBLIC_KEY: &str = r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#;
+
+/// What the signed text `genuine` says.
+pub(super) const RECEIPT: &str = r#"{
+    "processId": "IDP0123456789abcdefg",
+    "deletionCompletedAt": "2026-12-07T20:03:07.500000Z",
+    "erasures": [{"eraser": "mail", "count": 12}, {"eraser": "documents", "count": 0}],
+    "auditHead": {"length": 5, "hash": "0a0b"}
+}"#;
+
+#[derive(Default)]
+pub(super) struct TestHost {
+    pass: Mutex<Option<PassSummary>>,
+    tasks: Option<Arc<dyn ErasureTasks>>,
+    erasers: Erasers,
+    receipts: Option<Arc<dyn Receipts>>,
+    ledger: Option<Ledger>,
+}
+
+/// A ledger with two identities, neither of which is stored when the replay begins.
+#[derive(Clone, Copy)]
+pub(super) struct Ledger {
+    /// Has a process whose grace period is over.
+    pub(super) ripe: &'static str,
+    /// Has a process whose grace period runs.
+    pub(super) running: &'static str,
+    /// Whether anything may be saved.
+    pub(super) may_save: bool,
+}
+
+impl TestHost {
+    pub(super) fn with_pass(self, pass: PassSummary) -> Self {
+        Self { pass: Mutex::new(Some(pass)), ..self }
+    }
+
+    pub(super) fn with_tasks(self, tasks: MockErasureTasks) -> Self {
+        Self { tasks: Some(Arc::new(tasks)), ..self }
+    }
+
+    pub(super) fn with_erasers(self, erasers: impl IntoIterator<Item = MockEraser>) -> Self {
+        let erasers = erasers.into_iter().map(|eraser| Arc::new(eraser) as Arc<dyn Eraser>);
+        Self { erasers: Erasers::new(erasers).unwrap(), ..self }
+    }
+
+    pub(super) fn with_receipts(self, receipts: MockReceipts) -> Self {
+        Self { receipts: Some(Arc::new(receipts)), ..self }
+    }
+
+    pub(super) fn with_ledger(self, ledger: Ledger) -> Self {
+        Self { ledger: Some(ledger), ..self }
+    }
+}
+
+fn now() -> Timestamp {
+    "2026-12-07T20:03:07.5Z".parse().unwrap()
+}
 
 fn clock() -> Arc<MockClock> {
     let mut clock = MockClock::new();
-    clock.expect_now().returning(|| "2026-12-07T20:03:07.5Z".parse().unwrap());
+    clock.expect_now().returning(now);
     Arc::new(clock)
 }
 
@@ -28,11 +97,76 @@ fn ids() -> Arc<MockIds> {
 
 /// Runs a command line and returns what it writes on standard output.
 pub(super) async fn run(line: &[&str]) -> Result<String, Failure> {
+    let (result, out) = run_on(&TestHost::default(), line).await;
+    result.map(|()| out)
+}
+
+/// Runs a command line; returns how it ends, and what it writes on standard output until then.
+pub(super) async fn run_on(host: &TestHost, line: &[&str]) -> (Result<(), Failure>, String) {
     let arguments = Arguments::try_parse_from(["reprieve"].iter().chain(line)).unwrap();
     let (command, format): (Command, OutputFormat) = (arguments.command, arguments.options.output);
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    super::run(&command, &TestHost, &mut Output::new(format, &mut out, &mut err)).await?;
-    Ok(String::from_utf8(out).unwrap())
+    let result = super::run(&command, host, &mut Output::new(format, &mut out, &mut err)).await;
+    (result, String::from_utf8(out).unwrap())
+}
+
+impl Ledger {
+    fn hash(self, address: &Address) -> KeyedHash {
+        match address.as_str() {
+            text if text == self.ripe => [1; 32].into(),
+            text if text == self.running => [2; 32].into(),
+            _ => [0; 32].into(),
+        }
+    }
+
+    fn identity(self, address: &Address) -> Identity {
+        let (id, begin, end) = if address.as_str() == self.ripe {
+            ("IDP00000000000000003", "2026-11-01T00:00:00Z", "2026-11-15T00:00:00Z")
+        } else {
+            ("IDP00000000000000004", "2026-12-01T00:00:00Z", "2026-12-15T00:00:00Z")
+        };
+        let begin = begin.parse().unwrap();
+        let length = GracePeriod::between(begin, end.parse().unwrap()).unwrap();
+        let device = "DVC0123456789abcdefg".parse().unwrap();
+        let step =
+            Identity::new(address.clone()).initiate(id.parse().unwrap(), device, length, begin).unwrap();
+        Identity::with_open_process(step.into_process()).unwrap()
+    }
+
+    fn replay(self) -> ReplayLedger {
+        let entry = |process: &str, hash: u8| ErasureLedgerEntry {
+            process_id: process.parse().unwrap(),
+            identity_hash: [hash; 32].into(),
+            created_at: "2026-10-01T00:00:00Z".parse().unwrap(),
+            grace_period_ends_at: "2026-10-15T00:00:00Z".parse().unwrap(),
+            deletion_started_at: "2026-10-15T00:01:00Z".parse().unwrap(),
+            seal: [3; 32].into(),
+        };
+        let mut ledger = MockErasureLedger::new();
+        ledger
+            .expect_entries()
+            .returning(move || Ok(vec![entry("IDP00000000000000001", 1), entry("IDP00000000000000002", 2)]));
+        let mut audit_trail = MockAuditTrail::new();
+        audit_trail.expect_verify_ledger_entry().returning(|_| Ok(()));
+        audit_trail.expect_identity_hash().returning(move |address| self.hash(address));
+        let mut processes = MockDeletionProcesses::new();
+        processes.expect_addresses().returning(|_, _| Ok(vec![]));
+        let mut identities = MockIdentities::new();
+        identities.expect_load().returning(move |address| {
+            let version = Version { length: 1, hash: [4; 32].into() };
+            Ok(Loaded { value: self.identity(address), version })
+        });
+        identities.expect_save().times(usize::from(self.may_save)).returning(|_, _, _| Ok(()));
+        let ports = ReplayLedgerPorts {
+            ledger: Arc::new(ledger),
+            audit_trail: Arc::new(audit_trail),
+            processes: Arc::new(processes),
+            identities: Arc::new(identities),
+            clock: clock(),
+            ids: ids(),
+        };
+        ReplayLedger::new(ports, Erasers::default())
+    }
 }
 
 #[async_trait]
@@ -50,6 +184,46 @@ impl Host for TestHost {
 
     fn generate_api_key(&self) -> GenerateApiKey {
         GenerateApiKey::new(clock(), ids())
+    }
+
+    async fn run_pass(&self, _: WorkerKind) -> Result<PassSummary, Failure> {
+        Ok(self.pass.lock().unwrap().take().unwrap())
+    }
+
+    async fn run_worker(&self, _: WorkerKind) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn plan_erasure(&self) -> Result<PlanErasure, Failure> {
+        Ok(PlanErasure::new(self.erasers.clone()))
+    }
+
+    async fn show_erasures(&self) -> Result<ShowErasures, Failure> {
+        Ok(ShowErasures::new(self.tasks.clone().unwrap()))
+    }
+
+    async fn retry_erasures(&self) -> Result<RetryErasures, Failure> {
+        Ok(RetryErasures::new(self.tasks.clone().unwrap(), clock()))
+    }
+
+    async fn show_receipt(&self) -> Result<ShowReceipt, Failure> {
+        Ok(ShowReceipt::new(self.receipts.clone().unwrap()))
+    }
+
+    fn receipt_public_key(&self) -> Result<String, Failure> {
+        Ok(PUBLIC_KEY.to_owned())
+    }
+
+    fn verify_receipt(&self, signed: &str, public_key: Option<&Path>) -> Result<serde_json::Value, Failure> {
+        if signed == "genuine" && public_key.is_none() {
+            Ok(serde_json::from_str(RECEIPT).unwrap())
+        } else {
+            Err(Failure::new(ErrorCode::ReceiptInvalid, "the receipt is not signed with this key"))
+        }
+    }
+
+    async fn replay_ledger(&self) -> Result<ReplayLedger, Failure> {
+        Ok(self.ledger.unwrap().replay())
     }
 
     async fn identity_deletion(&self) -> Result<Box<dyn IdentityDeletionFacade>, Failure> {

@@ -1,0 +1,184 @@
+//! `reprieve deletions show`
+
+use std::fmt::Write as _;
+
+use reprieve_application::ports::{TaskKind, TaskStatus};
+use reprieve_domain::{Address, DeletionProcessId, EraserName, Timestamp};
+use serde::Serialize;
+
+use crate::input::parse;
+use crate::{Failure, Host, Output};
+
+/// A task: members that are absent are left out.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TaskJson<'a> {
+    process_id: &'a DeletionProcessId,
+    address: &'a Address,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eraser: Option<&'a EraserName>,
+    state: &'static str,
+    failures: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_tried_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stuck_since: Option<Timestamp>,
+}
+
+impl<'a> From<&'a TaskStatus> for TaskJson<'a> {
+    fn from(task: &'a TaskStatus) -> Self {
+        let (kind, eraser) = match &task.kind {
+            TaskKind::Erase(eraser) => ("erase", Some(eraser)),
+            TaskKind::Finish => ("finish", None),
+        };
+        Self {
+            process_id: &task.process_id,
+            address: &task.address,
+            kind,
+            eraser,
+            state: match (task.stuck_since, task.due_at) {
+                (Some(_), _) => "stuck",
+                (None, Some(_)) => "due",
+                (None, None) => "waiting",
+            },
+            failures: task.failures,
+            first_tried_at: task.unfinished_since,
+            due_at: task.due_at,
+            stuck_since: task.stuck_since,
+        }
+    }
+}
+
+pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>, id: Option<&str>) -> Result<(), Failure> {
+    let id = id.map(parse::<DeletionProcessId>).transpose()?;
+    let tasks = host.show_erasures().await?.execute(id.as_ref()).await?;
+    let json: Vec<TaskJson<'_>> = tasks.iter().map(TaskJson::from).collect();
+    output.result(&json, &table(&tasks))
+}
+
+fn table(tasks: &[TaskStatus]) -> String {
+    if tasks.is_empty() {
+        return "No deletions are under way\n".to_owned();
+    }
+    let name = |task: &TaskStatus| match &task.kind {
+        TaskKind::Erase(eraser) => eraser.to_string(),
+        TaskKind::Finish => "finish".to_owned(),
+    };
+    let width = tasks.iter().map(|task| name(task).len()).fold("Eraser".len(), usize::max);
+    let mut text = format!(
+        "{:<20}  {:<width$}  {:<39}  {:>8}  {}\n",
+        "Process", "Eraser", "State", "Failures", "First tried at"
+    );
+    for task in tasks {
+        let state = match (task.stuck_since, task.due_at) {
+            (Some(since), _) => format!("stuck since {since}"),
+            (None, Some(at)) => format!("due {at}"),
+            (None, None) => "waiting".to_owned(),
+        };
+        let tried = task.unfinished_since.map_or_else(|| "-".to_owned(), |at| at.to_string());
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<20}  {:<width$}  {state:<39}  {:>8}  {tried}",
+            task.process_id,
+            name(task),
+            task.failures
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::test_host::{TestHost, run_on};
+    use reprieve_application::ErrorCode;
+    use reprieve_application::ports::MockErasureTasks;
+    use serde_json::{Value, json};
+
+    const ID: &str = "IDP0123456789abcdefg";
+
+    fn task(kind: TaskKind, failures: u32, tried: bool, stuck: bool, due: bool) -> TaskStatus {
+        let at = |is_there: bool, text: &str| is_there.then(|| text.parse().unwrap());
+        TaskStatus {
+            process_id: ID.parse().unwrap(),
+            address: "did:web:example.org".parse().unwrap(),
+            kind,
+            failures,
+            unfinished_since: at(tried, "2026-12-01T00:00:00Z"),
+            stuck_since: at(stuck, "2026-12-04T00:00:00Z"),
+            due_at: at(due, "2026-12-07T00:00:00Z"),
+        }
+    }
+
+    fn host(tasks: Vec<TaskStatus>) -> TestHost {
+        let mut mock = MockErasureTasks::new();
+        mock.expect_list().return_once(move |_, _| Ok(tasks));
+        TestHost::default().with_tasks(mock)
+    }
+
+    fn tasks() -> Vec<TaskStatus> {
+        let erase = |name: &str| TaskKind::Erase(name.parse().unwrap());
+        vec![
+            task(erase("mail"), 7, true, true, false),
+            task(erase("documents"), 0, false, false, true),
+            task(TaskKind::Finish, 0, false, false, false),
+        ]
+    }
+
+    #[tokio::test]
+    async fn tasks_are_shown_as_a_table() {
+        let (result, out) = run_on(&host(tasks()), &["deletions", "show"]).await;
+        result.unwrap();
+        assert_eq!(
+            out,
+            "\
+Process               Eraser     State                                    Failures  First tried at
+IDP0123456789abcdefg  mail       stuck since 2026-12-04T00:00:00.000000Z         7  2026-12-01T00:00:00.000000Z
+IDP0123456789abcdefg  documents  due 2026-12-07T00:00:00.000000Z                 0  -
+IDP0123456789abcdefg  finish     waiting                                         0  -
+"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_program_is_told_the_same_and_the_address() {
+        let (result, out) = run_on(&host(tasks()), &["deletions", "show", ID, "--output", "json"]).await;
+        result.unwrap();
+        let address = "did:web:example.org";
+        assert_eq!(
+            serde_json::from_str::<Value>(&out).unwrap(),
+            json!([
+                {
+                    "processId": ID, "address": address, "kind": "erase", "eraser": "mail", "state": "stuck",
+                    "failures": 7, "firstTriedAt": "2026-12-01T00:00:00.000000Z",
+                    "stuckSince": "2026-12-04T00:00:00.000000Z",
+                },
+                {
+                    "processId": ID, "address": address, "kind": "erase", "eraser": "documents", "state": "due",
+                    "failures": 0, "dueAt": "2026-12-07T00:00:00.000000Z",
+                },
+                {"processId": ID, "address": address, "kind": "finish", "state": "waiting", "failures": 0},
+            ])
+        );
+    }
+
+    #[tokio::test]
+    async fn that_nothing_is_under_way_is_said() {
+        let (result, out) = run_on(&host(vec![]), &["deletions", "show"]).await;
+        assert_eq!((result, out.as_str()), (Ok(()), "No deletions are under way\n"));
+        let (result, out) = run_on(&host(vec![]), &["deletions", "show", "--output", "json"]).await;
+        assert_eq!((result, out.as_str()), (Ok(()), "[]\n"));
+    }
+
+    #[tokio::test]
+    async fn an_id_that_is_none_or_has_no_tasks_is_refused() {
+        for (id, code) in [("IDP", ErrorCode::InvalidPropertyValue), (ID, ErrorCode::RecordNotFound)] {
+            let (result, out) = run_on(&host(vec![]), &["deletions", "show", id]).await;
+            assert_eq!((result.unwrap_err().code, out.as_str()), (code, ""));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! `reprieve ledger replay`
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use reprieve_application::use_cases::{CameBack, ReplayAction, Replayed};
+use serde_json::{Value, json};
+
+use crate::input::Lines;
+use crate::{Failure, Host, Output};
+
+pub(super) async fn run(
+    host: &dyn Host,
+    output: &mut Output<'_>,
+    addresses: Option<&Path>,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    let mut lines = addresses.map(Lines::open).transpose()?;
+    let replayed = host.replay_ledger().await?.execute(lines.iter_mut().flatten(), dry_run).await?;
+    output.result(&to_json(&replayed, dry_run), &to_text(&replayed, dry_run))?;
+    // What was compared before the file ended early is done, and was said.
+    lines.and_then(|lines| lines.failure).map_or(Ok(()), Err)
+}
+
+fn to_json(replayed: &Replayed, dry_run: bool) -> Value {
+    let came_back: Vec<Value> = replayed
+        .came_back
+        .iter()
+        .map(|CameBack { address, deleted_in, action }| match action {
+            ReplayAction::Found => json!({"address": address, "deletedIn": deleted_in, "action": "found"}),
+            ReplayAction::Started(process) => {
+                json!({"address": address, "deletedIn": deleted_in, "action": "started", "processId": process})
+            }
+            ReplayAction::NewGracePeriodRuns(process) => json!({
+                "address": address, "deletedIn": deleted_in, "action": "newGracePeriodRuns", "processId": process,
+            }),
+        })
+        .collect();
+    json!({
+        "dryRun": dry_run,
+        "inLedger": replayed.in_ledger,
+        "compared": replayed.compared,
+        "notAnAddress": replayed.not_an_address,
+        "started": started(replayed),
+        "cameBack": came_back,
+    })
+}
+
+fn to_text(replayed: &Replayed, dry_run: bool) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    for CameBack { address, deleted_in, action } in &replayed.came_back {
+        let _ = write!(text, "{address}: deleted in {deleted_in}; ");
+        let _ = match action {
+            ReplayAction::Found => writeln!(text, "came back"),
+            ReplayAction::Started(process) => writeln!(text, "is deleted again in {process}"),
+            ReplayAction::NewGracePeriodRuns(process) => {
+                writeln!(text, "left alone: the grace period of its newer process {process} runs")
+            }
+        };
+    }
+    let Replayed { in_ledger, compared, not_an_address, came_back } = replayed;
+    let _ = writeln!(
+        text,
+        "Identities in the ledger: {in_ledger}; compared: {compared}; not an address: {not_an_address}; \
+         came back: {}; deleted again: {}",
+        came_back.len(),
+        started(replayed)
+    );
+    if dry_run {
+        text.push_str("Nothing was changed\n");
+    }
+    text
+}
+
+fn started(replayed: &Replayed) -> usize {
+    replayed.came_back.iter().filter(|came_back| matches!(came_back.action, ReplayAction::Started(_))).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::test_host::{Ledger, TestHost, run_on};
+    use reprieve_application::ErrorCode;
+
+    const RIPE: &str = "did:web:ripe.example";
+    const RUNNING: &str = "did:web:running.example";
+    const UNKNOWN: &str = "did:web:unknown.example";
+
+    fn host(may_save: bool) -> TestHost {
+        TestHost::default().with_ledger(Ledger { ripe: RIPE, running: RUNNING, may_save })
+    }
+
+    fn file() -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("{RIPE}\n\n{RUNNING}\n{UNKNOWN}\nnobody\n")).unwrap();
+        file
+    }
+
+    async fn replay(may_save: bool, options: &[&str]) -> (Result<(), Failure>, String) {
+        let file = file();
+        let line = ["ledger", "replay", "--addresses", file.path().to_str().unwrap()];
+        run_on(&host(may_save), &[&line[..], options].concat()).await
+    }
+
+    #[tokio::test]
+    async fn what_came_back_is_deleted_again_and_listed() {
+        let (result, out) = replay(true, &[]).await;
+        result.unwrap();
+        assert_eq!(
+            out,
+            "did:web:ripe.example: deleted in IDP00000000000000001; is deleted again in IDP00000000000000003\n\
+             did:web:running.example: deleted in IDP00000000000000002; left alone: the grace period of its newer \
+             process IDP00000000000000004 runs\n\
+             Identities in the ledger: 2; compared: 4; not an address: 1; came back: 2; deleted again: 1\n"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_program_is_told_the_same() {
+        let (result, out) = replay(true, &["--output", "json"]).await;
+        result.unwrap();
+        assert_eq!(
+            serde_json::from_str::<Value>(&out).unwrap(),
+            json!({
+                "dryRun": false, "inLedger": 2, "compared": 4, "notAnAddress": 1, "started": 1,
+                "cameBack": [
+                    {
+                        "address": RIPE, "deletedIn": "IDP00000000000000001", "action": "started",
+                        "processId": "IDP00000000000000003",
+                    },
+                    {
+                        "address": RUNNING, "deletedIn": "IDP00000000000000002", "action": "newGracePeriodRuns",
+                        "processId": "IDP00000000000000004",
+                    },
+                ],
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_changes_nothing_and_says_so() {
+        let (result, out) = replay(false, &["--dry-run"]).await;
+        result.unwrap();
+        assert!(
+            out.starts_with("did:web:ripe.example: deleted in IDP00000000000000001; came back\n"),
+            "{out}"
+        );
+        assert!(out.ends_with("came back: 2; deleted again: 0\nNothing was changed\n"), "{out}");
+        let (result, out) = replay(false, &["--dry-run", "--output", "json"]).await;
+        result.unwrap();
+        let json: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((&json["dryRun"], &json["started"]), (&json!(true), &json!(0)));
+        assert_eq!(
+            json["cameBack"][0],
+            json!({"address": RIPE, "deletedIn": "IDP00000000000000001", "action": "found"})
+        );
+    }
+
+    #[tokio::test]
+    async fn without_a_file_only_what_is_stored_is_compared() {
+        let (result, out) = run_on(&host(false), &["ledger", "replay"]).await;
+        result.unwrap();
+        assert_eq!(
+            out,
+            "Identities in the ledger: 2; compared: 0; not an address: 0; came back: 0; deleted again: 0\n"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_opened_is_named_before_anything_is_done() {
+        // A host without a ledger panics when it is asked for one.
+        let line = ["ledger", "replay", "--addresses", "/no/such/file"];
+        let (result, out) = run_on(&TestHost::default(), &line).await;
+        let failure = result.unwrap_err();
+        assert_eq!((failure.code, out.as_str()), (ErrorCode::InvalidPropertyValue, ""));
+        assert!(failure.message.starts_with("/no/such/file cannot be read: "), "{}", failure.message);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_ends_early_is_a_failure_after_what_was_done_is_said() {
+        // A directory can be opened like a file, and not be read.
+        let (result, out) = run_on(&host(false), &["ledger", "replay", "--addresses", "/"]).await;
+        assert!(result.unwrap_err().message.starts_with("/ cannot be read: "));
+        assert!(out.starts_with("Identities in the ledger: 2; compared: 0"), "{out}");
+    }
+}

@@ -1,0 +1,192 @@
+//! `reprieve worker run`
+
+use reprieve_application::use_cases::{ErasuresRun, Swept};
+use reprieve_application::{ErrorCode, StoreError};
+use serde_json::{Value, json};
+
+use crate::{Failure, Host, Output, PassSummary, WorkerKind};
+
+pub(super) async fn run(
+    host: &dyn Host,
+    output: &mut Output<'_>,
+    worker: WorkerKind,
+    once: bool,
+) -> Result<(), Failure> {
+    if !once {
+        host.run_worker(worker).await?;
+        let text = format!("Worker stopped: {}\n", worker.as_str());
+        return output.result(&json!({"worker": worker, "stopped": true}), &text);
+    }
+    let pass = host.run_pass(worker).await?;
+    let (json, text) = summary(&pass);
+    output.result(&json, &text)?;
+    match what_failed(pass) {
+        Some(failure) => Err(failure),
+        None => Ok(()),
+    }
+}
+
+fn summary(pass: &PassSummary) -> (Value, String) {
+    match pass {
+        PassSummary::Reminders(Swept { stepped, left_alone, failed, .. }) => (
+            json!({"worker": WorkerKind::Reminders, "sent": stepped, "leftAlone": left_alone, "failed": failed}),
+            format!("Reminders sent: {stepped}; left alone: {left_alone}; failed: {failed}\n"),
+        ),
+        PassSummary::Deletions(Swept { stepped, left_alone, failed, .. }) => (
+            json!({"worker": WorkerKind::Deletions, "started": stepped, "leftAlone": left_alone, "failed": failed}),
+            format!("Deletions started: {stepped}; left alone: {left_alone}; failed: {failed}\n"),
+        ),
+        PassSummary::Erasures(run) => {
+            let ErasuresRun { acknowledged, working, failed, stuck, completed, left_alone, broken, .. } = run;
+            (
+                json!({
+                    "worker": WorkerKind::Erasures, "completed": completed, "acknowledged": acknowledged,
+                    "working": working, "failed": failed, "stuck": stuck, "leftAlone": left_alone, "broken": broken,
+                }),
+                format!(
+                    "Deletions completed: {completed}; erasers acknowledged: {acknowledged}; working: {working}; \
+                     failed: {failed}, of which stuck: {stuck}; left alone: {left_alone}; broken: {broken}\n"
+                ),
+            )
+        }
+        PassSummary::Housekeeping(forgotten) => {
+            let (processes, trails) = (forgotten.cancelled_processes, forgotten.audit_trails);
+            let (events, answers) = (forgotten.events, forgotten.answers);
+            (
+                json!({
+                    "worker": WorkerKind::Housekeeping, "cancelledProcesses": processes, "auditTrails": trails,
+                    "events": events, "answers": answers,
+                }),
+                format!(
+                    "Forgotten: cancelled processes: {processes}; audit trails: {trails}; events: {events}; \
+                     answers: {answers}\n"
+                ),
+            )
+        }
+    }
+}
+
+/// What somebody has to look after. That an eraser failed is not: it is asked again, and shown where it is stuck.
+fn what_failed(pass: PassSummary) -> Option<Failure> {
+    let (count, first) = match pass {
+        PassSummary::Reminders(swept) | PassSummary::Deletions(swept) => (swept.failed, swept.first_failure),
+        PassSummary::Erasures(run) => (run.broken, run.first_failure),
+        PassSummary::Housekeeping(_) => return None,
+    };
+    (count > 0).then(|| failure(count, first))
+}
+
+fn failure(count: u64, first: Option<StoreError>) -> Failure {
+    let first = first.map(Failure::from);
+    // Nobody asked for anything here, so nothing was refused.
+    let code = first.as_ref().map(|first| first.code).filter(|code| !code.is_refusal());
+    let reason = first.map(|first| format!("; the first because: {}", first.message)).unwrap_or_default();
+    Failure::new(code.unwrap_or(ErrorCode::SystemFailed), format!("could not be done: {count}{reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::test_host::{TestHost, run, run_on};
+    use crate::exit_code;
+    use reprieve_application::use_cases::Forgotten;
+
+    fn swept(failed: u64, first_failure: Option<StoreError>) -> Swept {
+        Swept { stepped: 3, left_alone: 1, failed, first_failure }
+    }
+
+    fn erasures(broken: u64, first_failure: Option<StoreError>) -> ErasuresRun {
+        ErasuresRun {
+            acknowledged: 5,
+            working: 4,
+            failed: 3,
+            stuck: 2,
+            completed: 1,
+            left_alone: 6,
+            broken,
+            first_failure,
+        }
+    }
+
+    fn forgotten() -> Forgotten {
+        Forgotten { cancelled_processes: 1, audit_trails: 2, events: 3, answers: 4 }
+    }
+
+    #[tokio::test]
+    async fn a_pass_says_what_it_did() {
+        let passes: [(&str, fn() -> PassSummary, &str, Value); 4] = [
+            (
+                "reminders",
+                || PassSummary::Reminders(swept(0, None)),
+                "Reminders sent: 3; left alone: 1; failed: 0\n",
+                json!({"worker": "reminders", "sent": 3, "leftAlone": 1, "failed": 0}),
+            ),
+            (
+                "deletions",
+                || PassSummary::Deletions(swept(0, None)),
+                "Deletions started: 3; left alone: 1; failed: 0\n",
+                json!({"worker": "deletions", "started": 3, "leftAlone": 1, "failed": 0}),
+            ),
+            (
+                "erasures",
+                || PassSummary::Erasures(erasures(0, None)),
+                "Deletions completed: 1; erasers acknowledged: 5; working: 4; failed: 3, of which stuck: 2; \
+                 left alone: 6; broken: 0\n",
+                json!({
+                    "worker": "erasures", "completed": 1, "acknowledged": 5, "working": 4, "failed": 3, "stuck": 2,
+                    "leftAlone": 6, "broken": 0,
+                }),
+            ),
+            (
+                "housekeeping",
+                || PassSummary::Housekeeping(forgotten()),
+                "Forgotten: cancelled processes: 1; audit trails: 2; events: 3; answers: 4\n",
+                json!({
+                    "worker": "housekeeping", "cancelledProcesses": 1, "auditTrails": 2, "events": 3, "answers": 4,
+                }),
+            ),
+        ];
+        for (worker, pass, text, json) in passes {
+            let line = ["worker", "run", worker, "--once", "--output"];
+            let host = TestHost::default().with_pass(pass());
+            let (result, out) = run_on(&host, &[&line[..], &["text"]].concat()).await;
+            assert_eq!((result, out.as_str()), (Ok(()), text));
+            let host = TestHost::default().with_pass(pass());
+            let (result, out) = run_on(&host, &[&line[..], &["json"]].concat()).await;
+            assert_eq!((result, serde_json::from_str::<Value>(&out).unwrap()), (Ok(()), json));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pass_in_which_something_failed_says_what_it_did_and_fails() {
+        let full = || Some(StoreError::Full("no space".into()));
+        for (worker, pass, code) in [
+            ("reminders", PassSummary::Reminders(swept(2, full())), ErrorCode::DatabaseFull),
+            ("deletions", PassSummary::Deletions(swept(2, full())), ErrorCode::DatabaseFull),
+            ("erasures", PassSummary::Erasures(erasures(2, full())), ErrorCode::DatabaseFull),
+            ("deletions", PassSummary::Deletions(swept(2, None)), ErrorCode::SystemFailed),
+            (
+                "deletions",
+                PassSummary::Deletions(swept(2, Some(StoreError::OpenProcessExists))),
+                ErrorCode::SystemFailed,
+            ),
+        ] {
+            let host = TestHost::default().with_pass(pass);
+            let (result, out) = run_on(&host, &["worker", "run", worker, "--once"]).await;
+            let failure = result.unwrap_err();
+            assert_eq!((failure.code, exit_code(failure.code)), (code, 70));
+            assert!(failure.message.starts_with("could not be done: 2"), "{}", failure.message);
+            assert!(out.ends_with(": 2\n"), "{out}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_was_told_to_stop_says_that_it_did() {
+        assert_eq!(run(&["worker", "run", "erasures"]).await.unwrap(), "Worker stopped: erasures\n");
+        let out = run(&["worker", "run", "erasures", "--output", "json"]).await.unwrap();
+        assert_eq!(
+            serde_json::from_str::<Value>(&out).unwrap(),
+            json!({"worker": "erasures", "stopped": true})
+        );
+    }
+}
