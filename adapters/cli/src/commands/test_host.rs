@@ -186,8 +186,16 @@ impl Host for TestHost {
         GenerateApiKey::new(clock(), ids())
     }
 
-    async fn run_pass(&self, _: WorkerKind) -> Result<PassSummary, Failure> {
-        Ok(self.pass.lock().unwrap().take().unwrap())
+    async fn run_pass(&self, worker: WorkerKind) -> Result<PassSummary, Failure> {
+        let pass = self.pass.lock().unwrap().take().unwrap();
+        let kind = match pass {
+            PassSummary::Reminders(_) => WorkerKind::Reminders,
+            PassSummary::Deletions(_) => WorkerKind::Deletions,
+            PassSummary::Erasures(_) => WorkerKind::Erasures,
+            PassSummary::Housekeeping(_) => WorkerKind::Housekeeping,
+        };
+        assert_eq!(worker, kind);
+        Ok(pass)
     }
 
     async fn run_worker(&self, _: WorkerKind) -> Result<(), Failure> {
