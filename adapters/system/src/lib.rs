@@ -7,7 +7,9 @@ mod audit_key_file;
 mod clock;
 mod folder;
 mod ids;
+mod jws;
 mod receipt_key_file;
+mod receipt_signer;
 mod secret_file;
 mod token_signer;
 
@@ -15,4 +17,5 @@ pub use audit_key_file::{AuditKeyFile, AuditKeyFileError, parse_audit_key};
 pub use clock::SystemClock;
 pub use ids::SystemIds;
 pub use receipt_key_file::{InvalidReceiptKey, ReceiptKeyFile, ReceiptKeyFileError, parse_receipt_key};
+pub use receipt_signer::{JwsReceiptSigner, ReceiptError, verify_receipt};
 pub use token_signer::JwtSigner;
