@@ -41,9 +41,9 @@ fn signed_elsewhere(header: &str, payload: &str) -> (String, String) {
 
 #[test]
 fn another_implementation_verifies_a_receipt_and_finds_everything_in_it() {
-    let signer = signer(7);
-    let signed = signer.sign(&receipt());
-    let jwk: Value = serde_json::from_str(&signer.public_key_jwk()).unwrap();
+    let ours = signer(7);
+    let signed = ours.sign(&receipt());
+    let jwk: Value = serde_json::from_str(&ours.public_key_jwk()).unwrap();
     let (content, signature) = signed.rsplit_once('.').unwrap();
     let (header, payload) = content.split_once('.').unwrap();
     UnparsedPublicKey::new(&ED25519, decode(jwk["x"].as_str().unwrap()))
@@ -67,7 +67,7 @@ fn another_implementation_verifies_a_receipt_and_finds_everything_in_it() {
             "auditTrail": {"entries": 5, "head": "cd".repeat(32)},
         })
     );
-    assert_eq!(verify_receipt(&format!(" {signed}\n"), &signer.public_key_jwk()), Ok(payload));
+    assert_eq!(verify_receipt(&format!(" {signed}\n"), &ours.public_key_jwk()), Ok(payload));
 }
 
 #[test]
@@ -78,14 +78,14 @@ fn a_receipt_that_another_implementation_signed_is_accepted() {
 
 #[test]
 fn no_character_of_a_receipt_can_be_changed() {
-    let signer = signer(7);
-    let signed = signer.sign(&receipt());
+    let ours = signer(7);
+    let signed = ours.sign(&receipt());
     for position in 0..signed.len() {
         for other in ["A", "B", "_", ".", "=", "", "AA"] {
             let mut changed = signed.clone();
             changed.replace_range(position..=position, other);
             if changed != signed {
-                let error = verify_receipt(&changed, &signer.public_key_jwk()).unwrap_err();
+                let error = verify_receipt(&changed, &ours.public_key_jwk()).unwrap_err();
                 assert_eq!(error.code(), ErrorCode::ReceiptInvalid);
             }
         }
@@ -94,9 +94,9 @@ fn no_character_of_a_receipt_can_be_changed() {
     let last = signed.len() - 1;
     let forms: Vec<_> = (b'A'..=b'z')
         .map(|byte| format!("{}{}", &signed[..last], char::from(byte)))
-        .filter(|form| verify_receipt(form, &signer.public_key_jwk()).is_ok())
+        .filter(|form| verify_receipt(form, &ours.public_key_jwk()).is_ok())
         .collect();
-    assert_eq!(forms, [signed.clone()]);
+    assert_eq!(forms, [signed.as_str()]);
 }
 
 #[test]
@@ -160,10 +160,10 @@ fn what_is_no_ed25519_key_is_refused() {
 
 #[test]
 fn the_secret_key_is_not_shown() {
-    let signer = JwsReceiptSigner::new(SecretKey::new(*b"0123456789abcdef0123456789abcdef"));
-    let debug = format!("{signer:?}");
+    let ours = JwsReceiptSigner::new(SecretKey::new(*b"0123456789abcdef0123456789abcdef"));
+    let debug = format!("{ours:?}");
     assert!(debug.contains("key: SecretKey,"), "{debug}");
-    let jwk: Value = serde_json::from_str(&signer.public_key_jwk()).unwrap();
+    let jwk: Value = serde_json::from_str(&ours.public_key_jwk()).unwrap();
     let members: Vec<_> = jwk.as_object().unwrap().keys().collect();
     assert_eq!(members, ["kty", "crv", "x", "kid", "alg", "use"]);
 }
