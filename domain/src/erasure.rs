@@ -83,6 +83,12 @@ impl FailureCode {
         Self("unexpectedAnswer".to_owned())
     }
 
+    /// The eraser is a function of this program, and panicked.
+    #[must_use]
+    pub fn panicked() -> Self {
+        Self("panicked".to_owned())
+    }
+
     /// The eraser answered with this HTTP status.
     #[must_use]
     pub fn http_status(status: u16) -> Self {
@@ -150,6 +156,7 @@ mod tests {
             FailureCode::timed_out(),
             FailureCode::unreachable(),
             FailureCode::unexpected_answer(),
+            FailureCode::panicked(),
             FailureCode::http_status(u16::MAX),
         ] {
             assert_eq!(code.to_string().parse(), Ok(code));

@@ -1,22 +1,17 @@
-//! The audit key in a file: 64 hexadecimal digits, readable by its owner only.
+//! The audit key in a file.
 
-use std::fmt::Write as _;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use reprieve_application::ports::RandomSourceFailed;
 use reprieve_application::{Coded, ErrorCode};
 use reprieve_domain::audit::{AuditKey, InvalidAuditKey};
 
-use crate::ids::random_bytes;
+use crate::secret_file::{self, SecretFile, SecretFileError};
 
 /// A file that holds the audit key of a deployment which was not given one by its configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditKeyFile {
-    path: PathBuf,
-}
+pub struct AuditKeyFile(SecretFile);
 
 /// Why there is no key in the file.
 #[derive(Debug, thiserror::Error)]
@@ -51,30 +46,19 @@ impl Coded for AuditKeyFileError {
 /// # Errors
 /// If the text, without white space around it, is anything else, or the key is one byte repeated.
 pub fn parse_audit_key(text: &str) -> Result<AuditKey, InvalidAuditKey> {
-    let digits = text.trim().as_bytes();
-    let (pairs, rest) = digits.as_chunks::<2>();
-    let bytes: Option<Vec<u8>> =
-        pairs.iter().map(|[high, low]| Some(hexadecimal(*high)? << 4 | hexadecimal(*low)?)).collect();
-    match bytes {
-        Some(bytes) if rest.is_empty() => AuditKey::new(&bytes),
-        _ => Err(InvalidAuditKey),
-    }
-}
-
-fn hexadecimal(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    secret_file::parse(text).ok_or(InvalidAuditKey).and_then(|secret| AuditKey::new(secret.expose()))
 }
 
 impl AuditKeyFile {
     /// The key file at this path.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self(SecretFile::new(path.into()))
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.0.path()
     }
 
     /// The key in the file, or nothing if there is no file.
@@ -82,15 +66,11 @@ impl AuditKeyFile {
     /// # Errors
     /// If the file cannot be read or holds no key.
     pub fn read(&self) -> Result<Option<AuditKey>, AuditKeyFileError> {
-        match fs::read(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.failed(error)),
-            Ok(content) => std::str::from_utf8(&content)
-                .ok()
-                .and_then(|text| parse_audit_key(text).ok())
-                .map(Some)
-                .ok_or_else(|| AuditKeyFileError::NotAKey { path: self.path.clone() }),
-        }
+        let secret = self.0.read().map_err(|error| self.failed(error))?;
+        secret
+            .map(|secret| AuditKey::new(secret.expose()))
+            .transpose()
+            .map_err(|_| self.failed(SecretFileError::NotASecret))
     }
 
     /// Draws a key and keeps it in the file, durably; returns the key that is in the file, which is somebody else's if
@@ -99,58 +79,25 @@ impl AuditKeyFile {
     /// # Errors
     /// If the file cannot be written or holds no key.
     pub fn create(&self) -> Result<AuditKey, AuditKeyFileError> {
-        let key = random_bytes::<{ AuditKey::LENGTH }>()?;
-        let name = random_bytes::<8>()?;
-        let temporary = self.path.with_extension(format!("{}.tmp", hexadecimal_text(&name)));
-        let written = self
-            .write_new(&temporary, &hexadecimal_text(&key))
-            // Unlike renaming, linking does not replace a file that is there already.
-            .and_then(|()| match fs::hard_link(&temporary, &self.path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-                other => other,
-            })
-            .and_then(|()| self.sync_folder());
-        // What is left behind if this fails is a key that nobody uses.
-        let _ = fs::remove_file(&temporary);
-        written.map_err(|error| self.failed(error))?;
-        self.read()?.ok_or_else(|| self.failed(io::ErrorKind::NotFound.into()))
+        let secret = self.0.create().map_err(|error| self.failed(error))?;
+        AuditKey::new(secret.expose()).map_err(|_| self.failed(SecretFileError::NotASecret))
     }
 
-    fn write_new(&self, path: &Path, text: &str) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(self.folder())?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        writeln!(file, "{text}")?;
-        file.sync_all()
-    }
-
-    fn sync_folder(&self) -> io::Result<()> {
-        File::open(self.folder())?.sync_all()
-    }
-
-    fn folder(&self) -> &Path {
-        match self.path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
+    fn failed(&self, error: SecretFileError) -> AuditKeyFileError {
+        let path = self.path().to_owned();
+        match error {
+            SecretFileError::Io(source) => AuditKeyFileError::Io { path, source },
+            SecretFileError::NotASecret => AuditKeyFileError::NotAKey { path },
+            SecretFileError::Random(error) => AuditKeyFileError::Random(error),
         }
     }
-
-    fn failed(&self, source: io::Error) -> AuditKeyFileError {
-        AuditKeyFileError::Io { path: self.path.clone(), source }
-    }
-}
-
-fn hexadecimal_text(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

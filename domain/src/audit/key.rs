@@ -1,11 +1,13 @@
 //! The deployment's audit key, and the hashes made with it.
 
 use std::fmt;
+use std::str::FromStr;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::canonical::Canonical;
+use crate::text::serde_as_text;
 
 /// The secret that ties an audit trail to a deployment: 32 bytes.
 ///
@@ -25,6 +27,11 @@ pub struct InvalidAuditKey;
 /// HMAC-SHA-256 under a key derived from the audit key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyedHash([u8; 32]);
+
+/// A text that is no keyed hash.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a keyed hash is 64 hexadecimal digits in lower case")]
+pub struct InvalidKeyedHash;
 
 impl AuditKey {
     /// The length of a key in bytes.
@@ -105,6 +112,31 @@ impl From<[u8; 32]> for KeyedHash {
     }
 }
 
+impl FromStr for KeyedHash {
+    type Err = InvalidKeyedHash;
+
+    /// Reads the one form that `Display` writes.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != 32 || !rest.is_empty() {
+            return Err(InvalidKeyedHash);
+        }
+        let mut bytes = [0; 32];
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+fn digit(digit: u8) -> Result<u8, InvalidKeyedHash> {
+    match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        _ => Err(InvalidKeyedHash),
+    }
+}
+
 impl fmt::Display for KeyedHash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
@@ -114,5 +146,37 @@ impl fmt::Display for KeyedHash {
 impl fmt::Debug for KeyedHash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, formatter)
+    }
+}
+
+serde_as_text!(KeyedHash);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_hash_is_read_in_its_one_form_only() {
+        let good = "00ff".repeat(16);
+        assert_eq!(good.parse::<KeyedHash>().unwrap().to_string(), good);
+        for text in ["", "00", &good[1..], &format!("{good}0"), &format!("{good}00"), &good.to_uppercase()] {
+            assert_eq!(text.parse::<KeyedHash>(), Err(InvalidKeyedHash), "{text}");
+        }
+        assert!("g0".repeat(32).parse::<KeyedHash>().is_err());
+        assert!("\u{e9}".repeat(32).parse::<KeyedHash>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_hash_survives_printing_and_parsing(bytes: [u8; 32]) {
+            let hash = KeyedHash::from(bytes);
+            prop_assert_eq!(hash.to_string().parse(), Ok(hash));
+        }
+
+        #[test]
+        fn no_text_makes_parsing_panic(text in "[0-9a-f]{0,64}.{0,4}") {
+            let _ = text.parse::<KeyedHash>();
+        }
     }
 }

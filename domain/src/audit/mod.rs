@@ -17,6 +17,6 @@ mod stored_process;
 
 pub use chain::{Chain, ChainHead, Fault, FaultKind, SealedEntry, StoredHead, Subject};
 pub use entry::{AuditEntry, AuditedAction};
-pub use key::{AuditKey, InvalidAuditKey, KeyedHash};
+pub use key::{AuditKey, InvalidAuditKey, InvalidKeyedHash, KeyedHash};
 pub use ledger::{ErasureLedgerEntry, InvalidLedgerEntry};
 pub use stored_process::{ClosedProcess, StoredProcess};
