@@ -22,6 +22,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::http_configuration::{self, HttpConfiguration, RawHttp, RawTelemetry};
 use crate::server_configuration::RawServer;
+use crate::worker_configuration::{
+    self, RawErasure, RawHousekeeping, RawLedger, RawReceipts, RawReminders, RawWorkerSections, RawWorkers,
+    WorkerConfiguration, beside,
+};
 
 /// What can be configured. Every member is optional in a file.
 #[derive(Debug, Deserialize)]
@@ -37,6 +41,18 @@ struct Raw {
     http: RawHttp,
     #[serde(default)]
     telemetry: RawTelemetry,
+    #[serde(default)]
+    reminders: RawReminders,
+    #[serde(default)]
+    erasure: RawErasure,
+    #[serde(default)]
+    ledger: RawLedger,
+    #[serde(default)]
+    receipts: RawReceipts,
+    #[serde(default)]
+    housekeeping: RawHousekeeping,
+    #[serde(default)]
+    workers: RawWorkers,
 }
 
 #[derive(Debug, Deserialize)]
@@ -102,6 +118,7 @@ pub(crate) struct Configuration {
     pub(crate) server: Option<RemoteOptions>,
     pub(crate) http: HttpConfiguration,
     pub(crate) telemetry: RawTelemetry,
+    pub(crate) workers: WorkerConfiguration,
     shown: ConfigurationInForce,
 }
 
@@ -255,8 +272,8 @@ fn in_words(expected: &str) -> &str {
     }
 }
 
-fn validate(raw: Raw) -> Result<Configuration, Failure> {
-    let Raw { database, grace_period, identity, audit, mut server, http, telemetry } = raw;
+fn validate(mut raw: Raw) -> Result<Configuration, Failure> {
+    let Raw { database, grace_period, identity, audit, server, http, telemetry, .. } = &mut raw;
     let data_folder = base_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("reprieve"));
     let without_home =
         || invalid("key database.url: is not set, and without HOME there is no default; use --database-url");
@@ -291,15 +308,29 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         ),
         (None, Some(file)) => AuditKeySource::File(file.clone()),
         (None, None) => AuditKeySource::File(match url.file() {
-            Some(file) => beside(file),
+            Some(file) => beside(file, "audit-key"),
             None => data_folder
+                .as_ref()
                 .ok_or_else(|| invalid("key audit.key: is not set, and without HOME there is no default"))?
                 .join("audit-key"),
         }),
     };
     let remote = server.validate().map_err(invalid)?;
-    let service = http_configuration::validate(&http).map_err(invalid)?;
-    http_configuration::validate_telemetry(&telemetry).map_err(invalid)?;
+    let service = http_configuration::validate(http).map_err(invalid)?;
+    http_configuration::validate_telemetry(telemetry).map_err(invalid)?;
+    let in_its_place = |name: &str| match url.file() {
+        Some(file) => Some(beside(file, name)),
+        None => data_folder.as_ref().map(|folder| folder.join(name)),
+    };
+    let sections = RawWorkerSections {
+        reminders: &raw.reminders,
+        erasure: &raw.erasure,
+        ledger: &mut raw.ledger,
+        receipts: &mut raw.receipts,
+        housekeeping: &raw.housekeeping,
+        workers: &raw.workers,
+    };
+    let workers = worker_configuration::validate(sections, in_its_place).map_err(invalid)?;
     let audit = match &audit_key {
         AuditKeySource::Configured(_) => serde_json::json!({"key": "***"}),
         AuditKeySource::File(file) => serde_json::json!({"key_file": file.display().to_string()}),
@@ -316,26 +347,26 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         "server": server,
         "http": http,
         "telemetry": telemetry,
+        "reminders": raw.reminders,
+        "erasure": raw.erasure,
+        "ledger": raw.ledger,
+        "receipts": raw.receipts,
+        "housekeeping": raw.housekeeping,
+        "workers": raw.workers,
     }))?;
     Ok(Configuration {
         database: url,
         timeout,
         connections: database.connections,
         grace_period: settings,
-        identity_domain: identity.domain,
+        identity_domain: raw.identity.domain,
         audit_key,
         server: remote,
         http: service,
-        telemetry,
+        telemetry: raw.telemetry,
+        workers,
         shown,
     })
-}
-
-/// The key file of a SQLite database: beside it, under its name.
-fn beside(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".audit-key");
-    name.into()
 }
 
 fn show(json: &serde_json::Value) -> Result<ConfigurationInForce, Failure> {

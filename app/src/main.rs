@@ -6,6 +6,8 @@ mod serve;
 mod server_configuration;
 mod telemetry;
 mod wiring;
+mod worker_configuration;
+mod workers;
 
 use std::process::ExitCode;
 

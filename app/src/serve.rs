@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reprieve_application::ErrorCode;
 use reprieve_application::ports::{Clock, Ids};
-use reprieve_application::use_cases::{ForgetAnsweredRequests, ProvideOwnIdentity};
+use reprieve_application::use_cases::ProvideOwnIdentity;
 use reprieve_cli::{Failure, Listening, Server};
 use reprieve_http::authentication::Authentication;
 use reprieve_http::{Ended, Metrics, Service, UseCases};
@@ -15,23 +15,24 @@ use reprieve_persistence::Store;
 use reprieve_system::{SystemClock, SystemIds};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::configuration::Configuration;
-
-/// How often answers are forgotten whose time is over.
-const HOUSEKEEPING: Duration = Duration::from_hours(1);
+use crate::workers::Workers;
 
 /// A service that listens, and has not begun to answer.
 pub(crate) struct Bound {
     listener: TcpListener,
     listening: Listening,
     service: Arc<Service>,
-    forget: ForgetAnsweredRequests,
+    workers: Option<Arc<Workers>>,
+    patience: Duration,
     told_to_stop: ToldToStop,
 }
 
 /// The signals by which a service is told to stop.
-struct ToldToStop {
+pub(crate) struct ToldToStop {
     terminate: Signal,
     interrupt: Signal,
 }
@@ -48,6 +49,8 @@ pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
     let domain = configuration.identity_domain.clone();
     let own = ProvideOwnIdentity::new(store.clone(), ids.clone(), domain).execute().await?.caller();
+    let workers = configuration.workers.enabled.then(|| Workers::new(store.clone(), &configuration.workers));
+    let workers = workers.transpose()?.map(Arc::new);
     let listener = TcpListener::bind(http.listen)
         .await
         .map_err(|error| system_failed(&format!("cannot listen on {}", http.listen), error))?;
@@ -64,17 +67,14 @@ pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<
     let metrics = Metrics::install().map_err(|error| system_failed("cannot measure", error))?;
     let use_cases = UseCases::new(&store, &clock, &ids, configuration.grace_period);
     let service = Service::new(use_cases, own, authentication, clock.clone(), ids, settings, metrics);
-    let listen_for = |kind| signal(kind).map_err(|error| system_failed("cannot listen for signals", error));
     // Before anybody is told that the service listens: from then on a signal must not cut a request off.
-    let told_to_stop = ToldToStop {
-        terminate: listen_for(SignalKind::terminate())?,
-        interrupt: listen_for(SignalKind::interrupt())?,
-    };
+    let told_to_stop = ToldToStop::listen()?;
     Ok(Bound {
         listener,
         listening: Listening { url: format!("http://{address}"), is_open: http.is_open },
         service: Arc::new(service),
-        forget: ForgetAnsweredRequests::new(store, clock),
+        workers,
+        patience: http.settings.shutdown_timeout,
         told_to_stop,
     })
 }
@@ -97,10 +97,16 @@ impl Server for Bound {
     }
 
     async fn run(self: Box<Self>) -> Result<(), Failure> {
-        let Self { listener, service, forget, told_to_stop, .. } = *self;
-        let housekeeping = tokio::spawn(keep_house(forget));
+        let Self { listener, service, workers, patience, told_to_stop, .. } = *self;
+        let (stop, stopped) = watch::channel(false);
+        let mut working = workers.map_or_else(JoinSet::new, |workers| workers.spawn_all(&stopped));
         let ended = reprieve_http::serve(listener, service, told_to_stop.first()).await;
-        housekeeping.abort();
+        // Nobody listens if there are no workers.
+        let _ = stop.send(true);
+        // A pass that is cut off is taken up by whoever comes next.
+        if tokio::time::timeout(patience, async { while working.join_next().await.is_some() {} }).await.is_err() {
+            tracing::warn!("work was still being done when http.shutdown_timeout_in_seconds was over");
+        }
         match ended {
             Ended::Drained => Ok(()),
             Ended::CutOff => {
@@ -112,22 +118,21 @@ impl Server for Bound {
 }
 
 impl ToldToStop {
-    async fn first(mut self) {
+    /// From now on, a signal ends nothing by itself.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listen_for =
+            |kind| signal(kind).map_err(|error| system_failed("cannot listen for signals", error));
+        Ok(Self {
+            terminate: listen_for(SignalKind::terminate())?,
+            interrupt: listen_for(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Over when the first signal comes.
+    pub(crate) async fn first(mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-async fn keep_house(forget: ForgetAnsweredRequests) {
-    let mut interval = tokio::time::interval(HOUSEKEEPING);
-    loop {
-        interval.tick().await;
-        match forget.execute().await {
-            Ok(0) => {}
-            Ok(forgotten) => tracing::info!(forgotten, "answers forgotten"),
-            Err(error) => tracing::warn!(%error, "answers cannot be forgotten; trying again later"),
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Telemetry(Option<SdkTracerProvider>);
 /// # Errors
 /// If the endpoint is none.
 pub(crate) fn start(arguments: &Arguments, settings: Option<&RawTelemetry>) -> Result<Telemetry, Failure> {
-    let is_service = arguments.command == Command::Start;
+    let is_service = matches!(arguments.command, Command::Start);
     let own = match arguments.options.verbose + u8::from(is_service) {
         0 => Level::WARN,
         1 => Level::INFO,

@@ -1,21 +1,29 @@
 //! Who gets which implementation of which port.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use reprieve_application::facade::{IdentityDeletionFacade, LocalIdentityDeletion};
 use reprieve_application::use_cases::{
-    GenerateApiKey, IssueIdentityToken, ProvideOwnIdentity, VerifyAuditTrail,
+    GenerateApiKey, IssueIdentityToken, PlanErasure, ProvideOwnIdentity, ReplayLedger, RetryErasures,
+    ShowErasures, ShowReceipt, VerifyAuditTrail,
 };
 use reprieve_application::{ErrorCode, OwnIdentity};
-use reprieve_cli::{Command, ConfigurationInForce, Failure, Host, Server};
+use reprieve_cli::{
+    Command, ConfigurationInForce, Failure, Host, PassSummary, Server, WorkerKind,
+};
 use reprieve_domain::audit::AuditKey;
 use reprieve_persistence::{ConnectionOptions, Database, Store};
 use reprieve_remote::{RemoteIdentityDeletion, RemoteOptions};
-use reprieve_system::{AuditKeyFile, JwtSigner, SystemClock, SystemIds};
+use reprieve_system::{
+    AuditKeyFile, JwsReceiptSigner, JwtSigner, SystemClock, SystemIds, verify_receipt,
+};
+use tokio::sync::watch;
 
 use crate::configuration::{AuditKeySource, Configuration};
-use crate::serve;
+use crate::serve::{self, ToldToStop};
+use crate::workers::{self, Workers};
 
 /// A command asks one question after the other: one connection answers them all.
 const ONE_CONNECTION: u32 = 1;
@@ -95,6 +103,13 @@ impl Wiring {
         Ok(database.into_store(key).await?)
     }
 
+    /// Who does what is to be done when nobody cancels. A pass does several things at once.
+    async fn workers(&self, command: &str) -> Result<Workers, Failure> {
+        self.local_only(command)?;
+        let configuration = self.valid()?;
+        Workers::new(Arc::new(self.store(configuration.connections).await?), &configuration.workers)
+    }
+
     /// The own identity, and the store it is kept in.
     async fn own_identity(&self) -> Result<(Arc<Store>, OwnIdentity), Failure> {
         let domain = self.valid()?.identity_domain.clone();
@@ -154,6 +169,62 @@ impl Host for Wiring {
     async fn audit_trail(&self) -> Result<VerifyAuditTrail, Failure> {
         self.local_only("audit verify")?;
         Ok(VerifyAuditTrail::new(Arc::new(self.store(ONE_CONNECTION).await?)))
+    }
+
+    async fn run_pass(&self, worker: WorkerKind) -> Result<PassSummary, Failure> {
+        self.workers("worker").await?.pass(worker).await
+    }
+
+    async fn run_worker(&self, worker: WorkerKind) -> Result<(), Failure> {
+        let workers = self.workers("worker").await?;
+        let told_to_stop = ToldToStop::listen()?;
+        let (stop, stopped) = watch::channel(false);
+        let stopping = async {
+            told_to_stop.first().await;
+            // The worker holds the other end.
+            let _ = stop.send(true);
+        };
+        tokio::join!(workers.run(worker, stopped), stopping);
+        Ok(())
+    }
+
+    async fn plan_erasure(&self) -> Result<PlanErasure, Failure> {
+        self.local_only("deletions plan")?;
+        workers::plan_erasure(&self.valid()?.workers)
+    }
+
+    async fn show_erasures(&self) -> Result<ShowErasures, Failure> {
+        Ok(self.workers("deletions show").await?.show_erasures())
+    }
+
+    async fn retry_erasures(&self) -> Result<RetryErasures, Failure> {
+        Ok(self.workers("deletions retry").await?.retry_erasures())
+    }
+
+    async fn show_receipt(&self) -> Result<ShowReceipt, Failure> {
+        Ok(self.workers("receipt show").await?.show_receipt())
+    }
+
+    fn receipt_public_key(&self) -> Result<String, Failure> {
+        let key = workers::receipt_key(&self.valid()?.workers)?;
+        Ok(JwsReceiptSigner::new(key).public_key_jwk())
+    }
+
+    fn verify_receipt(&self, signed: &str, public_key: Option<&Path>) -> Result<serde_json::Value, Failure> {
+        let public_key = match public_key {
+            None => self.receipt_public_key()?,
+            Some(file) => std::fs::read_to_string(file).map_err(|error| {
+                Failure::new(
+                    ErrorCode::ReceiptKeyUnusable,
+                    format!("the public key {} cannot be read: {error}", file.display()),
+                )
+            })?,
+        };
+        Ok(verify_receipt(signed, &public_key)?)
+    }
+
+    async fn replay_ledger(&self) -> Result<ReplayLedger, Failure> {
+        Ok(self.workers("ledger replay").await?.replay_ledger())
     }
 
     async fn migrate(&self) -> Result<Vec<String>, Failure> {

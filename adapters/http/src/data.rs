@@ -143,6 +143,10 @@ pub(crate) struct AuditLogEntry {
 pub(crate) struct FiguresData {
     /// Active or Deleting.
     open: u64,
+    /// Deleting.
+    deleting: u64,
+    /// Erasures that have failed for so long that somebody has to look after them.
+    stuck: u64,
     /// Active, and the grace period over.
     due: u64,
     /// Due for more than an hour.
@@ -231,8 +235,8 @@ impl TryFrom<SealedEntry> for AuditLogEntry {
 }
 
 impl From<Figures> for FiguresData {
-    fn from(Figures { open, due, overdue }: Figures) -> Self {
-        Self { open, due, overdue }
+    fn from(Figures { open, deleting, stuck, due, overdue }: Figures) -> Self {
+        Self { open, deleting, stuck, due, overdue }
     }
 }
 

@@ -46,6 +46,11 @@ impl Metrics {
             "Use cases by outcome: done, or an error code"
         );
         metrics::describe_gauge!("reprieve_processes_open", "Deletion processes that are Active or Deleting");
+        metrics::describe_gauge!("reprieve_processes_deleting", "Processes whose data is being erased");
+        metrics::describe_gauge!(
+            "reprieve_erasures_stuck",
+            "Erasures that have failed for so long that somebody has to look after them"
+        );
         metrics::describe_gauge!("reprieve_processes_due", "Active processes whose grace period is over");
         metrics::describe_gauge!(
             "reprieve_processes_overdue",
@@ -78,6 +83,8 @@ impl Metrics {
         };
         for (name, count) in [
             ("reprieve_processes_open", figures.open),
+            ("reprieve_processes_deleting", figures.deleting),
+            ("reprieve_erasures_stuck", figures.stuck),
             ("reprieve_processes_due", figures.due),
             ("reprieve_processes_overdue", figures.overdue),
         ] {

@@ -1,0 +1,269 @@
+//! The sections `reminders`, `erasure`, `ledger`, `receipts`, `housekeeping` and `workers` of the configuration: what
+//! happens when nobody cancels.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reprieve_application::use_cases::{ErasureSettings, Retention};
+use reprieve_application::{Backoff, ReminderSettings};
+use reprieve_erasure::HttpEraserOptions;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// The section `reminders`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawReminders {
+    days_before: Vec<f64>,
+}
+
+/// The section `erasure`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawErasure {
+    lease_in_seconds: f64,
+    concurrency: u32,
+    poll_interval_in_seconds: f64,
+    first_retry_in_seconds: f64,
+    longest_retry_in_seconds: f64,
+    patience_in_days: f64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    erasers: Vec<RawEraser>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEraser {
+    name: String,
+    url: String,
+    #[serde(serialize_with = "hidden")]
+    secret: SecretString,
+    #[serde(default = "half_a_minute")]
+    timeout_in_seconds: f64,
+    /// Whether it can be asked what it would erase.
+    #[serde(default)]
+    plan: bool,
+    /// Whether it may be called without encryption on another machine than this one.
+    #[serde(default)]
+    allow_plaintext: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca_file: Option<PathBuf>,
+}
+
+/// The section `ledger`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawLedger {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+}
+
+/// The section `receipts`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawReceipts {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_file: Option<PathBuf>,
+}
+
+/// The section `housekeeping`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "the unit belongs to the names that people type")]
+pub(crate) struct RawHousekeeping {
+    cancelled_processes_in_days: f64,
+    audit_trails_in_days: f64,
+    events_in_days: f64,
+}
+
+/// The section `workers`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawWorkers {
+    enabled: bool,
+    reminders_every_in_seconds: f64,
+    deletions_every_in_seconds: f64,
+    erasures_every_in_seconds: f64,
+    housekeeping_every_in_seconds: f64,
+}
+
+/// What happens when nobody cancels, valid in every part.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkerConfiguration {
+    pub(crate) reminders: ReminderSettings,
+    pub(crate) erasure: ErasureSettings,
+    pub(crate) erasers: Vec<HttpEraserOptions>,
+    pub(crate) ledger: PathBuf,
+    pub(crate) receipt_key: PathBuf,
+    pub(crate) retention: Retention,
+    /// Whether the service runs the workers beside itself.
+    pub(crate) enabled: bool,
+    pub(crate) intervals: Intervals,
+}
+
+/// How long each worker waits between two passes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Intervals {
+    pub(crate) reminders: Duration,
+    pub(crate) deletions: Duration,
+    pub(crate) erasures: Duration,
+    pub(crate) housekeeping: Duration,
+}
+
+/// All of these sections.
+#[derive(Debug)]
+pub(crate) struct RawWorkerSections<'a> {
+    pub(crate) reminders: &'a RawReminders,
+    pub(crate) erasure: &'a RawErasure,
+    pub(crate) ledger: &'a mut RawLedger,
+    pub(crate) receipts: &'a mut RawReceipts,
+    pub(crate) housekeeping: &'a RawHousekeeping,
+    pub(crate) workers: &'a RawWorkers,
+}
+
+const SECONDS_PER_DAY: f64 = 86_400.0;
+/// A hundred years, in seconds.
+const LONGEST: f64 = 36_500.0 * SECONDS_PER_DAY;
+
+fn hidden<S: Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("***")
+}
+
+fn half_a_minute() -> f64 {
+    30.0
+}
+
+impl Default for RawReminders {
+    fn default() -> Self {
+        Self { days_before: vec![12.0, 10.0, 5.0] }
+    }
+}
+
+impl Default for RawErasure {
+    fn default() -> Self {
+        let ErasureSettings { lease, concurrency, poll_interval, backoff } = ErasureSettings::default();
+        Self {
+            lease_in_seconds: lease.as_secs_f64(),
+            concurrency,
+            poll_interval_in_seconds: poll_interval.as_secs_f64(),
+            first_retry_in_seconds: backoff.first.as_secs_f64(),
+            longest_retry_in_seconds: backoff.longest.as_secs_f64(),
+            patience_in_days: backoff.patience.as_secs_f64() / SECONDS_PER_DAY,
+            erasers: Vec::new(),
+        }
+    }
+}
+
+impl Default for RawHousekeeping {
+    fn default() -> Self {
+        let Retention { cancelled_processes, audit_trails, events } = Retention::default();
+        let days = |duration: Duration| duration.as_secs_f64() / SECONDS_PER_DAY;
+        Self {
+            cancelled_processes_in_days: days(cancelled_processes),
+            audit_trails_in_days: days(audit_trails),
+            events_in_days: days(events),
+        }
+    }
+}
+
+impl Default for RawWorkers {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            reminders_every_in_seconds: 600.0,
+            deletions_every_in_seconds: 60.0,
+            erasures_every_in_seconds: 10.0,
+            housekeeping_every_in_seconds: 3600.0,
+        }
+    }
+}
+
+/// Validates the sections; an error names its key. `beside` says where a file is whose place is not configured.
+pub(crate) fn validate(
+    raw: RawWorkerSections<'_>,
+    beside: impl Fn(&str) -> Option<PathBuf>,
+) -> Result<WorkerConfiguration, String> {
+    let RawWorkerSections { reminders, erasure, ledger, receipts, housekeeping, workers } = raw;
+    let reminders = ReminderSettings::from_days(&reminders.days_before)
+        .map_err(|error| format!("key reminders.days_before: {error}"))?;
+    if !(1..=1000).contains(&erasure.concurrency) {
+        return Err("key erasure.concurrency: must be between 1 and 1000".to_owned());
+    }
+    let settings = ErasureSettings {
+        lease: seconds("erasure.lease_in_seconds", erasure.lease_in_seconds)?,
+        concurrency: erasure.concurrency,
+        poll_interval: seconds("erasure.poll_interval_in_seconds", erasure.poll_interval_in_seconds)?,
+        backoff: Backoff {
+            first: seconds("erasure.first_retry_in_seconds", erasure.first_retry_in_seconds)?,
+            longest: seconds("erasure.longest_retry_in_seconds", erasure.longest_retry_in_seconds)?,
+            patience: days("erasure.patience_in_days", erasure.patience_in_days)?,
+        },
+    };
+    let erasers: Vec<HttpEraserOptions> =
+        erasure.erasers.iter().map(|raw| eraser(raw, settings.lease)).collect::<Result<_, _>>()?;
+    let retention = Retention {
+        cancelled_processes: days(
+            "housekeeping.cancelled_processes_in_days",
+            housekeeping.cancelled_processes_in_days,
+        )?,
+        audit_trails: days("housekeeping.audit_trails_in_days", housekeeping.audit_trails_in_days)?,
+        events: days("housekeeping.events_in_days", housekeeping.events_in_days)?,
+    };
+    let file = |key: &str, configured: &mut Option<PathBuf>, name: &str| {
+        let path = configured
+            .take()
+            .or_else(|| beside(name))
+            .ok_or_else(|| format!("key {key}: is not set, and without HOME there is no default"))?;
+        *configured = Some(path.clone());
+        Ok::<_, String>(path)
+    };
+    let every = |name: &str, value| seconds(&format!("workers.{name}_every_in_seconds"), value);
+    Ok(WorkerConfiguration {
+        reminders,
+        erasure: settings,
+        erasers,
+        ledger: file("ledger.file", &mut ledger.file, "erasure-ledger")?,
+        receipt_key: file("receipts.key_file", &mut receipts.key_file, "receipt-key")?,
+        retention,
+        enabled: workers.enabled,
+        intervals: Intervals {
+            reminders: every("reminders", workers.reminders_every_in_seconds)?,
+            deletions: every("deletions", workers.deletions_every_in_seconds)?,
+            erasures: every("erasures", workers.erasures_every_in_seconds)?,
+            housekeeping: every("housekeeping", workers.housekeeping_every_in_seconds)?,
+        },
+    })
+}
+
+/// A file that belongs to a SQLite database: beside it, under its name.
+pub(crate) fn beside(database: &Path, name: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".");
+    path.push(name);
+    path.into()
+}
+
+fn seconds(key: &str, value: f64) -> Result<Duration, String> {
+    between(value, 0.001, LONGEST)
+        .ok_or_else(|| format!("key {key}: must be between 0.001 and {LONGEST} seconds"))
+}
+
+fn days(key: &str, value: f64) -> Result<Duration, String> {
+    between(value * SECONDS_PER_DAY, 0.0, LONGEST)
+        .ok_or_else(|| format!("key {key}: must be between 0 and {} days", LONGEST / SECONDS_PER_DAY))
+}
+
+fn between(seconds: f64, least: f64, most: f64) -> Option<Duration> {
+    (least..=most).contains(&seconds).then(|| Duration::try_from_secs_f64(seconds).ok()).flatten()
+}
+
+fn eraser(raw: &RawEraser, lease: Duration) -> Result<HttpEraserOptions, String> {
+    let named = |member: &str, problem: String| format!("key erasure.erasers ({}), {member}: {problem}", raw.name);
+    let timeout = between(raw.timeout_in_seconds, 0.001, LONGEST).filter(|timeout| *timeout < lease).ok_or_else(|| {
+        named("timeout_in_seconds", "must be at least 0.001 and less than erasure.lease_in_seconds".to_owned())
+    })?;
+    let name = raw.name.parse().map_err(|error| named("name", format!("{error}")))?;
+    HttpEraserOptions::new(name, &raw.url, raw.secret.expose_secret())
+        .map_err(|error| named("url", error.to_string()))
+        .map(|options| HttpEraserOptions { timeout, ..options })
+}

@@ -1,0 +1,170 @@
+//! Backups that are restored: what was deleted does not stay.
+
+use reprieve_application::ports::{ErasureLedger, ErasureTasks};
+use reprieve_application::use_cases::ReplayAction;
+use reprieve_application::{Coded, ErrorCode};
+use reprieve_domain::Status;
+use reprieve_tests::TestDatabase;
+
+use crate::on_each_database;
+use crate::world::{DAY, END, TestEraser, World, address};
+
+on_each_database!(
+    an_identity_that_came_back_active_is_deleted_again_in_its_process,
+    one_that_came_back_from_before_it_asked_gets_a_process_of_its_own,
+    one_that_other_services_have_is_deleted_again,
+    a_deletion_that_is_under_way_and_one_that_is_complete_are_left_alone,
+    whoever_came_back_by_themselves_is_left_alone,
+    only_looking_changes_nothing,
+    a_forged_entry_deletes_nobody,
+);
+
+const TABLES: [&str; 6] = [
+    "deletion_processes", "audit_entries", "erasure_tasks", "closed_processes", "answered_requests",
+    "own_identity",
+];
+
+impl World {
+    async fn back_up(&self) {
+        self.with_sql(|database| {
+            for table in TABLES {
+                database.execute(&format!("CREATE TABLE saved_{table} AS SELECT * FROM {table}"));
+            }
+        })
+        .await;
+    }
+
+    async fn restore(&self) {
+        self.with_sql(|database| {
+            for table in TABLES {
+                database.execute(&format!("DELETE FROM {table}"));
+                database.execute(&format!("INSERT INTO {table} SELECT * FROM saved_{table}"));
+            }
+        })
+        .await;
+    }
+
+    async fn delete(&self, number: usize) {
+        self.start_deletions().await;
+        self.erase().await;
+        assert!(self.processes(number).await.is_empty());
+    }
+}
+
+async fn an_identity_that_came_back_active_is_deleted_again_in_its_process(database: TestDatabase) {
+    let files = TestEraser::new("files");
+    let world = World::new(database, std::slice::from_ref(&files)).await;
+    let process = world.initiate(1).await;
+    world.back_up().await;
+    world.set(END);
+    world.delete(1).await;
+    world.restore().await;
+    assert_eq!(world.open_process(1).await.unwrap().status(), Status::Active);
+    world.set(END + DAY);
+    let replayed = world.replay().execute([], false).await.unwrap();
+    assert_eq!((replayed.in_ledger, replayed.came_back.len()), (1, 1));
+    assert_eq!(replayed.came_back[0].action, ReplayAction::Started(process.id().clone()));
+    assert_eq!(world.erase().await.completed, 1);
+    assert_eq!(files.times_asked(), 2);
+    assert_eq!(world.replay().execute([], false).await.unwrap().came_back, []);
+    world.verify().await;
+}
+
+async fn one_that_came_back_from_before_it_asked_gets_a_process_of_its_own(database: TestDatabase) {
+    let files = TestEraser::new("files");
+    let world = World::new(database, std::slice::from_ref(&files)).await;
+    world.initiate(1).await;
+    world.cancel(1).await.unwrap();
+    world.back_up().await;
+    world.set(DAY);
+    let process = world.initiate(1).await;
+    world.set(DAY + END);
+    world.delete(1).await;
+    world.restore().await;
+    let replayed = world.replay().execute([], false).await.unwrap();
+    let [came_back] = replayed.came_back.as_slice() else { panic!("{replayed:?}") };
+    assert_eq!(came_back.deleted_in, *process.id());
+    let ReplayAction::Started(again) = &came_back.action else { panic!("{replayed:?}") };
+    assert_ne!(again, process.id());
+    let open = world.open_process(1).await.unwrap();
+    assert_eq!(open.created_at(), process.created_at());
+    assert_eq!(open.grace_period_ends_at(), process.grace_period_ends_at());
+    assert_eq!(world.erase().await.completed, 1);
+    // An eraser that knows the first process must not take this for it.
+    assert_eq!(files.asked.lock().unwrap()[1].process_id, *again);
+    assert!(world.receipt(&open).await.is_some());
+    world.verify().await;
+}
+
+async fn one_that_other_services_have_is_deleted_again(database: TestDatabase) {
+    let files = TestEraser::new("files");
+    let world = World::new(database, std::slice::from_ref(&files)).await;
+    world.initiate(1).await;
+    world.set(END);
+    world.delete(1).await;
+    let elsewhere =
+        [address(2).to_string(), format!(" {} ", address(1)), "nobody".to_owned(), String::new()];
+    let replayed = world.replay().execute(elsewhere.clone(), false).await.unwrap();
+    assert_eq!((replayed.came_back.len(), replayed.not_an_address, replayed.compared), (1, 2, 4));
+    assert_eq!(world.erase().await.completed, 1);
+    assert_eq!(files.times_asked(), 2);
+}
+
+async fn a_deletion_that_is_under_way_and_one_that_is_complete_are_left_alone(database: TestDatabase) {
+    let files = TestEraser::new("files");
+    let world = World::new(database, std::slice::from_ref(&files)).await;
+    files.will_fail(1);
+    world.initiate(1).await;
+    world.set(END);
+    world.start_deletions().await;
+    world.erase().await;
+    assert_eq!(world.ledger.entries().await.unwrap().len(), 1);
+    assert_eq!(world.replay().execute([], false).await.unwrap().came_back, []);
+    assert_eq!(world.audited(1).await.len(), 3);
+}
+
+async fn whoever_came_back_by_themselves_is_left_alone(database: TestDatabase) {
+    let world = World::new(database, &[TestEraser::new("files")]).await;
+    world.initiate(1).await;
+    world.set(END);
+    world.delete(1).await;
+    world.set(END + 1);
+    let process = world.initiate(1).await;
+    assert_eq!(world.replay().execute([], false).await.unwrap().came_back, []);
+    // Even if somebody says so: what was promised is kept.
+    let replayed = world.replay().execute([address(1).to_string()], false).await.unwrap();
+    assert_eq!(replayed.came_back[0].action, ReplayAction::NewGracePeriodRuns(process.id().clone()));
+    assert_eq!(world.open_process(1).await, Some(process));
+    world.cancel(1).await.unwrap();
+    assert_eq!(world.replay().execute([], false).await.unwrap().came_back, []);
+}
+
+async fn only_looking_changes_nothing(database: TestDatabase) {
+    let world = World::new(database, &[TestEraser::new("files")]).await;
+    world.initiate(1).await;
+    world.back_up().await;
+    world.set(END);
+    world.delete(1).await;
+    world.restore().await;
+    let before = world.with_sql(reprieve_tests::Sql::dump).await;
+    let replayed = world.replay().execute([], true).await.unwrap();
+    assert_eq!(replayed.came_back[0].action, ReplayAction::Found);
+    assert_eq!(world.with_sql(reprieve_tests::Sql::dump).await, before);
+}
+
+async fn a_forged_entry_deletes_nobody(database: TestDatabase) {
+    let world = World::new(database, &[TestEraser::new("files")]).await;
+    world.initiate(1).await;
+    world.set(END);
+    world.delete(1).await;
+    let mut entry = world.ledger.entries().await.unwrap().remove(0);
+    world.initiate(2).await;
+    entry.identity_hash = reprieve_domain::audit::AuditKey::new(&(0..32).collect::<Vec<u8>>())
+        .unwrap()
+        .pseudonym_of_identity(&address(2));
+    world.ledger.append(&[entry]).await.unwrap();
+    let error = world.replay().execute([], false).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::LedgerCorrupt);
+    assert_eq!(world.open_process(2).await.unwrap().status(), Status::Active);
+    assert_eq!(world.store.list(None, 10).await.unwrap(), []);
+}

@@ -1,0 +1,275 @@
+//! A deployment in which days pass in microseconds.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reprieve_application::ports::{
+    AuditTrail, Clock, DeletionProcesses, EraseAnswer, ErasePlan, EraseRequest, Eraser, Identities, Receipts,
+};
+use reprieve_application::use_cases::{
+    CancelIdentityDeletionProcess, CancelIdentityDeletionProcessError, ErasureSettings, ErasuresRun, Forgotten,
+    InitiateIdentityDeletionProcess, KeepHouse, ReplayLedger, ReplayLedgerPorts, Retention, RetryErasures,
+    RunErasures, RunErasuresPorts, SendReminders, StartDueDeletions, Swept, VerifyAuditTrail,
+};
+use reprieve_application::{Backoff, Caller, Erasers, GracePeriodSettings, ReminderSettings};
+use reprieve_domain::audit::AuditKey;
+use reprieve_domain::{Address, DeletionProcess, EraserName, FailureCode, Timestamp};
+use reprieve_persistence::{ConnectionOptions, Database, Store};
+use reprieve_system::{JwsReceiptSigner, LedgerFile, SystemIds};
+use reprieve_tests::{Sql, TestDatabase};
+
+pub(crate) const SECOND: i64 = 1_000_000;
+pub(crate) const DAY: i64 = 86_400 * SECOND;
+/// When the grace period of a process that was initiated at zero is over.
+pub(crate) const END: i64 = 14 * DAY;
+
+/// So many microseconds after an instant in 2027.
+pub(crate) fn at(micros: i64) -> Timestamp {
+    Timestamp::from_unix_micros(1_800_000_000_000_000 + micros).unwrap()
+}
+
+pub(crate) fn address(number: usize) -> Address {
+    format!("did:web:example.org:users:{number}").parse().unwrap()
+}
+
+pub(crate) fn caller(number: usize) -> Caller {
+    Caller { address: address(number), device: "DVC0123456789abcdefg".parse().unwrap() }
+}
+
+/// A clock that stands until it is set.
+pub(crate) struct TestClock(AtomicI64);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_micros(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+}
+
+/// An eraser that answers what it is told to, and erases when it is told nothing.
+pub(crate) struct TestEraser {
+    name: EraserName,
+    answers: Mutex<VecDeque<EraseAnswer>>,
+    pub(crate) asked: Mutex<Vec<EraseRequest>>,
+}
+
+impl TestEraser {
+    pub(crate) fn new(name: &str) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.parse().unwrap(),
+            answers: Mutex::default(),
+            asked: Mutex::default(),
+        })
+    }
+
+    /// What it answers next.
+    pub(crate) fn will(&self, answer: EraseAnswer) {
+        self.answers.lock().unwrap().push_back(answer);
+    }
+
+    pub(crate) fn will_fail(&self, times: usize) {
+        for _ in 0..times {
+            self.will(EraseAnswer::Failed(FailureCode::unreachable()));
+        }
+    }
+
+    pub(crate) fn times_asked(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+}
+
+#[async_trait]
+impl Eraser for TestEraser {
+    fn name(&self) -> &EraserName {
+        &self.name
+    }
+
+    async fn erase(&self, request: &EraseRequest) -> EraseAnswer {
+        self.asked.lock().unwrap().push(request.clone());
+        self.answers.lock().unwrap().pop_front().unwrap_or(EraseAnswer::Erased { count: 3 })
+    }
+
+    async fn plan(&self, _: &Address) -> ErasePlan {
+        ErasePlan::Count(3)
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) store: Arc<Store>,
+    pub(crate) ledger: Arc<LedgerFile>,
+    pub(crate) settings: ErasureSettings,
+    clock: Arc<TestClock>,
+    erasers: Erasers,
+    database: TestDatabase,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    /// At zero, with these erasers.
+    pub(crate) async fn new(database: TestDatabase, erasers: &[Arc<TestEraser>]) -> Self {
+        let erasers = erasers.iter().map(|eraser| eraser.clone() as Arc<dyn Eraser>);
+        Self::with(database, Erasers::new(erasers).unwrap()).await
+    }
+
+    pub(crate) async fn with(database: TestDatabase, erasers: Erasers) -> Self {
+        let options = ConnectionOptions { max_connections: 4, acquire_timeout: Duration::from_mins(1) };
+        let connected = Database::connect(&database.url().parse().unwrap(), &options).await.unwrap();
+        connected.migrate().await.unwrap();
+        let key = AuditKey::new(&(0..32).collect::<Vec<u8>>()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            store: Arc::new(connected.into_store(key).await.unwrap()),
+            ledger: Arc::new(LedgerFile::new(folder.path().join("ledger"))),
+            settings: ErasureSettings {
+                lease: Duration::from_mins(2),
+                concurrency: 4,
+                poll_interval: Duration::from_secs(10),
+                backoff: Backoff {
+                    first: Duration::from_secs(10),
+                    longest: Duration::from_hours(1),
+                    patience: Duration::from_hours(24),
+                },
+            },
+            clock: Arc::new(TestClock(AtomicI64::new(at(0).unix_micros()))),
+            erasers,
+            database,
+            _folder: folder,
+        }
+    }
+
+    /// Takes other erasers into force; returns those before.
+    pub(crate) fn configure(&mut self, erasers: Erasers) -> Erasers {
+        std::mem::replace(&mut self.erasers, erasers)
+    }
+
+    pub(crate) fn set(&self, micros: i64) {
+        self.set_to(at(micros));
+    }
+
+    pub(crate) fn set_to(&self, instant: Timestamp) {
+        self.clock.0.store(instant.unix_micros(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) async fn initiate(&self, number: usize) -> DeletionProcess {
+        self.initiate_for(number, 14.0).await
+    }
+
+    pub(crate) async fn initiate_for(&self, number: usize, days: f64) -> DeletionProcess {
+        let settings = GracePeriodSettings::from_days(14.0, 0.001, 365.0).unwrap();
+        let use_case = InitiateIdentityDeletionProcess::new(
+            self.store.clone(),
+            self.clock.clone(),
+            Arc::new(SystemIds),
+            settings,
+        );
+        use_case.execute(&caller(number), Some(days)).await.unwrap()
+    }
+
+    pub(crate) async fn cancel(
+        &self,
+        number: usize,
+    ) -> Result<DeletionProcess, CancelIdentityDeletionProcessError> {
+        CancelIdentityDeletionProcess::new(self.store.clone(), self.clock.clone()).execute(&caller(number)).await
+    }
+
+    pub(crate) async fn remind(&self) -> Swept {
+        self.remind_by(ReminderSettings::default()).await
+    }
+
+    pub(crate) async fn remind_by(&self, settings: ReminderSettings) -> Swept {
+        SendReminders::new(self.store.clone(), self.clock.clone(), settings).execute().await.unwrap()
+    }
+
+    pub(crate) async fn start_deletions(&self) -> Swept {
+        let use_case =
+            StartDueDeletions::new(self.store.clone(), self.clock.clone(), self.erasers.clone());
+        use_case.execute().await.unwrap()
+    }
+
+    pub(crate) fn erasures(&self) -> RunErasures {
+        let ports = RunErasuresPorts {
+            tasks: self.store.clone(),
+            identities: self.store.clone(),
+            audit_trail: self.store.clone(),
+            ledger: self.ledger.clone(),
+            signer: Arc::new(JwsReceiptSigner::new(reprieve_application::SecretKey::new([7; 32]))),
+            clock: self.clock.clone(),
+            ids: Arc::new(SystemIds),
+        };
+        RunErasures::new(ports, self.erasers.clone(), self.settings)
+    }
+
+    pub(crate) async fn erase(&self) -> ErasuresRun {
+        self.erasures().execute().await.unwrap()
+    }
+
+    pub(crate) fn retry(&self) -> RetryErasures {
+        RetryErasures::new(self.store.clone(), self.clock.clone())
+    }
+
+    pub(crate) async fn keep_house(&self) -> Forgotten {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        KeepHouse::new(store.clone(), store, clock, Retention::default()).execute().await.unwrap()
+    }
+
+    pub(crate) fn replay(&self) -> ReplayLedger {
+        let ports = ReplayLedgerPorts {
+            ledger: self.ledger.clone(),
+            audit_trail: self.store.clone(),
+            processes: self.store.clone(),
+            identities: self.store.clone(),
+            clock: self.clock.clone(),
+            ids: Arc::new(SystemIds),
+        };
+        ReplayLedger::new(ports, self.erasers.clone())
+    }
+
+    /// Every process of an identity, oldest first.
+    pub(crate) async fn processes(&self, number: usize) -> Vec<DeletionProcess> {
+        self.store.list(&address(number)).await.unwrap()
+    }
+
+    pub(crate) async fn open_process(&self, number: usize) -> Option<DeletionProcess> {
+        Identities::load(self.store.as_ref(), &address(number)).await.unwrap().value.into_open_process()
+    }
+
+    /// What the audit trail says was done, oldest first.
+    pub(crate) async fn audited(&self, number: usize) -> Vec<String> {
+        let entries = self.store.entries(&address(number), None).await.unwrap();
+        entries.into_iter().map(|entry| entry.message_key).collect()
+    }
+
+    pub(crate) async fn receipt(&self, process: &DeletionProcess) -> Option<String> {
+        Receipts::find(self.store.as_ref(), process.id()).await.unwrap()
+    }
+
+    /// The trail of everything is what was written.
+    pub(crate) async fn verify(&self) {
+        VerifyAuditTrail::new(self.store.clone()).execute().await.unwrap();
+    }
+
+    /// The events of an identity, as they are stored.
+    pub(crate) async fn events(&self, number: usize) -> Vec<serde_json::Value> {
+        let sql = format!("SELECT data FROM outbox WHERE address = '{}' ORDER BY position", address(number));
+        let texts = self.with_sql(move |database| database.texts(&sql)).await;
+        texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+    }
+
+    /// Looks at the database from outside. The connection blocks, so it has a thread of its own.
+    pub(crate) async fn with_sql<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut Sql) -> T + Send + 'static,
+    ) -> T {
+        let url = self.database.url().to_owned();
+        let looked = tokio::task::spawn_blocking(move || {
+            std::thread::spawn(move || look(&mut Sql::open(&url))).join().unwrap()
+        });
+        looked.await.unwrap()
+    }
+}
