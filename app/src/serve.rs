@@ -104,7 +104,10 @@ impl Server for Bound {
         // Nobody listens if there are no workers.
         let _ = stop.send(true);
         // A pass that is cut off is taken up by whoever comes next.
-        if tokio::time::timeout(patience, async { while working.join_next().await.is_some() {} }).await.is_err() {
+        if tokio::time::timeout(patience, async { while working.join_next().await.is_some() {} })
+            .await
+            .is_err()
+        {
             tracing::warn!("work was still being done when http.shutdown_timeout_in_seconds was over");
         }
         match ended {

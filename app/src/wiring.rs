@@ -10,15 +10,11 @@ use reprieve_application::use_cases::{
     ShowErasures, ShowReceipt, VerifyAuditTrail,
 };
 use reprieve_application::{ErrorCode, OwnIdentity};
-use reprieve_cli::{
-    Command, ConfigurationInForce, Failure, Host, PassSummary, Server, WorkerKind,
-};
+use reprieve_cli::{Command, ConfigurationInForce, Failure, Host, PassSummary, Server, WorkerKind};
 use reprieve_domain::audit::AuditKey;
 use reprieve_persistence::{ConnectionOptions, Database, Store};
 use reprieve_remote::{RemoteIdentityDeletion, RemoteOptions};
-use reprieve_system::{
-    AuditKeyFile, JwsReceiptSigner, JwtSigner, SystemClock, SystemIds, verify_receipt,
-};
+use reprieve_system::{AuditKeyFile, JwsReceiptSigner, JwtSigner, SystemClock, SystemIds, verify_receipt};
 use tokio::sync::watch;
 
 use crate::configuration::{AuditKeySource, Configuration};

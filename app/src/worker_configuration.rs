@@ -258,10 +258,16 @@ fn between(seconds: f64, least: f64, most: f64) -> Option<Duration> {
 }
 
 fn eraser(raw: &RawEraser, lease: Duration) -> Result<HttpEraserOptions, String> {
-    let named = |member: &str, problem: String| format!("key erasure.erasers ({}), {member}: {problem}", raw.name);
-    let timeout = between(raw.timeout_in_seconds, 0.001, LONGEST).filter(|timeout| *timeout < lease).ok_or_else(|| {
-        named("timeout_in_seconds", "must be at least 0.001 and less than erasure.lease_in_seconds".to_owned())
-    })?;
+    let named =
+        |member: &str, problem: String| format!("key erasure.erasers ({}), {member}: {problem}", raw.name);
+    let timeout = between(raw.timeout_in_seconds, 0.001, LONGEST)
+        .filter(|timeout| *timeout < lease)
+        .ok_or_else(|| {
+            named(
+                "timeout_in_seconds",
+                "must be at least 0.001 and less than erasure.lease_in_seconds".to_owned(),
+            )
+        })?;
     let name = raw.name.parse().map_err(|error| named("name", format!("{error}")))?;
     HttpEraserOptions::new(name, &raw.url, raw.secret.expose_secret())
         .map_err(|error| named("url", error.to_string()))

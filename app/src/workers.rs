@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use reprieve_application::ports::{Clock, Eraser, ErasureLedger, Ids};
 use reprieve_application::use_cases::{
-    ErasuresRun, Forgotten, KeepHouse, PlanErasure, ReplayLedger, ReplayLedgerPorts, RetryErasures, RunErasures,
-    RunErasuresPorts, SendReminders, ShowErasures, ShowReceipt, StartDueDeletions, Swept,
+    ErasuresRun, Forgotten, KeepHouse, PlanErasure, ReplayLedger, ReplayLedgerPorts, RetryErasures,
+    RunErasures, RunErasuresPorts, SendReminders, ShowErasures, ShowReceipt, StartDueDeletions, Swept,
 };
 use reprieve_application::{Erasers, ErrorCode, SecretKey};
 use reprieve_cli::{Failure, PassSummary, WorkerKind};
@@ -33,8 +33,9 @@ pub(crate) struct Workers {
 
 /// The erasers that are configured.
 pub(crate) fn erasers(configuration: &WorkerConfiguration) -> Result<Erasers, Failure> {
-    let invalid =
-        |message: String| Failure::new(ErrorCode::ConfigurationInvalid, format!("key erasure.erasers: {message}"));
+    let invalid = |message: String| {
+        Failure::new(ErrorCode::ConfigurationInvalid, format!("key erasure.erasers: {message}"))
+    };
     let mut erasers: Vec<Arc<dyn Eraser>> = Vec::new();
     for options in &configuration.erasers {
         let eraser = HttpEraser::new(options.clone(), Arc::new(SystemClock));
@@ -175,7 +176,8 @@ pub(crate) fn plan_erasure(configuration: &WorkerConfiguration) -> Result<PlanEr
 }
 
 fn count(worker: WorkerKind, outcome: &'static str) {
-    metrics::counter!("reprieve_worker_passes_total", "worker" => worker.as_str(), "outcome" => outcome).increment(1);
+    metrics::counter!("reprieve_worker_passes_total", "worker" => worker.as_str(), "outcome" => outcome)
+        .increment(1);
 }
 
 /// Says what a pass did, if it did anything.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use reprieve_domain::audit::ErasureLedgerEntry;
 use reprieve_domain::{
@@ -125,8 +126,22 @@ pub struct RunErasuresPorts {
     pub ids: Arc<dyn Ids>,
 }
 
-/// A task and its process as it was when the task was claimed.
-type Prepared = (ErasureTask, Loaded<DeletionProcess>);
+/// What goes on during a pass.
+enum Event {
+    Claimed(Result<Claimed, RunErasuresError>),
+    Performed(Result<Outcome, StoreError>),
+}
+
+/// Tasks that were claimed.
+#[derive(Default)]
+struct Claimed {
+    /// How many there are, whatever is to be said of them.
+    tasks: usize,
+    /// Those that can be performed, with their process as it is now.
+    prepared: Vec<(ErasureTask, Loaded<DeletionProcess>)>,
+    left_alone: u64,
+    broken: Vec<StoreError>,
+}
 
 /// What became of a task.
 enum Outcome {
@@ -152,45 +167,58 @@ impl RunErasures {
     /// comes again when its lease is over.
     pub async fn execute(&self) -> Result<ErasuresRun, RunErasuresError> {
         let mut run = ErasuresRun::default();
-        let mut running = FuturesUnordered::new();
-        let mut may_be_due = true;
+        let (mut may_be_due, mut is_claiming, mut at_work) = (true, false, 0);
+        let mut failure = None;
+        // Claiming is one of them: each may hold a connection that another one waits for, so all must go on at all times.
+        let mut running: FuturesUnordered<BoxFuture<'_, Event>> = FuturesUnordered::new();
         loop {
-            let free =
-                self.settings.concurrency.saturating_sub(u32::try_from(running.len()).unwrap_or(u32::MAX));
+            let free = self.settings.concurrency.saturating_sub(at_work);
             // Not one at a time: a claim costs as much for one as for many.
-            if may_be_due && free >= self.settings.concurrency.div_ceil(2) {
-                let prepared = self.claim(free, &mut run).await?;
-                may_be_due = prepared.is_some();
-                running.extend(
-                    prepared.into_iter().flatten().map(|(task, process)| self.perform(task, process)),
-                );
+            if may_be_due && !is_claiming && free >= self.settings.concurrency.div_ceil(2) {
+                (may_be_due, is_claiming) = (false, true);
+                running.push(Box::pin(async move { Event::Claimed(self.claim(free).await) }));
             }
-            let Some(outcome) = running.next().await else {
-                if may_be_due {
-                    continue;
+            match running.next().await {
+                Some(Event::Claimed(claimed)) => {
+                    is_claiming = false;
+                    let Claimed { tasks, prepared, left_alone, broken } = match claimed {
+                        Ok(claimed) => claimed,
+                        Err(error) => {
+                            // What runs comes to its end, and nothing more is begun.
+                            failure = Some(error);
+                            continue;
+                        }
+                    };
+                    may_be_due |= tasks > 0;
+                    run.left_alone += left_alone;
+                    for error in broken {
+                        run.broken(error);
+                    }
+                    for (task, process) in prepared {
+                        at_work += 1;
+                        running.push(Box::pin(
+                            async move { Event::Performed(self.perform(task, process).await) },
+                        ));
+                    }
                 }
-                return Ok(run);
-            };
-            // It may have made its process due to be finished.
-            may_be_due |= matches!(outcome, Ok(Outcome::Acknowledged));
-            run.count(outcome);
+                Some(Event::Performed(outcome)) => {
+                    at_work -= 1;
+                    // It may have made its process due to be finished.
+                    may_be_due |= failure.is_none() && matches!(outcome, Ok(Outcome::Acknowledged));
+                    run.count(outcome);
+                }
+                None => return failure.map_or(Ok(run), Err),
+            }
         }
     }
 
-    /// Claims tasks, and sees to it that the ledger has their processes. Nothing if nothing is due.
-    async fn claim(
-        &self,
-        limit: u32,
-        run: &mut ErasuresRun,
-    ) -> Result<Option<Vec<Prepared>>, RunErasuresError> {
+    /// Claims tasks, and sees to it that the ledger has their processes.
+    async fn claim(&self, limit: u32) -> Result<Claimed, RunErasuresError> {
         let now = self.clock.now();
-        let claimed = self.tasks.claim(now, after(now, self.settings.lease), limit).await?;
-        if claimed.is_empty() {
-            return Ok(None);
-        }
-        let mut prepared = Vec::new();
+        let tasks = self.tasks.claim(now, after(now, self.settings.lease), limit).await?;
+        let mut claimed = Claimed { tasks: tasks.len(), ..Claimed::default() };
         let mut entries: BTreeMap<DeletionProcessId, ErasureLedgerEntry> = BTreeMap::new();
-        for task in claimed {
+        for task in tasks {
             let loaded = match task {
                 Ok(task) => self.tasks.process(&task).await.map(|process| (task, process)),
                 Err(error) => Err(error),
@@ -202,12 +230,12 @@ impl RunErasures {
                     {
                         entries.insert(task.process_id.clone(), entry);
                     }
-                    prepared.push((task, process));
+                    claimed.prepared.push((task, process));
                 }
                 // Somebody else has finished it since it was claimed.
-                Ok((_, None)) => run.left_alone += 1,
+                Ok((_, None)) => claimed.left_alone += 1,
                 // One row; the store as a whole would have failed to hand it out.
-                Err(error) => run.broken(error),
+                Err(error) => claimed.broken.push(error),
             }
         }
         if !entries.is_empty() {
@@ -215,7 +243,7 @@ impl RunErasures {
             self.ledger.append(&entries).await?;
             self.tasks.note_in_ledger(&processes).await?;
         }
-        Ok(Some(prepared))
+        Ok(claimed)
     }
 
     async fn perform(

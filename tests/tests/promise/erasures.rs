@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reprieve_application::Erasers;
 use reprieve_application::ports::{
-    DeletionProcesses, EraseAnswer, ErasePlan, EraseRequest, Eraser, ErasureLedger, ErasureTasks,
+    DeletionProcesses, EraseAnswer, ErasePlan, EraseRequest, Eraser, ErasureLedger,
 };
 use reprieve_domain::{Address, EraserName, FailureCode, Status};
 use reprieve_system::verify_receipt;
@@ -209,7 +209,7 @@ async fn one_that_is_given_up_waits_for_somebody_and_is_never_declared_done(data
     }
     let open = world.open_process(1).await.unwrap();
     assert_eq!(open.status(), Status::Deleting);
-    let tasks = world.store.list(Some(process.id()), 10).await.unwrap();
+    let tasks = world.tasks(Some(&process)).await;
     assert!(tasks.iter().any(|task| task.stuck_since.is_some()), "{tasks:?}");
 
     assert_eq!(world.retry().execute(process.id(), None).await.unwrap(), 1);
@@ -354,7 +354,7 @@ async fn a_hundred_deletions_are_completed_by_four_workers_once_each(database: T
     assert_eq!(runs.iter().map(|run| run.completed).sum::<u64>() + rest, MANY as u64);
     assert_eq!(runs.iter().map(|run| run.broken).sum::<u64>(), 0);
     assert_eq!(files.times_asked(), MANY);
-    assert_eq!(world.store.list(None, 10).await.unwrap(), []);
+    assert_eq!(world.tasks(None).await, []);
     for number in 0..MANY {
         let audited = world.audited(number).await;
         assert_eq!(audited, ["StartedByOwner", "DeletionStarted", "DataDeleted", "DeletionCompleted"]);

@@ -43,7 +43,12 @@ async fn each_reminder_is_sent_once_from_its_instant_on(database: TestDatabase) 
     }
     assert_eq!(
         world.audited(1).await,
-        ["StartedByOwner", "GracePeriodReminder1Sent", "GracePeriodReminder2Sent", "GracePeriodReminder3Sent"]
+        [
+            "StartedByOwner",
+            "GracePeriodReminder1Sent",
+            "GracePeriodReminder2Sent",
+            "GracePeriodReminder3Sent"
+        ]
     );
     let days: Vec<u64> =
         world.events(1).await.iter().filter_map(|event| event["daysUntilDeletion"].as_u64()).collect();
@@ -144,8 +149,12 @@ async fn a_month_is_as_long_as_it_is_and_a_leap_second_is_none(database: TestDat
         assert_eq!(world.start_deletions().await.stepped, 1, "{end}");
         world.erase().await;
     }
-    assert!("2016-12-31T23:59:60Z".parse::<Timestamp>().is_err_and(|error| !error.to_string().is_empty())
-        || "2016-12-31T23:59:60Z".parse::<Timestamp>().is_ok_and(|leap| leap <= "2017-01-01T00:00:00Z".parse().unwrap()));
+    assert!(
+        "2016-12-31T23:59:60Z".parse::<Timestamp>().is_err_and(|error| !error.to_string().is_empty())
+            || "2016-12-31T23:59:60Z"
+                .parse::<Timestamp>()
+                .is_ok_and(|leap| leap <= "2017-01-01T00:00:00Z".parse().unwrap())
+    );
     world.verify().await;
 }
 
@@ -201,7 +210,9 @@ async fn a_year_of_random_days_reminds_and_deletes_as_promised(database: TestDat
             for (ends_at, sent) in &mut expected {
                 let left = *ends_at - now;
                 let urgent = LEADS.iter().rposition(|lead| left > 0 && left <= *lead);
-                if let Some(reminder) = urgent.filter(|reminder| sent[*reminder..].iter().all(Option::is_none)) {
+                if let Some(reminder) =
+                    urgent.filter(|reminder| sent[*reminder..].iter().all(Option::is_none))
+                {
                     sent[reminder] = Some(at(now));
                 }
             }

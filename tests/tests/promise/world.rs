@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reprieve_application::ports::{
-    AuditTrail, Clock, DeletionProcesses, EraseAnswer, ErasePlan, EraseRequest, Eraser, Identities, Receipts,
+    AuditTrail, Clock, DeletionProcesses, EraseAnswer, ErasePlan, EraseRequest, Eraser, ErasureTasks,
+    Identities, Receipts, TaskStatus,
 };
 use reprieve_application::use_cases::{
-    CancelIdentityDeletionProcess, CancelIdentityDeletionProcessError, ErasureSettings, ErasuresRun, Forgotten,
-    InitiateIdentityDeletionProcess, KeepHouse, ReplayLedger, ReplayLedgerPorts, Retention, RetryErasures,
-    RunErasures, RunErasuresPorts, SendReminders, StartDueDeletions, Swept, VerifyAuditTrail,
+    CancelIdentityDeletionProcess, CancelIdentityDeletionProcessError, ErasureSettings, ErasuresRun,
+    Forgotten, InitiateIdentityDeletionProcess, KeepHouse, ReplayLedger, ReplayLedgerPorts, Retention,
+    RetryErasures, RunErasures, RunErasuresPorts, SendReminders, StartDueDeletions, Swept, VerifyAuditTrail,
 };
 use reprieve_application::{Backoff, Caller, Erasers, GracePeriodSettings, ReminderSettings};
 use reprieve_domain::audit::AuditKey;
@@ -57,11 +58,7 @@ pub(crate) struct TestEraser {
 
 impl TestEraser {
     pub(crate) fn new(name: &str) -> Arc<Self> {
-        Arc::new(Self {
-            name: name.parse().unwrap(),
-            answers: Mutex::default(),
-            asked: Mutex::default(),
-        })
+        Arc::new(Self { name: name.parse().unwrap(), answers: Mutex::default(), asked: Mutex::default() })
     }
 
     /// What it answers next.
@@ -175,7 +172,9 @@ impl World {
         &self,
         number: usize,
     ) -> Result<DeletionProcess, CancelIdentityDeletionProcessError> {
-        CancelIdentityDeletionProcess::new(self.store.clone(), self.clock.clone()).execute(&caller(number)).await
+        CancelIdentityDeletionProcess::new(self.store.clone(), self.clock.clone())
+            .execute(&caller(number))
+            .await
     }
 
     pub(crate) async fn remind(&self) -> Swept {
@@ -187,8 +186,7 @@ impl World {
     }
 
     pub(crate) async fn start_deletions(&self) -> Swept {
-        let use_case =
-            StartDueDeletions::new(self.store.clone(), self.clock.clone(), self.erasers.clone());
+        let use_case = StartDueDeletions::new(self.store.clone(), self.clock.clone(), self.erasers.clone());
         use_case.execute().await.unwrap()
     }
 
@@ -232,7 +230,7 @@ impl World {
 
     /// Every process of an identity, oldest first.
     pub(crate) async fn processes(&self, number: usize) -> Vec<DeletionProcess> {
-        self.store.list(&address(number)).await.unwrap()
+        DeletionProcesses::list(self.store.as_ref(), &address(number)).await.unwrap()
     }
 
     pub(crate) async fn open_process(&self, number: usize) -> Option<DeletionProcess> {
@@ -243,6 +241,12 @@ impl World {
     pub(crate) async fn audited(&self, number: usize) -> Vec<String> {
         let entries = self.store.entries(&address(number), None).await.unwrap();
         entries.into_iter().map(|entry| entry.message_key).collect()
+    }
+
+    /// What is still to be done, of one process or of all.
+    pub(crate) async fn tasks(&self, process: Option<&DeletionProcess>) -> Vec<TaskStatus> {
+        let process = process.map(DeletionProcess::id);
+        ErasureTasks::list(self.store.as_ref(), process, 1000).await.unwrap()
     }
 
     pub(crate) async fn receipt(&self, process: &DeletionProcess) -> Option<String> {
