@@ -15,6 +15,31 @@ type Plan = Box<dyn Fn(Address) -> BoxFuture<'static, ErasePlan> + Send + Sync>;
 
 /// Erases by calling a function. If the function panics, or takes longer than it may, this is one failure of the eraser
 /// and of nothing else. A function that blocks its thread takes as long as it takes: have it use `spawn_blocking`.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use reprieve_application::ports::{EraseAnswer, ErasePlan};
+/// # use reprieve_domain::{Address, FailureCode};
+/// # use reprieve_erasure::InProcessEraser;
+/// # #[derive(Clone)]
+/// # struct Files;
+/// # impl Files {
+/// #     async fn delete_all_of(&self, _: &Address) -> Result<u64, ()> { Ok(3) }
+/// # }
+/// # let files = Files;
+/// let storage_is_down: FailureCode = "storageIsDown".parse()?;
+/// let eraser = InProcessEraser::new("files".parse()?, Duration::from_secs(30), move |request| {
+///     let (files, storage_is_down) = (files.clone(), storage_is_down.clone());
+///     async move {
+///         match files.delete_all_of(&request.address).await {
+///             Ok(count) => EraseAnswer::Erased { count },
+///             Err(_) => EraseAnswer::Failed(storage_is_down),
+///         }
+///     }
+/// })
+/// .with_plan(|_address| async { ErasePlan::Unknown });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct InProcessEraser {
     name: EraserName,
     timeout: Duration,
