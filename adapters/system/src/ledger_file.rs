@@ -75,7 +75,7 @@ impl LedgerFile {
         }
         let written = file.write_all(format!("{separator}{text}").as_bytes()).and_then(|()| file.sync_data());
         if written.is_err() {
-            // Half of it would be in the way of whoever reads, if somebody without our habits appends to it.
+            // Whoever appended is told that it is not there. What stays if this fails as well does no harm.
             let _ = file.set_len(end);
         }
         written

@@ -1,0 +1,230 @@
+//! An eraser that is another service.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reprieve_application::ports::{Clock, EraseAnswer, ErasePlan, EraseRequest, Eraser};
+use reprieve_domain::{Address, EraserName, FailureCode, Timestamp};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect, retry};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::{EraserUrl, HttpEraserError, SigningSecret, tls};
+
+/// The most that an answer may contain. The one that means something has about 15 bytes.
+const LONGEST_ANSWER: usize = 64 << 10;
+/// Nobody is asked more often, whatever he wishes.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+/// Nobody is asked less often, whatever he wishes.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPRIEVE_ADDRESS: HeaderName = HeaderName::from_static("reprieve-address");
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// What has to be known of a service that erases.
+#[derive(Debug, Clone)]
+pub struct HttpEraserOptions {
+    /// What it is called.
+    pub name: EraserName,
+    /// Where it is.
+    pub url: EraserUrl,
+    /// Proves to it that we ask.
+    pub secret: SigningSecret,
+    /// How long one whole answer may take.
+    pub timeout: Duration,
+    /// Whether it can say in advance what it would erase.
+    pub asks_plan: bool,
+    /// Whether the URL may be `http://` on another machine, for networks that encrypt by themselves.
+    pub allow_plaintext: bool,
+    /// A file with the certificates of the authorities to trust, instead of the public ones.
+    pub certificate_authorities: Option<PathBuf>,
+}
+
+/// Asks a service to erase. Neither a URL nor a log ever contains the address of an identity.
+#[derive(Debug)]
+pub struct HttpEraser {
+    client: Client,
+    name: EraserName,
+    url: EraserUrl,
+    secret: SigningSecret,
+    asks_plan: bool,
+    clock: Clocked,
+}
+
+/// Which clock it is says nothing.
+struct Clocked(Arc<dyn Clock>);
+
+impl std::fmt::Debug for Clocked {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Clock")
+    }
+}
+
+impl HttpEraser {
+    /// With these options; the clock dates the signatures.
+    ///
+    /// # Errors
+    /// If the service is asked without encryption over a network and that is not allowed, or if the certificates cannot
+    /// be used.
+    pub fn new(options: HttpEraserOptions, clock: Arc<dyn Clock>) -> Result<Self, HttpEraserError> {
+        let HttpEraserOptions { name, url, secret, asks_plan, .. } = options;
+        let mut builder = Client::builder()
+            .tls_backend_preconfigured(tls::configuration(options.certificate_authorities.as_deref())?)
+            .timeout(options.timeout)
+            .user_agent(concat!("reprieve/", env!("CARGO_PKG_VERSION")))
+            // What is asked is for the eraser that was configured, and nobody else.
+            .redirect(redirect::Policy::none())
+            // Asking again is the worker's part.
+            .retry(retry::never());
+        if !url.is_encrypted() {
+            if !url.is_on_this_machine() && !options.allow_plaintext {
+                return Err(HttpEraserError::PlainHttp);
+            }
+            // It would read what was to stay on this machine.
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|error| HttpEraserError::Client(error.into()))?;
+        Ok(Self { client, name, url, secret, asks_plan, clock: Clocked(clock) })
+    }
+
+    async fn try_erase(&self, request: &EraseRequest) -> Result<EraseAnswer, FailureCode> {
+        let (asked, response) = match &request.poll {
+            None => {
+                let url = self.url.as_url().clone();
+                (url.clone(), self.send_erase(url, request).await?)
+            }
+            Some(poll) => {
+                // It comes from a database; others may have written there.
+                let url = self
+                    .url
+                    .poll(self.url.as_url(), poll, &request.address)
+                    .ok_or_else(FailureCode::unexpected_answer)?;
+                let id = format!("poll_{}_{}", request.process_id, self.clock.0.now().unix_micros());
+                let asking = self.signed(self.client.get(url.clone()), &id, "");
+                (url, self.send(asking).await?)
+            }
+        };
+        if response.status() != StatusCode::ACCEPTED {
+            return Ok(EraseAnswer::Erased { count: self.count(response).await?.unwrap_or(0) });
+        }
+        let ask_in = wait(response.headers());
+        let poll = match response.headers().get(LOCATION) {
+            None => request.poll.clone(),
+            Some(location) => {
+                let location = location.to_str().ok();
+                let url = location.and_then(|location| self.url.poll(&asked, location, &request.address));
+                Some(url.ok_or_else(FailureCode::unexpected_answer)?.into())
+            }
+        };
+        Ok(EraseAnswer::Working { poll, ask_in })
+    }
+
+    async fn send_erase(&self, url: Url, request: &EraseRequest) -> Result<Response, FailureCode> {
+        let process = request.process_id.as_str();
+        let body = json!({"processId": process, "address": request.address.as_str()}).to_string();
+        let asking = self
+            .signed(self.client.post(url), process, &body)
+            .header(IDEMPOTENCY_KEY, process)
+            .header(CONTENT_TYPE, "application/json")
+            .body(body);
+        self.send(asking).await
+    }
+
+    async fn try_plan(&self, address: &Address) -> Result<ErasePlan, FailureCode> {
+        let mut value =
+            HeaderValue::from_str(address.as_str()).map_err(|_| FailureCode::unexpected_answer())?;
+        // Keeps it out of what libraries log.
+        value.set_sensitive(true);
+        let id = format!("plan_{}", self.clock.0.now().unix_micros());
+        let asking = self.signed(self.client.get(self.url.as_url().clone()), &id, "");
+        let response = self.send(asking.header(REPRIEVE_ADDRESS, value)).await?;
+        Ok(self.count(response).await?.map_or(ErasePlan::Unknown, ErasePlan::Count))
+    }
+
+    /// Signs, with an id that begins like this and ends with the name of the eraser.
+    fn signed(&self, request: RequestBuilder, id: &str, body: &str) -> RequestBuilder {
+        // The parts of what is signed are separated by full stops, which a name may contain; a tilde it may not.
+        let id = format!("{id}_{}", self.name.as_str().replace('.', "~"));
+        let seconds = seconds(self.clock.0.now());
+        request
+            .header(ACCEPT, "application/json")
+            .header(WEBHOOK_SIGNATURE, self.secret.sign(&id, seconds, body))
+            .header(WEBHOOK_TIMESTAMP, seconds)
+            .header(WEBHOOK_ID, id)
+    }
+
+    /// The answer, if it is a good one.
+    async fn send(&self, request: RequestBuilder) -> Result<Response, FailureCode> {
+        let response = request.send().await.map_err(|error| self.failed(error))?;
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(FailureCode::http_status(response.status().as_u16()))
+        }
+    }
+
+    /// The member `count` of the answer, if that is a JSON object with one. A count that is no number from 0 is an
+    /// error: it would stand in the audit trail and in the receipt for ever.
+    async fn count(&self, mut response: Response) -> Result<Option<u64>, FailureCode> {
+        let mut body = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(|error| self.failed(error))? {
+            if body.len() + part.len() > LONGEST_ANSWER {
+                return Err(FailureCode::unexpected_answer());
+            }
+            body.extend_from_slice(&part);
+        }
+        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        match answer.get("count") {
+            None | Some(Value::Null) => Ok(None),
+            Some(count) => count.as_u64().map(Some).ok_or_else(FailureCode::unexpected_answer),
+        }
+    }
+
+    /// The code alone is kept, so that what is behind it is logged here.
+    fn failed(&self, error: reqwest::Error) -> FailureCode {
+        let error = error.without_url();
+        tracing::info!(eraser = %self.name, error = &error as &dyn std::error::Error, "an eraser gave no answer");
+        if error.is_timeout() {
+            FailureCode::timed_out()
+        } else if error.is_connect() {
+            FailureCode::unreachable()
+        } else {
+            FailureCode::unexpected_answer()
+        }
+    }
+}
+
+#[async_trait]
+impl Eraser for HttpEraser {
+    fn name(&self) -> &EraserName {
+        &self.name
+    }
+
+    async fn erase(&self, request: &EraseRequest) -> EraseAnswer {
+        self.try_erase(request).await.unwrap_or_else(EraseAnswer::Failed)
+    }
+
+    async fn plan(&self, address: &Address) -> ErasePlan {
+        if !self.asks_plan {
+            return ErasePlan::Unknown;
+        }
+        self.try_plan(address).await.unwrap_or_else(ErasePlan::Failed)
+    }
+}
+
+/// Unix time.
+fn seconds(instant: Timestamp) -> i64 {
+    instant.unix_micros().div_euclid(1_000_000)
+}
+
+/// In how many seconds the eraser wishes to be asked again, within reason.
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).clamp(SHORTEST_WAIT, LONGEST_WAIT))
+}
