@@ -3,7 +3,7 @@
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use figment::error::Kind;
@@ -272,8 +272,9 @@ fn in_words(expected: &str) -> &str {
     }
 }
 
-fn validate(mut raw: Raw) -> Result<Configuration, Failure> {
-    let Raw { database, grace_period, identity, audit, server, http, telemetry, .. } = &mut raw;
+fn validate(raw: Raw) -> Result<Configuration, Failure> {
+    let Raw { database, grace_period, identity, audit, mut server, http, telemetry, .. } = raw;
+    let Raw { reminders, erasure, mut ledger, mut receipts, housekeeping, workers, .. } = raw;
     let data_folder = base_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("reprieve"));
     let without_home =
         || invalid("key database.url: is not set, and without HOME there is no default; use --database-url");
@@ -316,21 +317,21 @@ fn validate(mut raw: Raw) -> Result<Configuration, Failure> {
         }),
     };
     let remote = server.validate().map_err(invalid)?;
-    let service = http_configuration::validate(http).map_err(invalid)?;
-    http_configuration::validate_telemetry(telemetry).map_err(invalid)?;
+    let service = http_configuration::validate(&http).map_err(invalid)?;
+    http_configuration::validate_telemetry(&telemetry).map_err(invalid)?;
     let in_its_place = |name: &str| match url.file() {
         Some(file) => Some(beside(file, name)),
         None => data_folder.as_ref().map(|folder| folder.join(name)),
     };
     let sections = RawWorkerSections {
-        reminders: &raw.reminders,
-        erasure: &raw.erasure,
-        ledger: &mut raw.ledger,
-        receipts: &mut raw.receipts,
-        housekeeping: &raw.housekeeping,
-        workers: &raw.workers,
+        reminders: &reminders,
+        erasure: &erasure,
+        ledger: &mut ledger,
+        receipts: &mut receipts,
+        housekeeping: &housekeeping,
+        workers: &workers,
     };
-    let workers = worker_configuration::validate(sections, in_its_place).map_err(invalid)?;
+    let in_force = worker_configuration::validate(sections, in_its_place).map_err(invalid)?;
     let audit = match &audit_key {
         AuditKeySource::Configured(_) => serde_json::json!({"key": "***"}),
         AuditKeySource::File(file) => serde_json::json!({"key_file": file.display().to_string()}),
@@ -347,24 +348,24 @@ fn validate(mut raw: Raw) -> Result<Configuration, Failure> {
         "server": server,
         "http": http,
         "telemetry": telemetry,
-        "reminders": raw.reminders,
-        "erasure": raw.erasure,
-        "ledger": raw.ledger,
-        "receipts": raw.receipts,
-        "housekeeping": raw.housekeeping,
-        "workers": raw.workers,
+        "reminders": reminders,
+        "erasure": erasure,
+        "ledger": ledger,
+        "receipts": receipts,
+        "housekeeping": housekeeping,
+        "workers": workers,
     }))?;
     Ok(Configuration {
         database: url,
         timeout,
         connections: database.connections,
         grace_period: settings,
-        identity_domain: raw.identity.domain,
+        identity_domain: identity.domain,
         audit_key,
         server: remote,
         http: service,
-        telemetry: raw.telemetry,
-        workers,
+        telemetry,
+        workers: in_force,
         shown,
     })
 }

@@ -269,7 +269,13 @@ fn eraser(raw: &RawEraser, lease: Duration) -> Result<HttpEraserOptions, String>
             )
         })?;
     let name = raw.name.parse().map_err(|error| named("name", format!("{error}")))?;
-    HttpEraserOptions::new(name, &raw.url, raw.secret.expose_secret())
-        .map_err(|error| named("url", error.to_string()))
-        .map(|options| HttpEraserOptions { timeout, ..options })
+    Ok(HttpEraserOptions {
+        name,
+        url: raw.url.parse().map_err(|error| named("url", format!("{error}")))?,
+        secret: raw.secret.expose_secret().parse().map_err(|error| named("secret", format!("{error}")))?,
+        timeout,
+        asks_plan: raw.plan,
+        allow_plaintext: raw.allow_plaintext,
+        certificate_authorities: raw.ca_file.clone(),
+    })
 }
