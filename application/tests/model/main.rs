@@ -8,6 +8,10 @@
 
 #![cfg(test)]
 
+mod erasure;
+mod erasure_rules;
+mod erasure_tests;
+mod erasure_worker;
 mod race;
 mod race_rules;
 mod race_tests;

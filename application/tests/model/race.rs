@@ -185,7 +185,7 @@ impl Race {
         if self.has(Mistake::AnswerBeforeSave)
             && let Phase::Decided { decided, .. } = &state.clients[client].phase
         {
-            let done = Answer::Done(number_of(decided));
+            let done = Answer::Done(decided.process.number());
             state.clients[client].told.push(done);
         }
     }
@@ -195,7 +195,7 @@ impl Race {
         if let Some(answer) = state.answers.get(&key) {
             return Phase::Answering(*answer);
         }
-        let done = Answer::Done(number_of(&decided));
+        let done = Answer::Done(decided.process.number());
         match state.store.save(&decided, self.guards()) {
             Ok(()) => {
                 *state.taken.entry(key).or_default() += 1;
@@ -267,10 +267,6 @@ impl Race {
             }
         };
     }
-}
-
-fn number_of(decided: &Decided) -> usize {
-    decided.step.process().id().as_str()[3..].parse().unwrap()
 }
 
 impl stateright::Model for Race {

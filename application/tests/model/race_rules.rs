@@ -78,14 +78,13 @@ fn is_told_the_truth(_: &Race, state: &State) -> bool {
     state.clients.iter().all(|client| {
         client.told.iter().zip(REQUESTS).all(|(answer, request)| {
             let Answer::Done(number) = answer else { return true };
-            let id = crate::store::process_id(*number);
             let key = match request {
                 Request::Initiate => "StartedByOwner",
                 Request::Cancel => "CancelledByOwner",
             };
             // Told before it was stored, it would be there in time unless somebody crashes or is faster.
             matches!(client.phase, Phase::Decided { .. })
-                || some_row(state, |row| *row.process.0.id() == id && row.tells(key))
+                || some_row(state, |row| row.process.number() == *number && row.tells(key))
         })
     })
 }
@@ -105,13 +104,14 @@ fn sometimes() -> Vec<Property<Race>> {
                     _ => false,
                 })
         }),
-        Property::sometimes("the second of two processes is deleted", |_, state: &State| {
-            matches!(state.store.rows.as_slice(), [first, second]
+        Property::sometimes("the second of two processes is deleted", |race: &Race, state: &State| {
+            race.is_one_caller
+                || matches!(state.store.rows.as_slice(), [first, second]
                 if first.status() == Status::Cancelled && second.status() == Status::Deleting)
         }),
-        Property::sometimes(
-            "the second of two processes is cancelled",
-            |_, state: &State| matches!(state.store.rows.as_slice(), [_, second] if second.status() == Status::Cancelled),
-        ),
+        Property::sometimes("the second of two processes is cancelled", |race: &Race, state: &State| {
+            race.is_one_caller
+                || matches!(state.store.rows.as_slice(), [_, second] if second.status() == Status::Cancelled)
+        }),
     ]
 }

@@ -1,7 +1,7 @@
 //! The database of the model: what the ports promise of it, in as little state as possible, with steps of the domain.
 
 use std::collections::BTreeSet;
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use reprieve_domain::{
@@ -42,42 +42,59 @@ pub(crate) fn grace_period() -> GracePeriod {
 
 /// A process of the domain that states can be told apart by.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Process(pub(crate) Arc<DeletionProcess>);
+pub(crate) struct Process(pub(crate) Arc<DeletionProcess>, u64);
 
 impl Process {
-    pub(crate) fn of(step: &Step) -> Self {
-        Self(Arc::new(step.process().clone()))
+    pub(crate) fn new(process: DeletionProcess) -> Self {
+        let mut hasher = DefaultHasher::new();
+        hash(&process, &mut hasher);
+        Self(Arc::new(process), hasher.finish())
     }
 
     pub(crate) fn is_open(&self) -> bool {
         self.0.status().is_open()
     }
+
+    /// The one that its id was made of.
+    pub(crate) fn number(&self) -> usize {
+        number_of(self.0.id())
+    }
+}
+
+pub(crate) fn number_of(id: &DeletionProcessId) -> usize {
+    id.as_str().bytes().last().map_or(0, |digit| usize::from(digit - b'0'))
 }
 
 impl Hash for Process {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        let process = &self.0;
-        let erasures = |hasher: &mut H, erasures: &mut dyn Iterator<Item = (&EraserName, &Erasure)>| {
-            for (eraser, erasure) in erasures {
-                eraser.hash(hasher);
-                match erasure {
-                    Erasure::Pending { failures } => (false, *failures, 0).hash(hasher),
-                    Erasure::Acknowledged { at, count } => (true, *count, at.unix_micros()).hash(hasher),
-                }
+        self.1.hash(hasher);
+    }
+}
+
+fn hash(process: &DeletionProcess, hasher: &mut DefaultHasher) {
+    fn hash_erasures<'a>(
+        erasures: impl Iterator<Item = (&'a EraserName, &'a Erasure)>,
+        hasher: &mut DefaultHasher,
+    ) {
+        for (eraser, erasure) in erasures {
+            eraser.hash(hasher);
+            match erasure {
+                Erasure::Pending { failures } => (false, *failures, 0).hash(hasher),
+                Erasure::Acknowledged { at, count } => (true, *count, at.unix_micros()).hash(hasher),
             }
-        };
-        (process.id(), process.created_at(), process.grace_period_ends_at(), process.status()).hash(hasher);
-        match process.state() {
-            State::Active(_) => {}
-            State::Cancelled(cancelled) => cancelled.at().hash(hasher),
-            State::Deleting(deleting) => {
-                deleting.started_at().hash(hasher);
-                erasures(hasher, &mut deleting.erasures());
-            }
-            State::Deleted(deleted) => {
-                (deleted.started_at(), deleted.completed_at()).hash(hasher);
-                erasures(hasher, &mut deleted.erasures());
-            }
+        }
+    }
+    (process.id(), process.created_at(), process.grace_period_ends_at(), process.status()).hash(hasher);
+    match process.state() {
+        State::Active(_) => {}
+        State::Cancelled(cancelled) => cancelled.at().hash(hasher),
+        State::Deleting(deleting) => {
+            deleting.started_at().hash(hasher);
+            hash_erasures(deleting.erasures(), hasher);
+        }
+        State::Deleted(deleted) => {
+            (deleted.started_at(), deleted.completed_at()).hash(hasher);
+            hash_erasures(deleted.erasures(), hasher);
         }
     }
 }
@@ -86,13 +103,19 @@ impl Hash for Process {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Decided {
     pub(crate) step: Arc<Step>,
+    pub(crate) process: Process,
     pub(crate) version: usize,
+}
+
+impl Decided {
+    pub(crate) fn new(step: Step, version: usize) -> Self {
+        Self { process: Process::new(step.process().clone()), step: Arc::new(step), version }
+    }
 }
 
 impl Hash for Decided {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        Process::of(&self.step).hash(hasher);
-        (self.step.audit_entry().action.message_key(), self.version).hash(hasher);
+        (&self.process, self.step.audit_entry().action.message_key(), self.version).hash(hasher);
     }
 }
 
@@ -115,7 +138,7 @@ impl Loaded {
     }
 
     pub(crate) fn decided(&self, step: Step) -> Decided {
-        Decided { step: Arc::new(step), version: self.version }
+        Decided::new(step, self.version)
     }
 }
 
@@ -152,7 +175,7 @@ impl Row {
         }
         let record =
             DeletionProcessRecord { grace_period_ends_at: self.ends_at, ..self.process.0.to_record() };
-        Process(Arc::new(DeletionProcess::restore(record).unwrap()))
+        Process::new(DeletionProcess::restore(record).unwrap())
     }
 
     fn write_trail(&mut self, step: &Step) {
@@ -200,6 +223,11 @@ pub(crate) struct Guards {
     pub(crate) trail_with_process: bool,
 }
 
+impl Guards {
+    pub(crate) const ALL: Self =
+        Self { version: true, deadline: true, one_open: true, trail_with_process: true };
+}
+
 /// Every process of the one identity, the oldest first.
 #[derive(Debug, Clone, PartialEq, Hash, Default)]
 pub(crate) struct Store {
@@ -219,7 +247,7 @@ impl Store {
     /// As `Identities::save` documents it.
     pub(crate) fn save(&mut self, decided: &Decided, guards: Guards) -> Result<(), Refusal> {
         let step = decided.step.as_ref();
-        let process = Process::of(step);
+        let process = decided.process.clone();
         if step.audit_entry().old_status.is_none() {
             if guards.one_open && self.rows.iter().any(|row| row.process.is_open()) {
                 return Err(Refusal::OpenProcessExists);
@@ -237,7 +265,8 @@ impl Store {
             self.rows.push(row);
             return Ok(());
         }
-        let Some(row) = self.rows.iter_mut().find(|row| row.process.0.id() == step.process().id()) else {
+        let number = process.number();
+        let Some(row) = self.rows.iter_mut().find(|row| row.process.number() == number) else {
             return Err(Refusal::Conflict);
         };
         if !guards.trail_with_process {
