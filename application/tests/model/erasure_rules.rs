@@ -3,7 +3,8 @@
 use reprieve_domain::Status;
 use stateright::{Model as _, Property};
 
-use crate::erasure::{Erasing, Place, State};
+use crate::erasure::Erasing;
+use crate::erasure_state::{Place, State};
 use crate::store::Row;
 
 pub(crate) fn rules() -> Vec<Property<Erasing>> {

@@ -2,7 +2,8 @@
 
 use stateright::{Checker as _, Expectation, HasDiscoveries, Model as _};
 
-use crate::erasure::{Erasing, Luck, Mistake};
+use crate::erasure::{Erasing, Mistake};
+use crate::erasure_state::Luck;
 
 /// Nothing goes wrong by itself.
 const LUCKY: Luck = Luck { crashes: 0, failures: 0, delays: 0, lies: 0, early_ends: 0, retries: 0 };

@@ -2,7 +2,8 @@
 
 use reprieve_domain::{DeletionProcess, FailureCode, Status, Step};
 
-use crate::erasure::{Claim, Erasing, FINISH, Mistake, NOW, Place, Reply, State, Worker, loaded};
+use crate::erasure::{Erasing, FINISH, Mistake, NOW, loaded};
+use crate::erasure_state::{Claim, Place, Reply, State, Worker};
 use crate::store::{Guards, Loaded, Refusal, at, eraser};
 
 /// What came of a task, as the port has it.
@@ -22,15 +23,6 @@ fn process(loaded: &Loaded) -> &DeletionProcess {
 }
 
 impl Erasing {
-    pub(crate) fn claim(&self, state: &mut State, worker: usize, number: usize) {
-        let is_in_ledger = state.is_in_ledger;
-        let task = state.tasks[number].as_mut().unwrap();
-        task.place = Place::Claimed;
-        task.fence += 1;
-        let (fence, is_patient) = (task.fence, !task.is_unfinished);
-        state.workers[worker] = Worker::Claimed(Claim { task: number, fence, is_in_ledger, is_patient });
-    }
-
     /// The eraser acts, and the worker has its answer, in memory.
     pub(crate) fn ask(&self, state: &mut State, worker: usize, reply: Reply) {
         let Worker::Ready(claim, loaded) = state.workers[worker].clone() else { return };
@@ -114,11 +106,10 @@ impl Erasing {
         };
         match self.settle(state, claim, &settlement) {
             Err(SettleError::Conflict) => Worker::Again(claim, reply),
-            Err(SettleError::LeaseLost) => Worker::Idle,
             Ok(()) if is_acknowledged && self.has(Mistake::AcknowledgedBeforeErasing) => {
                 Worker::Promised(claim.task)
             }
-            Ok(()) => Worker::Idle,
+            Ok(()) | Err(SettleError::LeaseLost) => Worker::Idle,
         }
     }
 

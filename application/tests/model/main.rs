@@ -10,9 +10,11 @@
 
 mod erasure;
 mod erasure_rules;
+mod erasure_state;
 mod erasure_tests;
 mod erasure_worker;
 mod race;
+mod race_actors;
 mod race_rules;
 mod race_tests;
 mod store;

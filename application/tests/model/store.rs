@@ -216,6 +216,7 @@ pub(crate) enum Refusal {
 
 /// What a save is guarded by. All of it, except where a test takes something away.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is taken away by itself")]
 pub(crate) struct Guards {
     pub(crate) version: bool,
     pub(crate) deadline: bool,
