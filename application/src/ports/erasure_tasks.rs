@@ -112,7 +112,8 @@ pub trait ErasureTasks: Send + Sync {
     async fn note_in_ledger(&self, processes: &[DeletionProcessId]) -> Result<(), StoreError>;
 
     /// Stores what came of a claimed task, at `now`, together with the step that says so, if the claim still holds. When
-    /// an eraser acknowledges, the task is gone and the process is due to be finished.
+    /// an eraser acknowledges, the task is gone and the process is due to be finished; whoever has claimed that before has
+    /// lost it, or he would put it off again although the last acknowledgement has come since he looked.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] if somebody else has claimed the task since, [`StoreError::Conflict`] if the process is
@@ -125,7 +126,8 @@ pub trait ErasureTasks: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Ends a deletion that is complete, if the claim still holds: keeps the receipt and the heads of the identity's audit
-    /// trails, and removes everything else that is stored of the identity, the task included.
+    /// trails, and removes everything else that is stored of the identity, the task included, but nothing that came to be
+    /// since the deletion was complete: somebody who asks again then is somebody new.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] if somebody else has claimed the task since, [`StoreError::Conflict`] if the process is
