@@ -222,7 +222,7 @@ async fn one_that_works_on_it_is_polled_where_it_says(database: TestDatabase) {
     let files = TestEraser::new("files");
     let world = World::new(database, std::slice::from_ref(&files)).await;
     let poll = Some("https://files.example/jobs/1".to_owned());
-    files.will(EraseAnswer::Working { poll: poll.clone(), ask_in: Some(Duration::from_secs(60)) });
+    files.will(EraseAnswer::Working { poll: poll.clone(), ask_in: Some(Duration::from_mins(1)) });
     files.will(EraseAnswer::Working { poll: poll.clone(), ask_in: None });
     world.initiate(1).await;
     world.set(END);

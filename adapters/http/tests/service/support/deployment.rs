@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reprieve_application::ports::{DeletionProcesses as _, Identities as _, RipeProcess};
-use reprieve_application::use_cases::{ProvideOwnIdentity, StartIdentityDeletion};
+use reprieve_application::ports::{DeletionProcesses as _, Identities as _};
+use reprieve_application::use_cases::{ProvideOwnIdentity, RipeProcess, StartIdentityDeletion};
 use reprieve_domain::audit::AuditKey;
 use reprieve_domain::{DeletionProcess, Identity, Step};
 use reprieve_http::authentication::{
