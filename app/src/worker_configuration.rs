@@ -279,3 +279,81 @@ fn eraser(raw: &RawEraser, lease: Duration) -> Result<HttpEraserOptions, String>
         certificate_authorities: raw.ca_file.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    struct Sections {
+        reminders: RawReminders,
+        erasure: RawErasure,
+        ledger: RawLedger,
+        receipts: RawReceipts,
+        housekeeping: RawHousekeeping,
+        workers: RawWorkers,
+    }
+
+    fn validated(text: &str) -> Result<WorkerConfiguration, String> {
+        let mut sections: Sections = toml::from_str(text).unwrap();
+        let raw = RawWorkerSections {
+            reminders: &sections.reminders,
+            erasure: &sections.erasure,
+            ledger: &mut sections.ledger,
+            receipts: &mut sections.receipts,
+            housekeeping: &sections.housekeeping,
+            workers: &sections.workers,
+        };
+        validate(raw, |name| Some(PathBuf::from("/data").join(name)))
+    }
+
+    const ERASER: &str = "[[erasure.erasers]]\nname = 'photos'\nurl = 'https://photos.example/erase'\n\
+                          secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'\n";
+
+    #[test]
+    fn the_defaults_are_those_of_enmeshed_and_of_the_use_cases() {
+        let configuration = validated("").unwrap();
+        assert_eq!(configuration.reminders, ReminderSettings::default());
+        assert_eq!(configuration.erasure, ErasureSettings::default());
+        assert_eq!(configuration.retention, Retention::default());
+        assert_eq!(configuration.ledger, PathBuf::from("/data/erasure-ledger"));
+        assert_eq!(configuration.receipt_key, PathBuf::from("/data/receipt-key"));
+    }
+
+    #[test]
+    fn an_eraser_is_read_and_its_secret_is_not_shown() {
+        let configuration = validated(&format!("{ERASER}timeout_in_seconds = 5\nplan = true")).unwrap();
+        let [eraser] = configuration.erasers.as_slice() else { panic!("{:?}", configuration.erasers) };
+        assert_eq!((eraser.timeout, eraser.asks_plan), (Duration::from_secs(5), true));
+        let sections: Sections = toml::from_str(ERASER).unwrap();
+        let shown = serde_json::to_string(&sections.erasure).unwrap();
+        assert!(shown.contains("photos.example") && !shown.contains("MfKQ9r8"), "{shown}");
+        assert!(!format!("{:?} {sections:?}", configuration.erasers).contains("MfKQ9r8"));
+    }
+
+    #[test]
+    fn a_mistake_is_named_by_its_key() {
+        for (text, start) in [
+            ("reminders.days_before = [5, 12]", "key reminders.days_before: "),
+            ("reminders.days_before = [nan]", "key reminders.days_before: "),
+            ("erasure.concurrency = 0", "key erasure.concurrency: "),
+            ("erasure.lease_in_seconds = 0", "key erasure.lease_in_seconds: "),
+            ("erasure.patience_in_days = -1", "key erasure.patience_in_days: "),
+            ("erasure.patience_in_days = inf", "key erasure.patience_in_days: "),
+            ("housekeeping.events_in_days = nan", "key housekeeping.events_in_days: "),
+            ("workers.erasures_every_in_seconds = 0", "key workers.erasures_every_in_seconds: "),
+            (
+                &format!("{ERASER}timeout_in_seconds = 120"),
+                "key erasure.erasers (photos), timeout_in_seconds: ",
+            ),
+            (&ERASER.replace("https://", "ftp://"), "key erasure.erasers (photos), url: "),
+            (&ERASER.replace("whsec_", "secret_"), "key erasure.erasers (photos), secret: "),
+            (&ERASER.replace("'photos'", "'my photos'"), "key erasure.erasers (my photos), name: "),
+        ] {
+            let error = validated(text).unwrap_err();
+            assert!(error.starts_with(start), "{text}: {error}");
+            assert!(!error.contains("MfKQ9r8"), "{error}");
+        }
+    }
+}

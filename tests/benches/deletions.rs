@@ -19,8 +19,7 @@ struct Plan {
     due_for_workers: u64,
 }
 
-const MEASURED: Plan =
-    Plan { few: 10_000, many: 1_000_000, due: 1_000, rounds: 15, due_for_workers: 4_000 };
+const MEASURED: Plan = Plan { few: 10_000, many: 1_000_000, due: 1_000, rounds: 15, due_for_workers: 4_000 };
 const TRIED: Plan = Plan { few: 10, many: 100, due: 10, rounds: 1, due_for_workers: 40 };
 
 struct Deployment {
@@ -168,9 +167,8 @@ impl Deployment {
 
     /// How many processes are due still.
     fn waiting(&mut self) -> u64 {
-        self.sql.count(&format!(
-            "deletion_processes WHERE status = 'Active' AND grace_period_ends_at < {LATER}"
-        ))
+        self.sql
+            .count(&format!("deletion_processes WHERE status = 'Active' AND grace_period_ends_at < {LATER}"))
     }
 
     /// Nothing was started twice, and nothing that was not due.
@@ -179,7 +177,12 @@ impl Deployment {
         assert_eq!(self.sql.count("audit_entries WHERE message_key = 'DeletionStarted'"), started);
         assert_eq!(self.sql.count("outbox WHERE event_type = 'IdentityDeletionStarted'"), started);
         assert_eq!(self.sql.count("erasure_tasks"), started);
-        assert_eq!(self.sql.count(&format!("deletion_processes WHERE status = 'Deleting' AND grace_period_ends_at >= {LATER}")), 0);
+        assert_eq!(
+            self.sql.count(&format!(
+                "deletion_processes WHERE status = 'Deleting' AND grace_period_ends_at >= {LATER}"
+            )),
+            0
+        );
     }
 }
 

@@ -42,6 +42,29 @@ fn without_configuration_the_defaults_are_in_force_and_nothing_is_created() {
                 "allowed_origins": [],
             },
             "telemetry": {"log_format": "text"},
+            "reminders": {"days_before": [12.0, 10.0, 5.0]},
+            "erasure": {
+                "lease_in_seconds": 120.0,
+                "concurrency": 16,
+                "poll_interval_in_seconds": 10.0,
+                "first_retry_in_seconds": 10.0,
+                "longest_retry_in_seconds": 21600.0,
+                "patience_in_days": 3.0,
+            },
+            "ledger": {"file": folder.join("reprieve.db.erasure-ledger")},
+            "receipts": {"key_file": folder.join("reprieve.db.receipt-key")},
+            "housekeeping": {
+                "cancelled_processes_in_days": 30.0,
+                "audit_trails_in_days": 731.0,
+                "events_in_days": 7.0,
+            },
+            "workers": {
+                "enabled": true,
+                "reminders_every_in_seconds": 600.0,
+                "deletions_every_in_seconds": 60.0,
+                "erasures_every_in_seconds": 10.0,
+                "housekeeping_every_in_seconds": 3600.0,
+            },
         })
     );
     assert!(sandbox.files().is_empty());
