@@ -42,7 +42,7 @@ fn a_command_that_names_a_service_acts_there_as_the_own_identity(server: &Sandbo
     let service = Service::start(server);
     let local = Sandbox::new();
     let remote = local.variant().with("REPRIEVE_SERVER", service.url());
-    let init = remote.line("identityDeletion init --grace-period-in-days 2").succeeded();
+    let init = remote.line("identityDeletion init --grace-period-in-days 13").succeeded();
     assert!(init.stdout.starts_with("Identity deletion initiated\n"), "{init:?}");
     let process = remote.json("identityDeletion show");
     assert_eq!(process["status"], "Active");
