@@ -7,7 +7,7 @@ use std::cell::LazyCell;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use reprieve_application::StoreError;
-use reprieve_application::ports::{AuditTrail, DeletionProcesses, Identities};
+use reprieve_application::ports::{AuditTrail, DeletionProcesses, Due, DueProcesses, Identities};
 use reprieve_domain::{Address, Timestamp};
 use reprieve_fuzz::{GRACE_PERIOD, START, audit_key};
 use reprieve_persistence::{ConnectionOptions, Database, DatabaseUrl, Store};
@@ -176,11 +176,16 @@ fuzz_target!(|row: Row<'_>| {
         runtime.block_on(async {
             write(connection, &row).await;
             let now = Timestamp::from_unix_micros(START).unwrap();
-            read_or_corrupt(store.load(owner).await);
-            read_or_corrupt(store.list(owner).await);
-            read_or_corrupt(store.find(owner, &"IDP0123456789abcdefg".parse().unwrap()).await);
-            read_or_corrupt(store.ripe(now, 10).await);
-            if let Some(chains) = read_or_corrupt(store.chains("", 10).await) {
+            read_or_corrupt(Identities::load(store, owner).await);
+            read_or_corrupt(DeletionProcesses::list(store, owner).await);
+            let id = "IDP0123456789abcdefg".parse().unwrap();
+            read_or_corrupt(DeletionProcesses::find(store, owner, &id).await);
+            let due = Due { reminded: None, ends_after: None, ends_by: now };
+            let batch = store.step(due, None, 10, &|_| None).await.unwrap();
+            for error in batch.failed {
+                read_or_corrupt::<()>(Err(error));
+            }
+            if let Some(chains) = read_or_corrupt(store.chains(None, 10).await) {
                 assert!(chains.iter().all(|chain| store.verify(chain).is_err()), "nobody wrote this");
             }
         });
