@@ -2,11 +2,16 @@
 
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they stand, backticks included")]
 
+mod operations;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::Serialize;
+
+pub use operations::WorkerKind;
+pub(crate) use operations::{DeletionsCommand, LedgerCommand, ReceiptCommand, WorkerCommand};
 
 /// Reversible identity deletion: ask for your identity to be deleted, and change your mind while the grace period runs.
 #[derive(Debug, Clone, Parser)]
@@ -173,120 +178,6 @@ pub enum ApiKeyScope {
     Core,
     /// Reading all identities, as with the administration of a Backbone
     Admin,
-}
-
-/// Do the work that is due.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum WorkerCommand {
-    /// Do one kind of work again and again, until told to stop (SIGTERM, Ctrl-C), or once
-    ///
-    /// Several workers of one kind can run at the same time. With --once, for cron: exit code 70 if something could not be
-    /// done; the next pass tries it again. An eraser that fails is asked again later and is no reason for exit code 70.
-    Run {
-        /// The kind of work
-        #[arg(value_name = "KIND", value_enum)]
-        worker: WorkerKind,
-        /// Do what is due now, say what was done, and end
-        #[arg(long)]
-        once: bool,
-    },
-}
-
-/// A kind of work that nobody has to ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum WorkerKind {
-    /// Remind identities of the end of their grace period
-    Reminders,
-    /// Start the deletions whose grace period is over
-    Deletions,
-    /// Have the data of identities in deletion erased
-    Erasures,
-    /// Forget what has been kept for long enough
-    Housekeeping,
-}
-
-impl WorkerKind {
-    /// As it is typed.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Reminders => "reminders",
-            Self::Deletions => "deletions",
-            Self::Erasures => "erasures",
-            Self::Housekeeping => "housekeeping",
-        }
-    }
-}
-
-/// Deletions that are under way, for whoever runs the service.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum DeletionsCommand {
-    /// Show what is still to be done, of every deletion or of one; what is stuck comes first
-    ///
-    /// An eraser is a program that erases one kind of data of an identity. "due": it is asked then; "waiting": for the
-    /// erasers; "stuck": it was given up and is asked again only by `reprieve deletions retry`. At most 1000 lines.
-    Show {
-        /// The id of a deletion process: IDP and 17 letters and digits
-        #[arg(value_name = "PROCESS-ID")]
-        process_id: Option<String>,
-    },
-    /// Ask erasers again that were given up
-    Retry {
-        /// The id of a deletion process: IDP and 17 letters and digits
-        #[arg(value_name = "PROCESS-ID")]
-        process_id: String,
-        /// Only the eraser with this name
-        #[arg(long, value_name = "NAME")]
-        eraser: Option<String>,
-    },
-    /// Show what would be erased if this identity were deleted; nothing is erased
-    Plan {
-        /// The address of an identity: did:…
-        address: String,
-    },
-}
-
-/// Signed proof that a deletion was completed.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum ReceiptCommand {
-    /// Print the receipt of a completed deletion, signed (JWS)
-    ///
-    /// It names nobody. Check it with `reprieve receipt verify`.
-    Show {
-        /// The id of a deletion process: IDP and 17 letters and digits
-        #[arg(value_name = "PROCESS-ID")]
-        process_id: String,
-    },
-    /// Check that a receipt is genuine, and show what it says; needs no database and no network
-    Verify {
-        /// The file with the receipt; - for standard input
-        #[arg(value_name = "FILE", default_value = "-")]
-        file: PathBuf,
-        /// Check it against the public key in this file (JWK) instead of the own one
-        #[arg(long, value_name = "FILE")]
-        public_key: Option<PathBuf>,
-    },
-    /// Print the public key that others check receipts with (JWK)
-    PublicKey,
-}
-
-/// The list of deleted identities that is kept outside the database.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum LedgerCommand {
-    /// After a backup was restored: find deleted identities that came back, and delete them again
-    ///
-    /// Everything stored is compared with the list of deleted identities, the erasure ledger. What came back is in
-    /// deletion afterwards, and `reprieve worker run erasures` finishes it.
-    Replay {
-        /// Compare the addresses in this file as well, one a line; - for standard input. For accounts of other services
-        /// whose backup was restored
-        #[arg(long, value_name = "FILE")]
-        addresses: Option<PathBuf>,
-        /// Only say what came back, and change nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
 }
 
 /// The record of everything that was done.
