@@ -15,7 +15,7 @@ use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, State, Sta
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Value};
 
 use crate::Store;
-use crate::database::begin_to_write;
+use crate::database::{begin_to_write, end};
 use crate::deletion_processes::numbered;
 use crate::error::store_error;
 use crate::mapping::{Row, process_from_row};
@@ -98,14 +98,8 @@ impl ErasureTasks for Store {
 
     async fn note_in_ledger(&self, processes: &[DeletionProcessId]) -> Result<(), StoreError> {
         let transaction = begin_to_write(&self.writer).await?;
-        // In one order, so that two workers that note the same processes do not wait for each other.
-        let mut ids: Vec<&str> = processes.iter().map(DeletionProcessId::as_str).collect();
-        ids.sort_unstable();
-        for id in ids {
-            let sql = "UPDATE erasure_tasks SET in_ledger = 1 WHERE process_id = $1 AND eraser = ''";
-            execute(&transaction, sql, vec![id.into()]).await?;
-        }
-        transaction.commit().await.map_err(store_error)
+        let noted = note_in(&transaction, processes).await;
+        end(transaction, noted).await
     }
 
     async fn settle<'a>(
@@ -175,7 +169,7 @@ impl Store {
             TaskResult::Acknowledged(step) => {
                 fenced(transaction, task, "DELETE FROM erasure_tasks", Vec::new()).await?;
                 if let Some((step, version)) = step {
-                    self.write_step(transaction, step, version).await?;
+                    self.must_write(transaction, step, version).await?;
                 }
                 wake_finish(transaction, task, now).await
             }
@@ -189,7 +183,7 @@ impl Store {
                     again_at.map_or(NEVER, Timestamp::unix_micros).into(),
                 ];
                 fenced(transaction, task, changes, values).await?;
-                self.write_step(transaction, step, version).await
+                self.must_write(transaction, step, version).await
             }
             TaskResult::Later { at, since, poll } => {
                 let changes = "UPDATE erasure_tasks SET unfinished_since = $4, poll = $5, due_at = $6";
@@ -202,18 +196,29 @@ impl Store {
             }
         }
     }
+
+    async fn must_write(
+        &self,
+        transaction: &DatabaseTransaction,
+        step: &Step,
+        version: Version,
+    ) -> Result<(), StoreError> {
+        if self.write_step(transaction, step, version).await? { Ok(()) } else { Err(StoreError::Conflict) }
+    }
 }
 
-/// Commits, or rolls back and says why.
-async fn end(transaction: DatabaseTransaction, result: Result<(), StoreError>) -> Result<(), StoreError> {
-    match result {
-        Ok(()) => transaction.commit().await.map_err(store_error),
-        Err(error) => {
-            // If this fails as well, the connection is closed and the transaction with it.
-            let _ = transaction.rollback().await;
-            Err(error)
-        }
+async fn note_in(
+    transaction: &DatabaseTransaction,
+    processes: &[DeletionProcessId],
+) -> Result<(), StoreError> {
+    // In one order, so that two workers that note the same processes do not wait for each other.
+    let mut ids: Vec<&str> = processes.iter().map(DeletionProcessId::as_str).collect();
+    ids.sort_unstable();
+    for id in ids {
+        let sql = "UPDATE erasure_tasks SET in_ledger = 1 WHERE process_id = $1 AND eraser = ''";
+        execute(transaction, sql, vec![id.into()]).await?;
     }
+    Ok(())
 }
 
 async fn execute(

@@ -7,7 +7,7 @@ use reprieve_domain::Timestamp;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
 
 use crate::Store;
-use crate::database::begin_to_write;
+use crate::database::{begin_to_write, end};
 use crate::deletion_processes::{NOT_ACTIVE, numbered};
 use crate::error::store_error;
 use crate::mapping::Row;
@@ -64,14 +64,7 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let transaction = begin_to_write(&self.writer).await?;
         let forgotten = forget_in(&transaction, select, key, table, (instant, limit), statements).await;
-        match forgotten {
-            Ok(count) => transaction.commit().await.map(|()| count).map_err(store_error),
-            Err(error) => {
-                // If this fails as well, the connection is closed and the transaction with it.
-                let _ = transaction.rollback().await;
-                Err(error)
-            }
-        }
+        end(transaction, forgotten).await
     }
 }
 

@@ -13,6 +13,7 @@ mod any_rows;
 mod audit_trail;
 mod corrupt_rows;
 mod deletion_processes;
+mod due_processes;
 mod files;
 mod identities;
 mod migrations;
