@@ -14,6 +14,7 @@ mod audit_trail;
 mod corrupt_rows;
 mod deletion_processes;
 mod due_processes;
+mod erasure_tasks;
 mod files;
 mod identities;
 mod migrations;
