@@ -15,6 +15,7 @@ use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, State, Sta
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Value};
 
 use crate::Store;
+use crate::closing::close_in;
 use crate::database::{begin_to_write, end};
 use crate::deletion_processes::numbered;
 use crate::error::store_error;
@@ -221,7 +222,7 @@ async fn note_in(
     Ok(())
 }
 
-async fn execute(
+pub(crate) async fn execute(
     connection: &impl ConnectionTrait,
     sql: &str,
     values: Vec<Value>,
@@ -231,7 +232,7 @@ async fn execute(
 }
 
 /// Changes the row of a task, if this claim is still the last one. The values are those from `$4` on.
-async fn fenced(
+pub(crate) async fn fenced(
     transaction: &DatabaseTransaction,
     task: &ErasureTask,
     change: &str,
@@ -259,53 +260,7 @@ async fn wake_finish(
     Ok(())
 }
 
-/// What is stored of an identity beside what stays: receipt, heads of the audit trails, and the events that others are to
-/// be told. A process that was asked for since, and what was answered since, is somebody else's matter.
-async fn close_in(
-    transaction: &DatabaseTransaction,
-    task: &ErasureTask,
-    receipt: &Receipt,
-    signed: &str,
-) -> Result<(), StoreError> {
-    let id: Value = task.process_id.as_str().into();
-    let address: Value = task.address.as_str().into();
-    let hash: Value = receipt.identity_hash.as_bytes().to_vec().into();
-    let completed_at: Value = receipt.deletion_completed_at.unix_micros().into();
-    let Version { length, .. } = receipt.audit_head;
-    // Locks it, too.
-    let is_deleted = "UPDATE deletion_processes SET status = 'Deleted' \
-                      WHERE id = $1 AND status = 'Deleted' AND revision = $2 AND address = $3";
-    if execute(transaction, is_deleted, vec![id.clone(), length.into(), address.clone()]).await? == 0 {
-        return Err(StoreError::Conflict);
-    }
-    let keep = "INSERT INTO closed_processes \
-                (process_id, identity_hash, status, revision, audit_head, audit_seal, identity_deleted_at, receipt) \
-                SELECT id, $1, status, revision, audit_head, audit_seal, $2, CASE WHEN id = $3 THEN $4 END \
-                FROM deletion_processes WHERE address = $5 AND status IN ('Cancelled', 'Deleted')";
-    let values = vec![hash.clone(), completed_at.clone(), id, signed.into(), address.clone()];
-    execute(transaction, keep, values).await?;
-    for (sql, values) in [
-        (
-            "UPDATE closed_processes SET identity_deleted_at = $1 \
-             WHERE identity_hash = $2 AND identity_deleted_at IS NULL",
-            vec![completed_at.clone(), hash],
-        ),
-        (
-            "DELETE FROM deletion_processes WHERE address = $1 AND status IN ('Cancelled', 'Deleted')",
-            vec![address.clone()],
-        ),
-        (
-            "DELETE FROM answered_requests WHERE address = $1 AND received_at <= $2",
-            vec![address.clone(), completed_at],
-        ),
-        ("DELETE FROM own_identity WHERE address = $1", vec![address]),
-    ] {
-        execute(transaction, sql, values).await?;
-    }
-    fenced(transaction, task, "DELETE FROM erasure_tasks", Vec::new()).await
-}
-
-fn eraser_of(kind: &TaskKind) -> &str {
+pub(crate) fn eraser_of(kind: &TaskKind) -> &str {
     match kind {
         TaskKind::Erase(eraser) => eraser.as_str(),
         TaskKind::Finish => FINISH,

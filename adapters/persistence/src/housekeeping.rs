@@ -12,6 +12,9 @@ use crate::deletion_processes::{NOT_ACTIVE, numbered};
 use crate::error::store_error;
 use crate::mapping::Row;
 
+/// How many ids a statement is about. Neither database allows a statement any number of parameters.
+const AT_ONCE: usize = 1000;
+
 #[async_trait]
 impl Housekeeping for Store {
     async fn cancelled_processes(&self, instant: Timestamp, limit: u32) -> Result<u64, StoreError> {
@@ -86,14 +89,13 @@ async fn forget_in(
     for row in &rows {
         ids.push(Row::named(row, table, "unknown").get::<String>(key)?.into());
     }
-    if ids.is_empty() {
-        return Ok(0);
-    }
-    let placeholders: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
-    let placeholders = placeholders.join(", ");
-    for sql in statements {
-        let statement = numbered(backend, sql.replace("$IDS", &placeholders), ids.clone());
-        transaction.execute_raw(statement).await.map_err(store_error)?;
+    for ids in ids.chunks(AT_ONCE) {
+        let placeholders: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
+        let placeholders = placeholders.join(", ");
+        for sql in statements {
+            let statement = numbered(backend, sql.replace("$IDS", &placeholders), ids.to_vec());
+            transaction.execute_raw(statement).await.map_err(store_error)?;
+        }
     }
     Ok(rows.len() as u64)
 }

@@ -11,11 +11,13 @@ mod support;
 
 mod any_rows;
 mod audit_trail;
+mod closing;
 mod corrupt_rows;
 mod deletion_processes;
 mod due_processes;
 mod erasure_tasks;
 mod files;
+mod housekeeping;
 mod identities;
 mod migrations;
 mod outages;
