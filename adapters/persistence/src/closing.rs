@@ -12,6 +12,9 @@ use crate::error::store_error;
 /// asked for since is somebody else's matter, and another deletion has a task of its own.
 const GOING: &str = "address = $1 AND (id = $2 OR status = 'Cancelled' AND created_at <= $3)";
 
+/// What was answered since is somebody else's matter as well.
+pub(crate) const ANSWERS: &str = "DELETE FROM answered_requests WHERE address = $1 AND received_at <= $2";
+
 /// What is stored of an identity goes, except receipt, heads of the audit trails, and the events that others are to be
 /// told.
 pub(crate) async fn close_in(
@@ -58,8 +61,7 @@ pub(crate) async fn close_in(
         "DELETE FROM deletion_processes WHERE {GOING} AND id IN (SELECT process_id FROM closed_processes)"
     );
     execute(transaction, &remove, going).await?;
-    let answers = "DELETE FROM answered_requests WHERE address = $1 AND received_at <= $2";
-    execute(transaction, answers, vec![address.clone(), completed_at]).await?;
+    execute(transaction, ANSWERS, vec![address.clone(), completed_at]).await?;
     execute(transaction, "DELETE FROM own_identity WHERE address = $1", vec![address]).await?;
     fenced(transaction, task, "DELETE FROM erasure_tasks", Vec::new()).await
 }

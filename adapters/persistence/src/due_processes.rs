@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::{Batch, Decide, Due, DueProcesses, Position};
-use reprieve_domain::{Identity, Reminder, Timestamp};
+use reprieve_domain::{Identity, Reminder};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Statement, Value};
 
 use crate::Store;
@@ -134,17 +134,13 @@ fn position(row: &QueryResult) -> Result<Position, StoreError> {
 /// The rows of a range of the index `active_processes_by_reminder_and_deadline`, locked. SQLite has one writer, which is
 /// who asks.
 pub(crate) fn due_processes(backend: DbBackend, due: Due, after: Option<&Position>, limit: u32) -> Statement {
-    let Position(ended, id) = after.cloned().unwrap_or(Position(i64::MIN, String::new()));
-    let ends_after = due.ends_after.map_or(i64::MIN, Timestamp::unix_micros);
-    let values: Vec<Value> = vec![
-        ended.into(),
-        id.into(),
-        ends_after.into(),
-        due.ends_by.unix_micros().into(),
-        i64::from(limit).into(),
-    ];
-    let range = "(grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at > $3 AND grace_period_ends_at <= $4 \
-                 ORDER BY grace_period_ends_at, id LIMIT $5";
+    // One lower bound: of two, SQLite may take the one that does not lead to the order that is asked for.
+    let first = due.ends_after.map_or(i64::MIN, |after| after.unix_micros() + 1);
+    let Position(ended, id) = after.cloned().into_iter().fold(Position(first, String::new()), Position::max);
+    let values: Vec<Value> =
+        vec![ended.into(), id.into(), due.ends_by.unix_micros().into(), i64::from(limit).into()];
+    let range = "(grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at <= $3 \
+                 ORDER BY grace_period_ends_at, id LIMIT $4";
     select(backend, due, range, values)
 }
 

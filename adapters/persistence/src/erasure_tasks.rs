@@ -12,7 +12,7 @@ use reprieve_application::ports::{
 };
 use reprieve_application::{Receipt, StoreError};
 use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, State, Status, Step, Timestamp};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Statement, Value};
 
 use crate::Store;
 use crate::closing::close_in;
@@ -31,7 +31,7 @@ const NEVER: i64 = i64::MAX;
 const CLAIM_POSTGRES: &str = "\
 WITH due AS MATERIALIZED (
     SELECT process_id, eraser FROM erasure_tasks WHERE stuck_at IS NULL AND due_at <= $1
-    ORDER BY due_at, process_id, eraser LIMIT $3 FOR UPDATE SKIP LOCKED
+    ORDER BY due_at, process_id, eraser LIMIT $LIMIT FOR UPDATE SKIP LOCKED
 )
 UPDATE erasure_tasks AS task SET due_at = $2, fence = task.fence + 1
 FROM due WHERE task.process_id = due.process_id AND task.eraser = due.eraser
@@ -43,11 +43,23 @@ const CLAIM_SQLITE: &str = "\
 UPDATE erasure_tasks SET due_at = $2, fence = fence + 1
 WHERE (process_id, eraser) IN (
     SELECT process_id, eraser FROM erasure_tasks WHERE stuck_at IS NULL AND due_at <= $1
-    ORDER BY due_at, process_id, eraser LIMIT $3
+    ORDER BY due_at, process_id, eraser LIMIT $LIMIT
 )
 RETURNING process_id, eraser, address, fence, failures, unfinished_since, poll,
     (SELECT finish.in_ledger FROM erasure_tasks AS finish
         WHERE finish.process_id = erasure_tasks.process_id AND finish.eraser = '') AS in_ledger";
+
+pub(crate) fn claim_of(
+    backend: DbBackend,
+    now: Timestamp,
+    lease_ends_at: Timestamp,
+    limit: u32,
+) -> Statement {
+    let sql = if backend == DbBackend::Postgres { CLAIM_POSTGRES } else { CLAIM_SQLITE };
+    // Written out: a planner that does not know how few they are may read the whole table to find them.
+    let sql = sql.replace("$LIMIT", &limit.to_string());
+    numbered(backend, sql, vec![now.unix_micros().into(), lease_ends_at.unix_micros().into()])
+}
 
 /// A task that comes to be with the step that starts a deletion.
 pub(crate) struct TaskRow {
@@ -77,11 +89,7 @@ impl ErasureTasks for Store {
         lease_ends_at: Timestamp,
         limit: u32,
     ) -> Result<Vec<Result<ErasureTask, StoreError>>, StoreError> {
-        let backend = self.writer.get_database_backend();
-        let sql = if backend == DbBackend::Postgres { CLAIM_POSTGRES } else { CLAIM_SQLITE };
-        let values =
-            vec![now.unix_micros().into(), lease_ends_at.unix_micros().into(), i64::from(limit).into()];
-        let statement = numbered(backend, sql.to_owned(), values);
+        let statement = claim_of(self.writer.get_database_backend(), now, lease_ends_at, limit);
         let rows = self.writer.query_all_raw(statement).await.map_err(store_error)?;
         Ok(rows.iter().map(task).collect())
     }
