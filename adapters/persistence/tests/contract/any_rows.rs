@@ -155,7 +155,7 @@ async fn read_through_every_port(opened: &Opened) -> TestCaseResult {
         read_or_corrupt(store.find(&address(number), &process_id(number)).await)?;
         read_or_corrupt(store.list(&address(number)).await)?;
     }
-    read_or_corrupt(support::ripe(&store, ENDS_AT, 10).await)?;
+    read_or_corrupt(support::ripe(store, ENDS_AT, 10).await)?;
     read_or_corrupt(OwnIdentities::load(store).await)?;
     let mut after = None;
     // There are at most so many chains: four, and those of changed ids.

@@ -138,7 +138,7 @@ async fn nothing_but_the_outbox_names_the_identity(opened: Opened) {
     opened.initiated(&owner, 1).await;
     opened.step(&owner, |identity| crate::support::start(identity, &["files", "mail"], ENDS_AT)).await;
     answered(&opened, 1, &owner, 0).await;
-    let hex: String = owner.as_str().bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = owner.as_str().bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let naming = async || {
         let mut tables: Vec<String> = Vec::new();
         for row in opened.sql.everything().await {
