@@ -11,12 +11,14 @@ on_each_database!(housekeeping_and_closing_leave_no_trail_without_an_end);
 
 on_postgres!(mod only_postgres, what_housekeeping_is_about_to_forget_is_waited_for);
 
+const ROUNDS: usize = 15;
+
 const NOT_MARKED: &str = "SELECT count(*) FROM closed_processes WHERE identity_deleted_at IS NULL";
 
 /// Trails of a deleted identity that are not marked as such would never be forgotten.
 async fn housekeeping_and_closing_leave_no_trail_without_an_end(opened: Opened) {
     let other = opened.another_store().await;
-    for round in 0..30 {
+    for round in 0..ROUNDS {
         let owner = address(round);
         cancelled_twice(&opened, &owner, 1000 + 2 * round).await;
         started(&opened, round, &[], ENDS_AT).await;
@@ -30,7 +32,8 @@ async fn housekeeping_and_closing_leave_no_trail_without_an_end(opened: Opened) 
         assert!(closed.is_ok() && forgotten.is_ok(), "{closed:?} {forgotten:?}");
         assert_eq!(opened.sql.value::<i64>(NOT_MARKED).await, 0, "in round {round}");
     }
-    assert_eq!(sound(&opened).await, (90, 30 * (2 * 2 + 3)));
+    let rounds = ROUNDS as u64;
+    assert_eq!(sound(&opened).await, (3 * rounds, 7 * rounds));
 }
 
 async fn what_housekeeping_is_about_to_forget_is_waited_for(opened: Opened) {
