@@ -153,6 +153,21 @@ pub(crate) async fn begin_to_write(
     connection.begin_with_options(options).await.map_err(store_error)
 }
 
+/// Commits, or rolls back and says why.
+pub(crate) async fn end<T>(
+    transaction: DatabaseTransaction,
+    result: Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    match result {
+        Ok(done) => transaction.commit().await.map(|()| done).map_err(store_error),
+        Err(error) => {
+            // If this fails as well, the connection is closed and the transaction with it.
+            let _ = transaction.rollback().await;
+            Err(error)
+        }
+    }
+}
+
 pub(crate) async fn pending(connection: &impl ConnectionTrait) -> Result<Vec<String>, DatabaseError> {
     let known: Vec<String> =
         Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();

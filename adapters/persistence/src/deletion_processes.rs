@@ -93,9 +93,8 @@ impl DeletionProcesses for Store {
     }
 
     async fn figures(&self, now: Timestamp, overdue_since: Timestamp) -> Result<Figures, StoreError> {
-        let values = vec![now.unix_micros().into(), overdue_since.unix_micros().into()];
-        let sql = FIGURES.replace("$ACTIVE", ACTIVE).replace("$REMINDED", REMINDED);
-        let row = self.reader.query_one_raw(self.statement(sql, values)).await;
+        let statement = figures_at(self.reader.get_database_backend(), now, overdue_since);
+        let row = self.reader.query_one_raw(statement).await;
         let Some(row) = row.map_err(store_error)? else { return Ok(Figures::default()) };
         let row = Row::named(&row, "deletion_processes", "all");
         let count = |column| -> Result<u64, StoreError> {
@@ -121,6 +120,11 @@ impl Store {
 pub(crate) fn numbered(backend: DbBackend, sql: String, values: Vec<Value>) -> Statement {
     let sql = if backend == DbBackend::Postgres { sql } else { sql.replace('$', "?") };
     Statement::from_sql_and_values(backend, sql, values)
+}
+
+pub(crate) fn figures_at(backend: DbBackend, now: Timestamp, overdue_since: Timestamp) -> Statement {
+    let sql = FIGURES.replace("$ACTIVE", ACTIVE).replace("$REMINDED", REMINDED);
+    numbered(backend, sql, vec![now.unix_micros().into(), overdue_since.unix_micros().into()])
 }
 
 pub(crate) fn page_of(backend: DbBackend, page: &Page) -> Statement {

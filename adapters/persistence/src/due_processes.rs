@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::{Batch, Decide, Due, DueProcesses, Position};
-use reprieve_domain::{Identity, Reminder, Timestamp};
+use reprieve_domain::{Identity, Reminder};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Statement, Value};
 
 use crate::Store;
-use crate::database::begin_to_write;
+use crate::database::{begin_to_write, end};
 use crate::deletion_processes::{ACTIVE, REMINDED, numbered};
 use crate::error::store_error;
 use crate::mapping::{Row, process_from_row};
@@ -22,69 +22,64 @@ impl DueProcesses for Store {
         decide: &'a Decide<'a>,
     ) -> Result<Batch, StoreError> {
         let backend = self.writer.get_database_backend();
+        let mut found = Found::default();
         let range = due_processes(backend, due, after.as_ref(), limit);
-        let mut selected = Vec::new();
-        let mut batch = Batch::default();
-        match self.step_all(range, decide, &mut selected, &mut batch).await {
-            Ok(()) => {}
+        let mut batch = match self.step_all(range, decide, &mut found).await {
+            Ok(batch) => batch,
             // The transaction itself could not be begun: nothing is said about any process.
-            Err(error) if selected.is_empty() => return Err(error),
-            // One of them spoilt it for all: each by itself.
-            Err(_) => {
-                batch = Batch::default();
-                for position in &selected {
-                    let one = due_process(backend, due, position);
-                    let (mut again, mut found) = (Batch::default(), Vec::new());
-                    match self.step_all(one, decide, &mut found, &mut again).await {
-                        Ok(()) => {
-                            batch.left_alone += u64::from(found.is_empty());
-                            batch.add(again);
-                        }
-                        Err(error) if found.is_empty() => return Err(error),
-                        Err(error) => batch.failed.push(error),
-                    }
-                }
-            }
-        }
+            Err(error) if found.rows == 0 => return Err(error),
+            // One of them spoilt it for all.
+            Err(_) => self.step_each(due, decide, &mut found).await?,
+        };
+        batch.failed.append(&mut found.nameless);
         // A batch that is not full was the last, unless somebody else holds what it passed over; he sees to it.
-        if u32::try_from(selected.len()) == Ok(limit) {
-            batch.next = selected.pop();
+        if u32::try_from(found.rows) == Ok(limit) {
+            batch.next = found.positions.pop();
         }
         Ok(batch)
     }
 }
 
-/// What [`Batch`] cannot do for itself, because its members are plain.
-trait Add {
-    fn add(&mut self, other: Batch);
-}
-
-impl Add for Batch {
-    fn add(&mut self, other: Batch) {
-        self.stepped.extend(other.stepped);
-        self.left_alone += other.left_alone;
-        self.failed.extend(other.failed);
-    }
+/// What a query selected. It is known even if its transaction fails.
+#[derive(Default)]
+struct Found {
+    rows: usize,
+    positions: Vec<Position>,
+    /// Those whose id cannot be read, so that nobody can go on behind them: the next batch meets them again if they were
+    /// the last of this one.
+    nameless: Vec<StoreError>,
 }
 
 impl Store {
-    /// Steps what the query selects, in one transaction; `selected` has it even if the transaction fails.
+    /// Steps what the query selects, in one transaction.
     async fn step_all(
         &self,
         query: Statement,
         decide: &Decide<'_>,
-        selected: &mut Vec<Position>,
-        batch: &mut Batch,
-    ) -> Result<(), StoreError> {
+        found: &mut Found,
+    ) -> Result<Batch, StoreError> {
         let transaction = begin_to_write(&self.writer).await?;
-        match self.step_in(&transaction, query, decide, selected, batch).await {
-            Ok(()) => transaction.commit().await.map_err(store_error),
-            Err(error) => {
-                // If this fails as well, the connection is closed and the transaction with it.
-                let _ = transaction.rollback().await;
-                Err(error)
+        let stepped = self.step_in(&transaction, query, decide, found).await;
+        end(transaction, stepped).await
+    }
+
+    /// Steps what was found, each in a transaction of its own.
+    async fn step_each(&self, due: Due, decide: &Decide<'_>, found: &mut Found) -> Result<Batch, StoreError> {
+        let mut batch = Batch::default();
+        for position in &found.positions {
+            let mut again = Found::default();
+            let query = due_process(self.writer.get_database_backend(), due, position);
+            match self.step_all(query, decide, &mut again).await {
+                Ok(one) => {
+                    batch.stepped.extend(one.stepped);
+                    batch.left_alone += one.left_alone + u64::from(again.rows == 0);
+                    batch.failed.extend(one.failed);
+                }
+                Err(error) if again.rows == 0 => return Err(error),
+                Err(error) => batch.failed.push(error),
             }
         }
+        Ok(batch)
     }
 
     async fn step_in(
@@ -92,14 +87,22 @@ impl Store {
         transaction: &DatabaseTransaction,
         query: Statement,
         decide: &Decide<'_>,
-        selected: &mut Vec<Position>,
-        batch: &mut Batch,
-    ) -> Result<(), StoreError> {
+        found: &mut Found,
+    ) -> Result<Batch, StoreError> {
         let rows = transaction.query_all_raw(query).await.map_err(store_error)?;
+        found.rows = rows.len();
+        let mut readable = Vec::with_capacity(rows.len());
         for row in &rows {
-            selected.push(position(row)?);
+            match position(row) {
+                Ok(position) => {
+                    found.positions.push(position);
+                    readable.push(row);
+                }
+                Err(corrupt) => found.nameless.push(corrupt),
+            }
         }
-        for row in &rows {
+        let mut batch = Batch::default();
+        for row in readable {
             let (process, version) = match process_from_row(row) {
                 Ok(read) => read,
                 Err(corrupt) => {
@@ -109,17 +112,17 @@ impl Store {
             };
             let id = process.id().clone();
             let step = Identity::with_open_process(process).ok().and_then(|identity| decide(&identity));
-            let Some(step) = step else {
-                batch.left_alone += 1;
-                continue;
+            let is_written = match step {
+                Some(step) => self.write_step(transaction, &step, version).await?,
+                None => false,
             };
-            match self.write_step(transaction, &step, version).await {
-                Ok(()) => batch.stepped.push(id),
-                Err(StoreError::Conflict) => batch.left_alone += 1,
-                Err(error) => return Err(error),
+            if is_written {
+                batch.stepped.push(id);
+            } else {
+                batch.left_alone += 1;
             }
         }
-        Ok(())
+        Ok(batch)
     }
 }
 
@@ -131,17 +134,13 @@ fn position(row: &QueryResult) -> Result<Position, StoreError> {
 /// The rows of a range of the index `active_processes_by_reminder_and_deadline`, locked. SQLite has one writer, which is
 /// who asks.
 pub(crate) fn due_processes(backend: DbBackend, due: Due, after: Option<&Position>, limit: u32) -> Statement {
-    let Position(ended, id) = after.cloned().unwrap_or(Position(i64::MIN, String::new()));
-    let ends_after = due.ends_after.map_or(i64::MIN, Timestamp::unix_micros);
-    let values: Vec<Value> = vec![
-        ended.into(),
-        id.into(),
-        ends_after.into(),
-        due.ends_by.unix_micros().into(),
-        i64::from(limit).into(),
-    ];
-    let range = "(grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at > $3 AND grace_period_ends_at <= $4 \
-                 ORDER BY grace_period_ends_at, id LIMIT $5";
+    // One lower bound: of two, SQLite may take the one that does not lead to the order that is asked for.
+    let first = due.ends_after.map_or(i64::MIN, |after| after.unix_micros() + 1);
+    let Position(ended, id) = after.cloned().into_iter().fold(Position(first, String::new()), Position::max);
+    let values: Vec<Value> =
+        vec![ended.into(), id.into(), due.ends_by.unix_micros().into(), i64::from(limit).into()];
+    let range = "(grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at <= $3 \
+                 ORDER BY grace_period_ends_at, id LIMIT $4";
     select(backend, due, range, values)
 }
 

@@ -12,10 +12,11 @@ use reprieve_application::ports::{
 };
 use reprieve_application::{Receipt, StoreError};
 use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, State, Status, Step, Timestamp};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Statement, Value};
 
 use crate::Store;
-use crate::database::begin_to_write;
+use crate::closing::close_in;
+use crate::database::{begin_to_write, end};
 use crate::deletion_processes::numbered;
 use crate::error::store_error;
 use crate::mapping::{Row, process_from_row};
@@ -30,7 +31,7 @@ const NEVER: i64 = i64::MAX;
 const CLAIM_POSTGRES: &str = "\
 WITH due AS MATERIALIZED (
     SELECT process_id, eraser FROM erasure_tasks WHERE stuck_at IS NULL AND due_at <= $1
-    ORDER BY due_at, process_id, eraser LIMIT $3 FOR UPDATE SKIP LOCKED
+    ORDER BY due_at, process_id, eraser LIMIT $LIMIT FOR UPDATE SKIP LOCKED
 )
 UPDATE erasure_tasks AS task SET due_at = $2, fence = task.fence + 1
 FROM due WHERE task.process_id = due.process_id AND task.eraser = due.eraser
@@ -42,11 +43,23 @@ const CLAIM_SQLITE: &str = "\
 UPDATE erasure_tasks SET due_at = $2, fence = fence + 1
 WHERE (process_id, eraser) IN (
     SELECT process_id, eraser FROM erasure_tasks WHERE stuck_at IS NULL AND due_at <= $1
-    ORDER BY due_at, process_id, eraser LIMIT $3
+    ORDER BY due_at, process_id, eraser LIMIT $LIMIT
 )
 RETURNING process_id, eraser, address, fence, failures, unfinished_since, poll,
     (SELECT finish.in_ledger FROM erasure_tasks AS finish
         WHERE finish.process_id = erasure_tasks.process_id AND finish.eraser = '') AS in_ledger";
+
+pub(crate) fn claim_of(
+    backend: DbBackend,
+    now: Timestamp,
+    lease_ends_at: Timestamp,
+    limit: u32,
+) -> Statement {
+    let sql = if backend == DbBackend::Postgres { CLAIM_POSTGRES } else { CLAIM_SQLITE };
+    // Written out: a planner that does not know how few they are may read the whole table to find them.
+    let sql = sql.replace("$LIMIT", &limit.to_string());
+    numbered(backend, sql, vec![now.unix_micros().into(), lease_ends_at.unix_micros().into()])
+}
 
 /// A task that comes to be with the step that starts a deletion.
 pub(crate) struct TaskRow {
@@ -76,11 +89,7 @@ impl ErasureTasks for Store {
         lease_ends_at: Timestamp,
         limit: u32,
     ) -> Result<Vec<Result<ErasureTask, StoreError>>, StoreError> {
-        let backend = self.writer.get_database_backend();
-        let sql = if backend == DbBackend::Postgres { CLAIM_POSTGRES } else { CLAIM_SQLITE };
-        let values =
-            vec![now.unix_micros().into(), lease_ends_at.unix_micros().into(), i64::from(limit).into()];
-        let statement = numbered(backend, sql.to_owned(), values);
+        let statement = claim_of(self.writer.get_database_backend(), now, lease_ends_at, limit);
         let rows = self.writer.query_all_raw(statement).await.map_err(store_error)?;
         Ok(rows.iter().map(task).collect())
     }
@@ -98,14 +107,8 @@ impl ErasureTasks for Store {
 
     async fn note_in_ledger(&self, processes: &[DeletionProcessId]) -> Result<(), StoreError> {
         let transaction = begin_to_write(&self.writer).await?;
-        // In one order, so that two workers that note the same processes do not wait for each other.
-        let mut ids: Vec<&str> = processes.iter().map(DeletionProcessId::as_str).collect();
-        ids.sort_unstable();
-        for id in ids {
-            let sql = "UPDATE erasure_tasks SET in_ledger = 1 WHERE process_id = $1 AND eraser = ''";
-            execute(&transaction, sql, vec![id.into()]).await?;
-        }
-        transaction.commit().await.map_err(store_error)
+        let noted = note_in(&transaction, processes).await;
+        end(transaction, noted).await
     }
 
     async fn settle<'a>(
@@ -175,7 +178,7 @@ impl Store {
             TaskResult::Acknowledged(step) => {
                 fenced(transaction, task, "DELETE FROM erasure_tasks", Vec::new()).await?;
                 if let Some((step, version)) = step {
-                    self.write_step(transaction, step, version).await?;
+                    self.must_write(transaction, step, version).await?;
                 }
                 wake_finish(transaction, task, now).await
             }
@@ -189,7 +192,7 @@ impl Store {
                     again_at.map_or(NEVER, Timestamp::unix_micros).into(),
                 ];
                 fenced(transaction, task, changes, values).await?;
-                self.write_step(transaction, step, version).await
+                self.must_write(transaction, step, version).await
             }
             TaskResult::Later { at, since, poll } => {
                 let changes = "UPDATE erasure_tasks SET unfinished_since = $4, poll = $5, due_at = $6";
@@ -202,21 +205,32 @@ impl Store {
             }
         }
     }
-}
 
-/// Commits, or rolls back and says why.
-async fn end(transaction: DatabaseTransaction, result: Result<(), StoreError>) -> Result<(), StoreError> {
-    match result {
-        Ok(()) => transaction.commit().await.map_err(store_error),
-        Err(error) => {
-            // If this fails as well, the connection is closed and the transaction with it.
-            let _ = transaction.rollback().await;
-            Err(error)
-        }
+    async fn must_write(
+        &self,
+        transaction: &DatabaseTransaction,
+        step: &Step,
+        version: Version,
+    ) -> Result<(), StoreError> {
+        if self.write_step(transaction, step, version).await? { Ok(()) } else { Err(StoreError::Conflict) }
     }
 }
 
-async fn execute(
+async fn note_in(
+    transaction: &DatabaseTransaction,
+    processes: &[DeletionProcessId],
+) -> Result<(), StoreError> {
+    // In one order, so that two workers that note the same processes do not wait for each other.
+    let mut ids: Vec<&str> = processes.iter().map(DeletionProcessId::as_str).collect();
+    ids.sort_unstable();
+    for id in ids {
+        let sql = "UPDATE erasure_tasks SET in_ledger = 1 WHERE process_id = $1 AND eraser = ''";
+        execute(transaction, sql, vec![id.into()]).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn execute(
     connection: &impl ConnectionTrait,
     sql: &str,
     values: Vec<Value>,
@@ -226,7 +240,7 @@ async fn execute(
 }
 
 /// Changes the row of a task, if this claim is still the last one. The values are those from `$4` on.
-async fn fenced(
+pub(crate) async fn fenced(
     transaction: &DatabaseTransaction,
     task: &ErasureTask,
     change: &str,
@@ -254,53 +268,7 @@ async fn wake_finish(
     Ok(())
 }
 
-/// What is stored of an identity beside what stays: receipt, heads of the audit trails, and the events that others are to
-/// be told. A process that was asked for since, and what was answered since, is somebody else's matter.
-async fn close_in(
-    transaction: &DatabaseTransaction,
-    task: &ErasureTask,
-    receipt: &Receipt,
-    signed: &str,
-) -> Result<(), StoreError> {
-    let id: Value = task.process_id.as_str().into();
-    let address: Value = task.address.as_str().into();
-    let hash: Value = receipt.identity_hash.as_bytes().to_vec().into();
-    let completed_at: Value = receipt.deletion_completed_at.unix_micros().into();
-    let Version { length, .. } = receipt.audit_head;
-    // Locks it, too.
-    let is_deleted = "UPDATE deletion_processes SET status = 'Deleted' \
-                      WHERE id = $1 AND status = 'Deleted' AND revision = $2 AND address = $3";
-    if execute(transaction, is_deleted, vec![id.clone(), length.into(), address.clone()]).await? == 0 {
-        return Err(StoreError::Conflict);
-    }
-    let keep = "INSERT INTO closed_processes \
-                (process_id, identity_hash, status, revision, audit_head, audit_seal, identity_deleted_at, receipt) \
-                SELECT id, $1, status, revision, audit_head, audit_seal, $2, CASE WHEN id = $3 THEN $4 END \
-                FROM deletion_processes WHERE address = $5 AND status IN ('Cancelled', 'Deleted')";
-    let values = vec![hash.clone(), completed_at.clone(), id, signed.into(), address.clone()];
-    execute(transaction, keep, values).await?;
-    for (sql, values) in [
-        (
-            "UPDATE closed_processes SET identity_deleted_at = $1 \
-             WHERE identity_hash = $2 AND identity_deleted_at IS NULL",
-            vec![completed_at.clone(), hash],
-        ),
-        (
-            "DELETE FROM deletion_processes WHERE address = $1 AND status IN ('Cancelled', 'Deleted')",
-            vec![address.clone()],
-        ),
-        (
-            "DELETE FROM answered_requests WHERE address = $1 AND received_at <= $2",
-            vec![address.clone(), completed_at],
-        ),
-        ("DELETE FROM own_identity WHERE address = $1", vec![address]),
-    ] {
-        execute(transaction, sql, values).await?;
-    }
-    fenced(transaction, task, "DELETE FROM erasure_tasks", Vec::new()).await
-}
-
-fn eraser_of(kind: &TaskKind) -> &str {
+pub(crate) fn eraser_of(kind: &TaskKind) -> &str {
     match kind {
         TaskKind::Erase(eraser) => eraser.as_str(),
         TaskKind::Finish => FINISH,

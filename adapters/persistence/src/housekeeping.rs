@@ -7,10 +7,13 @@ use reprieve_domain::Timestamp;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
 
 use crate::Store;
-use crate::database::begin_to_write;
+use crate::database::{begin_to_write, end};
 use crate::deletion_processes::{NOT_ACTIVE, numbered};
 use crate::error::store_error;
 use crate::mapping::Row;
+
+/// How many ids a statement is about. Neither database allows a statement any number of parameters.
+const AT_ONCE: usize = 1000;
 
 #[async_trait]
 impl Housekeeping for Store {
@@ -64,14 +67,7 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let transaction = begin_to_write(&self.writer).await?;
         let forgotten = forget_in(&transaction, select, key, table, (instant, limit), statements).await;
-        match forgotten {
-            Ok(count) => transaction.commit().await.map(|()| count).map_err(store_error),
-            Err(error) => {
-                // If this fails as well, the connection is closed and the transaction with it.
-                let _ = transaction.rollback().await;
-                Err(error)
-            }
-        }
+        end(transaction, forgotten).await
     }
 }
 
@@ -93,14 +89,13 @@ async fn forget_in(
     for row in &rows {
         ids.push(Row::named(row, table, "unknown").get::<String>(key)?.into());
     }
-    if ids.is_empty() {
-        return Ok(0);
-    }
-    let placeholders: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
-    let placeholders = placeholders.join(", ");
-    for sql in statements {
-        let statement = numbered(backend, sql.replace("$IDS", &placeholders), ids.clone());
-        transaction.execute_raw(statement).await.map_err(store_error)?;
+    for ids in ids.chunks(AT_ONCE) {
+        let placeholders: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
+        let placeholders = placeholders.join(", ");
+        for sql in statements {
+            let statement = numbered(backend, sql.replace("$IDS", &placeholders), ids.to_vec());
+            transaction.execute_raw(statement).await.map_err(store_error)?;
+        }
     }
     Ok(rows.len() as u64)
 }

@@ -83,20 +83,22 @@ impl Store {
         })
     }
 
-    /// Stores a step in a transaction that stores other things as well.
+    /// Stores a step in a transaction that stores other things as well; tells whether it did, which it does not if the
+    /// process is not in the version that the step was decided on.
     ///
     /// # Errors
-    /// As [`Identities::save`]. The transaction is to be rolled back then; only after [`StoreError::Conflict`] it may go on.
+    /// If the store fails or one of the rows is taken. The transaction is to be rolled back then: on SQLite half of the
+    /// step may be in it, and PostgreSQL would do nothing more in it and yet let it be committed, as if all were well.
     pub(crate) async fn write_step(
         &self,
         transaction: &DatabaseTransaction,
         step: &Step,
         version: Version,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let write = self.write_of(step, version, None)?;
         match transaction.get_database_backend() {
             #[cfg(feature = "postgres")]
-            DbBackend::Postgres => crate::save_postgres::save(transaction, write).await,
+            DbBackend::Postgres => crate::save_postgres::write_all(transaction, write).await,
             _ => crate::save_sqlite::write_all(transaction, write).await,
         }
     }

@@ -7,6 +7,7 @@
 
 mod answered_requests;
 mod audit_trail;
+mod closing;
 mod connection;
 mod database;
 mod deletion_processes;

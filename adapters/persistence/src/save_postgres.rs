@@ -8,9 +8,11 @@ use crate::write::Write;
 
 pub(crate) async fn save(connection: &impl ConnectionTrait, write: Write) -> Result<(), StoreError> {
     let not_written = write.not_written();
+    if write_all(connection, write).await? { Ok(()) } else { Err(not_written) }
+}
+
+/// Whether it was written.
+pub(crate) async fn write_all(connection: &impl ConnectionTrait, write: Write) -> Result<bool, StoreError> {
     let statement = write.into_statement(DbBackend::Postgres);
-    match connection.query_one_raw(statement).await.map_err(store_error)? {
-        Some(_) => Ok(()),
-        None => Err(not_written),
-    }
+    Ok(connection.query_one_raw(statement).await.map_err(store_error)?.is_some())
 }

@@ -5,29 +5,31 @@ use reprieve_application::StoreError;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend};
 
 use crate::answered_requests;
-use crate::database::begin_to_write;
+use crate::database::{begin_to_write, end};
 use crate::error::store_error;
 use crate::write::Write;
 
 pub(crate) async fn save(connection: &DatabaseConnection, write: Write) -> Result<(), StoreError> {
+    let not_written = write.not_written();
     let transaction = begin_to_write(connection).await?;
-    match write_all(&transaction, write).await {
-        Ok(()) => transaction.commit().await.map_err(store_error),
-        Err(error) => {
-            // If this fails as well, the connection is closed and the transaction with it.
-            let _ = transaction.rollback().await;
-            Err(error)
-        }
-    }
+    let written = match write_all(&transaction, write).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(not_written),
+        Err(error) => Err(error),
+    };
+    end(transaction, written).await
 }
 
-pub(crate) async fn write_all(transaction: &DatabaseTransaction, mut write: Write) -> Result<(), StoreError> {
+/// Whether it was written.
+pub(crate) async fn write_all(
+    transaction: &DatabaseTransaction,
+    mut write: Write,
+) -> Result<bool, StoreError> {
     // By itself: SQLite does not say which key it was that was taken.
     if let Some(answered) = write.answered.take() {
         answered_requests::insert(transaction, answered).await?;
     }
-    let not_written = write.not_written();
     let written =
         transaction.execute_raw(write.into_statement(DbBackend::Sqlite)).await.map_err(store_error)?;
-    if written.rows_affected() > 0 { Ok(()) } else { Err(not_written) }
+    Ok(written.rows_affected() > 0)
 }

@@ -61,6 +61,7 @@ impl MigrationTrait for Migration {
         let connection = manager.get_connection();
         connection.execute_unprepared("DROP INDEX active_processes_by_reminder_and_deadline").await?;
         connection.execute_unprepared(BY_DEADLINE).await?;
+        connection.execute_unprepared("DROP INDEX answered_requests_of_identity").await?;
         for table in ["closed_processes", "erasure_tasks"] {
             manager.drop_table(Table::drop().table(table).to_owned()).await?;
         }
@@ -69,7 +70,9 @@ impl MigrationTrait for Migration {
 }
 
 /// Name, table, columns and condition.
-const INDEXES: [(&str, &str, &[&str], Option<&str>); 4] = [
+const INDEXES: [(&str, &str, &[&str], Option<&str>); 5] = [
+    // Whoever removes what is stored of an identity would read all of them.
+    ("answered_requests_of_identity", "answered_requests", &["address"], None),
     ("due_erasure_tasks", "erasure_tasks", &["due_at", "process_id", "eraser"], Some("stuck_at IS NULL")),
     ("stuck_erasure_tasks", "erasure_tasks", &["process_id"], Some("stuck_at IS NOT NULL")),
     ("closed_processes_of_identity", "closed_processes", &["identity_hash"], None),

@@ -1,10 +1,11 @@
 //! `DeletionProcesses`: whose processes are found, in which order, and which of them are ripe.
 
-use reprieve_application::ports::DeletionProcesses;
+use reprieve_application::ports::{DeletionProcesses, OwnIdentities};
 use reprieve_application::use_cases::RipeProcess;
 
 use crate::support::{
-    self, DAY, ENDS_AT, Opened, address, cancel, complete, initiate, on_each_database, process_id, start,
+    self, DAY, ENDS_AT, Opened, address, cancel, complete, initiate, on_each_database, own_identity,
+    process_id, start,
 };
 
 on_each_database!(
@@ -13,6 +14,7 @@ on_each_database!(
     what_is_ripe_is_found_from_the_deadline_on,
     only_active_processes_are_ripe,
     the_longest_overdue_come_first_and_no_more_than_asked_for,
+    every_address_is_there_once_in_order_and_page_by_page,
 );
 
 async fn a_process_is_found_by_its_owner_alone(opened: Opened) {
@@ -85,4 +87,36 @@ async fn the_longest_overdue_come_first_and_no_more_than_asked_for(opened: Opene
         assert_eq!(ripe(&opened, ENDS_AT + 3, u32::try_from(limit).unwrap()).await, first);
     }
     assert_eq!(ripe(&opened, ENDS_AT + 3, u32::MAX).await, expected);
+}
+
+async fn every_address_is_there_once_in_order_and_page_by_page(opened: Opened) {
+    assert_eq!(opened.store.addresses(None, 10).await.unwrap(), [""; 0]);
+    for number in [3, 1, 2] {
+        opened.initiated(&address(number), number).await;
+        opened.step(&address(number), |identity| cancel(identity, 1)).await;
+        opened.initiated(&address(number), 10 + number).await;
+    }
+    opened.step(&address(2), |identity| start(identity, &[], ENDS_AT)).await;
+    let own = own_identity(1);
+    opened.store.keep(&own).await.unwrap();
+    // It is listed once even if it has a process.
+    for has_process in [false, true] {
+        if has_process {
+            opened.initiated(&own.address, 7).await;
+        }
+        let mut expected =
+            [address(1), address(2), address(3), own.address.clone()].map(|address| address.to_string());
+        expected.sort();
+        for limit in 1..=5 {
+            let (mut after, mut all): (Option<String>, Vec<String>) = (None, Vec::new());
+            loop {
+                let page = opened.store.addresses(after, limit).await.unwrap();
+                assert!(page.len() <= usize::try_from(limit).unwrap());
+                let Some(last) = page.last() else { break };
+                after = Some(last.clone());
+                all.extend(page);
+            }
+            assert_eq!(all, expected, "{limit} at a time");
+        }
+    }
 }

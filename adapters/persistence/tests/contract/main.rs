@@ -4,6 +4,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test stops at the first surprise, in helpers as well as in test functions"
 )]
 
@@ -11,9 +12,13 @@ mod support;
 
 mod any_rows;
 mod audit_trail;
+mod closing;
 mod corrupt_rows;
 mod deletion_processes;
+mod due_processes;
+mod erasure_tasks;
 mod files;
+mod housekeeping;
 mod identities;
 mod migrations;
 mod outages;

@@ -2,6 +2,7 @@
 
 mod data;
 mod sql;
+mod tasks;
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use reprieve_tests::TestDatabase;
 
 pub(crate) use data::*;
 pub(crate) use sql::Sql;
+pub(crate) use tasks::*;
 
 /// Runs each of the named functions once on SQLite and once on PostgreSQL. A function says what it needs by the type of
 /// its argument.

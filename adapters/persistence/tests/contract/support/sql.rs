@@ -6,7 +6,7 @@ use sea_orm::{
     Value,
 };
 
-const KEPT: [&str; 3] = ["deletion_processes", "audit_entries", "own_identity"];
+const KEPT: [&str; 4] = ["deletion_processes", "closed_processes", "audit_entries", "own_identity"];
 
 /// One connection, so that what one statement sets is still set in the next.
 pub(crate) struct Sql(DatabaseConnection);
@@ -54,6 +54,11 @@ impl Sql {
             }
             Err(error) => panic!("{sql}: {error}"),
         }
+    }
+
+    /// Runs a statement that somebody may be in the way of; tells whether somebody was.
+    pub(crate) async fn is_refused(&self, sql: &str) -> bool {
+        self.0.execute_unprepared(sql).await.is_err()
     }
 
     /// The only column of every row.

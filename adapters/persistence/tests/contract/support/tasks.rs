@@ -1,0 +1,38 @@
+//! Deletions that have started, and their tasks.
+
+use reprieve_application::ports::{ErasureTask, ErasureTasks, Loaded, TaskKind};
+use reprieve_domain::DeletionProcess;
+use reprieve_persistence::Store;
+
+use super::{Opened, address, at, initiate, process_id, start};
+
+/// A process of the identity with the same number whose deletion started at this instant, at its deadline.
+pub(crate) async fn started(opened: &Opened, number: usize, erasers: &[&str], now: i64) -> DeletionProcess {
+    let owner = address(number);
+    opened.step(&owner, |identity| initiate(identity, number, now - super::ENDS_AT)).await;
+    opened.step(&owner, |identity| start(identity, erasers, now)).await
+}
+
+/// Claims tasks none of which is corrupt.
+pub(crate) async fn claim(store: &Store, now: i64, lease_ends_at: i64, limit: u32) -> Vec<ErasureTask> {
+    let claimed = store.claim(at(now), at(lease_ends_at), limit).await.unwrap();
+    claimed.into_iter().map(Result::unwrap).collect()
+}
+
+/// Claims the only task that is due.
+pub(crate) async fn claim_one(store: &Store, now: i64, lease_ends_at: i64) -> ErasureTask {
+    let [task] = claim(store, now, lease_ends_at, 9).await.try_into().unwrap();
+    task
+}
+
+/// Claims the task that finishes a process, and whatever else is due.
+pub(crate) async fn finish(opened: &Opened, number: usize, now: i64) -> ErasureTask {
+    let claimed = claim(&opened.store, now, now + 1_000_000, 1000).await;
+    let id = process_id(number);
+    let found = claimed.into_iter().find(|task| task.kind == TaskKind::Finish && task.process_id == id);
+    found.unwrap_or_else(|| panic!("{id} is not due to be finished"))
+}
+
+pub(crate) async fn process_of(opened: &Opened, task: &ErasureTask) -> Loaded<DeletionProcess> {
+    opened.store.process(task).await.unwrap().unwrap()
+}
