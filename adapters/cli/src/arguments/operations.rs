@@ -1,7 +1,5 @@
 //! What can be typed about the work that nobody has to ask for: the workers, deletions under way, receipts, the ledger.
 
-#![expect(clippy::doc_markdown, reason = "help texts are shown as they stand, backticks included")]
-
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
