@@ -144,7 +144,7 @@ impl Deployment {
     fn pass(&mut self, due: u64) -> Cost {
         self.make_due(due);
         let start = Instant::now();
-        let mut process = self.worker().spawn().unwrap();
+        let process = self.worker().spawn().unwrap();
         let usage = process.wait4().unwrap();
         let wall = start.elapsed();
         assert!(usage.status.success());
