@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
-use reprieve_tests::{Outcome, Random, Sandbox, Sql};
+use reprieve_tests::{Moments, Outcome, Sandbox, Sql};
 
 /// How far a database has come, after checking that it is consistent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,27 +74,6 @@ fn killed_after(sandbox: &Sandbox, line: &str, delay: Duration) -> Outcome {
     process.wait_with_output().unwrap().into()
 }
 
-/// Random moments within about the time that a command takes, whatever that is on this machine at this time: the range
-/// grows with every command that did not come to its end, and shrinks with every one that did.
-struct Moments {
-    random: Random,
-    longest_micros: u64,
-}
-
-impl Moments {
-    fn new() -> Self {
-        Self { random: Random::new(), longest_micros: 20_000 }
-    }
-
-    fn next(&mut self) -> Duration {
-        Duration::from_micros(self.random.below(self.longest_micros))
-    }
-
-    fn learn(&mut self, ended: bool) {
-        self.longest_micros = self.longest_micros * if ended { 85 } else { 110 } / 100;
-    }
-}
-
 fn steps_that_are_killed(sandbox: &Sandbox, kills: u32) {
     let mut moments = Moments::new();
     let _ = sandbox.line("identity status").succeeded();
@@ -106,7 +85,7 @@ fn steps_that_are_killed(sandbox: &Sandbox, kills: u32) {
         } else {
             ("identityDeletion init", "Identity deletion initiated\n")
         };
-        let outcome = killed_after(sandbox, line, moments.next());
+        let outcome = killed_after(sandbox, line, moments.draw());
         let after = state(sandbox);
         let done = after == before.after_a_step();
         assert!(done || after == before, "round {round}: {before:?}, then {after:?}");
@@ -136,7 +115,7 @@ fn first_commands_that_are_killed(sandbox: impl Fn() -> Sandbox, kills: u32) {
     let mut moments = Moments::new();
     for round in 0..kills {
         let sandbox = sandbox();
-        let killed = killed_after(&sandbox, "identityDeletion init", moments.next());
+        let killed = killed_after(&sandbox, "identityDeletion init", moments.draw());
         moments.learn(killed.code == 0);
         let again = sandbox.line("identityDeletion init");
         let refused = "activeIdentityDeletionProcessAlreadyExists";

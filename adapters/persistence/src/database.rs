@@ -143,6 +143,9 @@ impl Database {
 
 /// A transaction that may write from its start: on SQLite it takes the lock at once, because one that reads first and
 /// writes later is refused whenever somebody else wrote in between.
+///
+/// Whoever is dropped while it begins leaves nothing behind: on PostgreSQL, sqlx 0.9 would hand the connection on with a
+/// transaction in it that nobody knows of, and what the next one wrote and acknowledged would be rolled back some day.
 pub(crate) async fn begin_to_write(
     connection: &DatabaseConnection,
 ) -> Result<DatabaseTransaction, StoreError> {
@@ -150,7 +153,9 @@ pub(crate) async fn begin_to_write(
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
-    connection.begin_with_options(options).await.map_err(store_error)
+    let connection = connection.clone();
+    let begun = tokio::spawn(async move { connection.begin_with_options(options).await });
+    begun.await.map_err(|error| StoreError::Unavailable(error.into()))?.map_err(store_error)
 }
 
 /// Commits, or rolls back and says why.

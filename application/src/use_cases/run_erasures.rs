@@ -253,7 +253,11 @@ impl RunErasures {
     ) -> Result<Outcome, StoreError> {
         match &task.kind {
             TaskKind::Erase(eraser) => self.erase(&task, eraser, process).await,
-            TaskKind::Finish => self.finish(&task, process).await,
+            TaskKind::Finish => self.finish(&task, process).await.map_err(|error| match error {
+                // Nothing else steps a process that is complete, so somebody else has the task now.
+                StoreError::Conflict => StoreError::LeaseLost,
+                other => other,
+            }),
         }
     }
 

@@ -1,8 +1,11 @@
 //! The promise after the deadline, kept: the workers on real databases, with a clock that can be set and erasers that can
 //! be told to fail.
 
+mod eraser;
 mod erasures;
+mod guarantees;
 mod interleavings;
+
 mod ledger;
 mod time_travel;
 mod world;

@@ -1,26 +1,26 @@
 //! A deployment in which days pass in microseconds.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use reprieve_application::ports::{
-    AuditTrail, Clock, DeletionProcesses, EraseAnswer, ErasePlan, EraseRequest, Eraser, ErasureTasks,
-    Identities, Receipts, TaskStatus,
+    AuditTrail, Clock, DeletionProcesses, Eraser, ErasureTasks, Identities, Receipts, TaskStatus,
 };
 use reprieve_application::use_cases::{
     CancelIdentityDeletionProcess, CancelIdentityDeletionProcessError, ErasureSettings, ErasuresRun,
-    Forgotten, InitiateIdentityDeletionProcess, KeepHouse, ReplayLedger, ReplayLedgerPorts, Retention,
-    RetryErasures, RunErasures, RunErasuresPorts, SendReminders, StartDueDeletions, Swept, VerifyAuditTrail,
+    Forgotten, InitiateIdentityDeletionProcess, InitiateIdentityDeletionProcessError, KeepHouse,
+    ReplayLedger, ReplayLedgerPorts, Retention, RetryErasures, RunErasures, RunErasuresPorts, SendReminders,
+    StartDueDeletions, Swept, VerifyAuditTrail,
 };
 use reprieve_application::{Backoff, Caller, Erasers, GracePeriodSettings, ReminderSettings};
 use reprieve_domain::audit::AuditKey;
-use reprieve_domain::{Address, DeletionProcess, EraserName, FailureCode, Timestamp};
+use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Timestamp};
 use reprieve_persistence::{ConnectionOptions, Database, Store};
 use reprieve_system::{JwsReceiptSigner, LedgerFile, SystemIds};
 use reprieve_tests::{Sql, TestDatabase};
+
+pub(crate) use crate::eraser::TestEraser;
 
 pub(crate) const SECOND: i64 = 1_000_000;
 pub(crate) const DAY: i64 = 86_400 * SECOND;
@@ -40,56 +40,12 @@ pub(crate) fn caller(number: usize) -> Caller {
     Caller { address: address(number), device: "DVC0123456789abcdefg".parse().unwrap() }
 }
 
-/// A clock that stands until it is set.
-pub(crate) struct TestClock(AtomicI64);
+/// A clock that stands until it is set, and is wrong by so many microseconds.
+pub(crate) struct TestClock(Arc<AtomicI64>, i64);
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_unix_micros(self.0.load(Ordering::SeqCst)).unwrap()
-    }
-}
-
-/// An eraser that answers what it is told to, and erases when it is told nothing.
-pub(crate) struct TestEraser {
-    name: EraserName,
-    answers: Mutex<VecDeque<EraseAnswer>>,
-    pub(crate) asked: Mutex<Vec<EraseRequest>>,
-}
-
-impl TestEraser {
-    pub(crate) fn new(name: &str) -> Arc<Self> {
-        Arc::new(Self { name: name.parse().unwrap(), answers: Mutex::default(), asked: Mutex::default() })
-    }
-
-    /// What it answers next.
-    pub(crate) fn will(&self, answer: EraseAnswer) {
-        self.answers.lock().unwrap().push_back(answer);
-    }
-
-    pub(crate) fn will_fail(&self, times: usize) {
-        for _ in 0..times {
-            self.will(EraseAnswer::Failed(FailureCode::unreachable()));
-        }
-    }
-
-    pub(crate) fn times_asked(&self) -> usize {
-        self.asked.lock().unwrap().len()
-    }
-}
-
-#[async_trait]
-impl Eraser for TestEraser {
-    fn name(&self) -> &EraserName {
-        &self.name
-    }
-
-    async fn erase(&self, request: &EraseRequest) -> EraseAnswer {
-        self.asked.lock().unwrap().push(request.clone());
-        self.answers.lock().unwrap().pop_front().unwrap_or(EraseAnswer::Erased { count: 3 })
-    }
-
-    async fn plan(&self, _: &Address) -> ErasePlan {
-        ErasePlan::Count(3)
+        Timestamp::from_unix_micros(self.0.load(Ordering::SeqCst) + self.1).unwrap()
     }
 }
 
@@ -99,8 +55,19 @@ pub(crate) struct World {
     pub(crate) settings: ErasureSettings,
     clock: Arc<TestClock>,
     erasers: Erasers,
-    database: TestDatabase,
-    _folder: tempfile::TempDir,
+    database: Arc<TestDatabase>,
+    folder: Arc<tempfile::TempDir>,
+}
+
+/// With connections of its own.
+async fn connect(database: &TestDatabase) -> Database {
+    let options = ConnectionOptions { max_connections: 4, acquire_timeout: Duration::from_mins(1) };
+    Database::connect(&database.url().parse().unwrap(), &options).await.unwrap()
+}
+
+async fn store(database: Database) -> Arc<Store> {
+    let key = AuditKey::new(&(0..32).collect::<Vec<u8>>()).unwrap();
+    Arc::new(database.into_store(key).await.unwrap())
 }
 
 impl World {
@@ -111,13 +78,11 @@ impl World {
     }
 
     pub(crate) async fn with(database: TestDatabase, erasers: Erasers) -> Self {
-        let options = ConnectionOptions { max_connections: 4, acquire_timeout: Duration::from_mins(1) };
-        let connected = Database::connect(&database.url().parse().unwrap(), &options).await.unwrap();
+        let connected = connect(&database).await;
         connected.migrate().await.unwrap();
-        let key = AuditKey::new(&(0..32).collect::<Vec<u8>>()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         Self {
-            store: Arc::new(connected.into_store(key).await.unwrap()),
+            store: store(connected).await,
             ledger: Arc::new(LedgerFile::new(folder.path().join("ledger"))),
             settings: ErasureSettings {
                 lease: Duration::from_mins(2),
@@ -129,10 +94,23 @@ impl World {
                     patience: Duration::from_hours(24),
                 },
             },
-            clock: Arc::new(TestClock(AtomicI64::new(at(0).unix_micros()))),
+            clock: Arc::new(TestClock(Arc::new(AtomicI64::new(at(0).unix_micros())), 0)),
             erasers,
-            database,
-            _folder: folder,
+            database: Arc::new(database),
+            folder: Arc::new(folder),
+        }
+    }
+
+    /// Another instance of the same deployment, whose clock is wrong by so many microseconds.
+    pub(crate) async fn instance(&self, micros_off: i64) -> Self {
+        Self {
+            store: store(connect(&self.database).await).await,
+            ledger: self.ledger.clone(),
+            settings: self.settings,
+            clock: Arc::new(TestClock(self.clock.0.clone(), micros_off)),
+            erasers: self.erasers.clone(),
+            database: self.database.clone(),
+            folder: self.folder.clone(),
         }
     }
 
@@ -158,6 +136,14 @@ impl World {
     }
 
     pub(crate) async fn initiate_for(&self, number: usize, days: f64) -> DeletionProcess {
+        self.try_initiate_for(number, days).await.unwrap()
+    }
+
+    pub(crate) async fn try_initiate_for(
+        &self,
+        number: usize,
+        days: f64,
+    ) -> Result<DeletionProcess, InitiateIdentityDeletionProcessError> {
         let settings = GracePeriodSettings::from_days(14.0, 0.001, 365.0).unwrap();
         let use_case = InitiateIdentityDeletionProcess::new(
             self.store.clone(),
@@ -165,7 +151,7 @@ impl World {
             Arc::new(SystemIds),
             settings,
         );
-        use_case.execute(&caller(number), Some(days)).await.unwrap()
+        use_case.execute(&caller(number), Some(days)).await
     }
 
     pub(crate) async fn cancel(
@@ -212,8 +198,12 @@ impl World {
     }
 
     pub(crate) async fn keep_house(&self) -> Forgotten {
+        self.keep_house_by(Retention::default()).await
+    }
+
+    pub(crate) async fn keep_house_by(&self, retention: Retention) -> Forgotten {
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        KeepHouse::new(store.clone(), store, clock, Retention::default()).execute().await.unwrap()
+        KeepHouse::new(store.clone(), store, clock, retention).execute().await.unwrap()
     }
 
     pub(crate) fn replay(&self) -> ReplayLedger {
@@ -250,7 +240,11 @@ impl World {
     }
 
     pub(crate) async fn receipt(&self, process: &DeletionProcess) -> Option<String> {
-        Receipts::find(self.store.as_ref(), process.id()).await.unwrap()
+        self.receipt_of(process.id()).await
+    }
+
+    pub(crate) async fn receipt_of(&self, process: &DeletionProcessId) -> Option<String> {
+        Receipts::find(self.store.as_ref(), process).await.unwrap()
     }
 
     /// The trail of everything is what was written.

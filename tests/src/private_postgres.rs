@@ -1,0 +1,91 @@
+//! A PostgreSQL server that a test may stop.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// A server of the test's own, of the installed programs. It is stopped, and its data removed, when this is dropped.
+pub struct PrivatePostgres {
+    folder: TempDir,
+    programs: PathBuf,
+    port: u16,
+}
+
+/// Where `pg_ctl` is: the newest in the folders of Debian, or else where the shell finds it.
+fn programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let folders = versions.map(|version| version.unwrap().path().join("bin"));
+    folders.filter(|folder| folder.join("initdb").is_file()).max().unwrap_or_default()
+}
+
+impl PrivatePostgres {
+    /// Starts it on a free port.
+    #[must_use]
+    pub fn start() -> Self {
+        // A socket's path has to be short, and the server's user must be let in.
+        let folder = tempfile::Builder::new().prefix("reprieve-postgres.").tempdir_in("/tmp").unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Self { folder, programs: programs(), port };
+        if rustix::process::geteuid().is_root() {
+            let owned = Command::new("chown").arg("postgres").arg(server.folder.path()).status().unwrap();
+            assert!(owned.success());
+        }
+        server.run("initdb", &["-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale"]);
+        server.start_again();
+        server
+    }
+
+    /// The URL of its database `postgres`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Stops it as a power failure would.
+    pub fn stop_at_once(&self) {
+        self.run("pg_ctl", &["stop", "-s", "-m", "immediate"]);
+    }
+
+    /// Starts it after it was stopped, and waits until it has recovered.
+    pub fn start_again(&self) {
+        let folder = self.folder.path();
+        let log = folder.join("log").display().to_string();
+        let options = format!("-h 127.0.0.1 -p {} -k {}", self.port, folder.display());
+        self.run("pg_ctl", &["start", "-s", "-w", "-l", &log, "-o", &options]);
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// As its user, because the server refuses to run as root.
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let program = self.programs.join(program);
+        let mut command = if rustix::process::geteuid().is_root() {
+            let mut command = Command::new("runuser");
+            command.args(["-u", "postgres", "--"]).arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command.arg("-D").arg(self.data()).args(arguments).env("LC_ALL", "C");
+        // Into a file: the server keeps what it inherits open.
+        let said = tempfile::NamedTempFile::new().unwrap();
+        command.stdout(said.reopen().unwrap()).stderr(said.reopen().unwrap());
+        let status = command.current_dir(Path::new("/")).status().unwrap();
+        assert!(status.success(), "{command:?}: {}", std::fs::read_to_string(said.path()).unwrap());
+    }
+}
+
+impl Drop for PrivatePostgres {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.stop_at_once();
+        } else if let Ok(pid) = std::fs::read_to_string(self.data().join("postmaster.pid")) {
+            // Whether it runs or not.
+            let _ = Command::new("kill").args(["-QUIT", pid.lines().next().unwrap_or_default()]).status();
+        }
+    }
+}
