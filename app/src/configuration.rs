@@ -331,7 +331,8 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         housekeeping: &housekeeping,
         workers: &workers,
     };
-    let in_force = worker_configuration::validate(sections, in_its_place).map_err(invalid)?;
+    let in_force =
+        worker_configuration::validate(sections, url.file().is_some(), in_its_place).map_err(invalid)?;
     let audit = match &audit_key {
         AuditKeySource::Configured(_) => serde_json::json!({"key": "***"}),
         AuditKeySource::File(file) => serde_json::json!({"key_file": file.display().to_string()}),

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use reprieve_application::ErrorCode;
@@ -27,7 +26,6 @@ pub(crate) struct Bound {
     listening: Listening,
     service: Arc<Service>,
     workers: Option<Arc<Workers>>,
-    patience: Duration,
     told_to_stop: ToldToStop,
 }
 
@@ -49,8 +47,10 @@ pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
     let domain = configuration.identity_domain.clone();
     let own = ProvideOwnIdentity::new(store.clone(), ids.clone(), domain).execute().await?.caller();
-    let workers = configuration.workers.enabled.then(|| Workers::new(store.clone(), &configuration.workers));
-    let workers = workers.transpose()?.map(Arc::new);
+    let patience = http.settings.shutdown_timeout;
+    let workers =
+        configuration.workers.enabled.then(|| Workers::new(store.clone(), &configuration.workers, patience));
+    let workers = workers.map(Arc::new);
     let listener = TcpListener::bind(http.listen)
         .await
         .map_err(|error| system_failed(&format!("cannot listen on {}", http.listen), error))?;
@@ -74,7 +74,6 @@ pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<
         listening: Listening { url: format!("http://{address}"), is_open: http.is_open },
         service: Arc::new(service),
         workers,
-        patience: http.settings.shutdown_timeout,
         told_to_stop,
     })
 }
@@ -97,19 +96,16 @@ impl Server for Bound {
     }
 
     async fn run(self: Box<Self>) -> Result<(), Failure> {
-        let Self { listener, service, workers, patience, told_to_stop, .. } = *self;
+        let Self { listener, service, workers, told_to_stop, .. } = *self;
         let (stop, stopped) = watch::channel(false);
         let mut working = workers.map_or_else(JoinSet::new, |workers| workers.spawn_all(&stopped));
-        let ended = reprieve_http::serve(listener, service, told_to_stop.first()).await;
-        // Nobody listens if there are no workers.
-        let _ = stop.send(true);
-        // A pass that is cut off is taken up by whoever comes next.
-        if tokio::time::timeout(patience, async { while working.join_next().await.is_some() {} })
-            .await
-            .is_err()
-        {
-            tracing::warn!("work was still being done when http.shutdown_timeout_in_seconds was over");
-        }
+        let told = async {
+            told_to_stop.first().await;
+            // They stop while the last requests are answered. Nobody listens if there are none.
+            let _ = stop.send(true);
+        };
+        let ended = reprieve_http::serve(listener, service, told).await;
+        while working.join_next().await.is_some() {}
         match ended {
             Ended::Drained => Ok(()),
             Ended::CutOff => {

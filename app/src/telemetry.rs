@@ -6,7 +6,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Tracer};
 use reprieve_application::ErrorCode;
-use reprieve_cli::{Arguments, Command, Failure};
+use reprieve_cli::{Arguments, Failure};
 use tracing::Level;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
@@ -24,7 +24,7 @@ pub(crate) struct Telemetry(Option<SdkTracerProvider>);
 /// # Errors
 /// If the endpoint is none.
 pub(crate) fn start(arguments: &Arguments, settings: Option<&RawTelemetry>) -> Result<Telemetry, Failure> {
-    let is_service = matches!(arguments.command, Command::Start);
+    let is_service = arguments.command.is_service();
     let own = match arguments.options.verbose + u8::from(is_service) {
         0 => Level::WARN,
         1 => Level::INFO,

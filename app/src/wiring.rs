@@ -14,7 +14,7 @@ use reprieve_cli::{Command, ConfigurationInForce, Failure, Host, PassSummary, Se
 use reprieve_domain::audit::AuditKey;
 use reprieve_persistence::{ConnectionOptions, Database, Store};
 use reprieve_remote::{RemoteIdentityDeletion, RemoteOptions};
-use reprieve_system::{AuditKeyFile, JwsReceiptSigner, JwtSigner, SystemClock, SystemIds, verify_receipt};
+use reprieve_system::{AuditKeyFile, JwtSigner, SystemClock, SystemIds, verify_receipt};
 use tokio::sync::watch;
 
 use crate::configuration::{AuditKeySource, Configuration};
@@ -103,7 +103,8 @@ impl Wiring {
     async fn workers(&self, command: &str) -> Result<Workers, Failure> {
         self.local_only(command)?;
         let configuration = self.valid()?;
-        Workers::new(Arc::new(self.store(configuration.connections).await?), &configuration.workers)
+        let store = Arc::new(self.store(configuration.connections).await?);
+        Ok(Workers::new(store, &configuration.workers, configuration.http.settings.shutdown_timeout))
     }
 
     /// The own identity, and the store it is kept in.
@@ -202,8 +203,7 @@ impl Host for Wiring {
     }
 
     fn receipt_public_key(&self) -> Result<String, Failure> {
-        let key = workers::receipt_key(&self.valid()?.workers)?;
-        Ok(JwsReceiptSigner::new(key).public_key_jwk())
+        Ok(workers::receipt_signer(&self.valid()?.workers)?.public_key_jwk())
     }
 
     fn verify_receipt(&self, signed: &str, public_key: Option<&Path>) -> Result<serde_json::Value, Failure> {
@@ -220,7 +220,7 @@ impl Host for Wiring {
     }
 
     async fn replay_ledger(&self) -> Result<ReplayLedger, Failure> {
-        Ok(self.workers("ledger replay").await?.replay_ledger())
+        self.workers("ledger replay").await?.replay_ledger()
     }
 
     async fn migrate(&self) -> Result<Vec<String>, Failure> {

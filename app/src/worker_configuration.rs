@@ -27,6 +27,8 @@ pub(crate) struct RawErasure {
     first_retry_in_seconds: f64,
     longest_retry_in_seconds: f64,
     patience_in_days: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    without_erasers: Option<bool>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     erasers: Vec<RawEraser>,
 }
@@ -93,8 +95,12 @@ pub(crate) struct WorkerConfiguration {
     pub(crate) reminders: ReminderSettings,
     pub(crate) erasure: ErasureSettings,
     pub(crate) erasers: Vec<HttpEraserOptions>,
-    pub(crate) ledger: PathBuf,
-    pub(crate) receipt_key: PathBuf,
+    /// Whether a deletion may start although there is no eraser, so that nothing is erased but what is stored here.
+    pub(crate) without_erasers: bool,
+    /// None if nobody has said where, and there is no place that goes without saying.
+    pub(crate) ledger: Option<PathBuf>,
+    /// As with the ledger.
+    pub(crate) receipt_key: Option<PathBuf>,
     pub(crate) retention: Retention,
     /// Whether the service runs the workers beside itself.
     pub(crate) enabled: bool,
@@ -149,6 +155,7 @@ impl Default for RawErasure {
             first_retry_in_seconds: backoff.first.as_secs_f64(),
             longest_retry_in_seconds: backoff.longest.as_secs_f64(),
             patience_in_days: backoff.patience.as_secs_f64() / SECONDS_PER_DAY,
+            without_erasers: None,
             erasers: Vec::new(),
         }
     }
@@ -178,9 +185,11 @@ impl Default for RawWorkers {
     }
 }
 
-/// Validates the sections; an error names its key. `beside` says where a file is whose place is not configured.
+/// Validates the sections; an error names its key. `beside` says where a file is whose place is not configured, and
+/// `is_embedded` whether the database is a file of the own identity, where nobody else's data are elsewhere.
 pub(crate) fn validate(
     raw: RawWorkerSections<'_>,
+    is_embedded: bool,
     beside: impl Fn(&str) -> Option<PathBuf>,
 ) -> Result<WorkerConfiguration, String> {
     let RawWorkerSections { reminders, erasure, ledger, receipts, housekeeping, workers } = raw;
@@ -209,21 +218,18 @@ pub(crate) fn validate(
         audit_trails: days("housekeeping.audit_trails_in_days", housekeeping.audit_trails_in_days)?,
         events: days("housekeeping.events_in_days", housekeeping.events_in_days)?,
     };
-    let file = |key: &str, configured: &mut Option<PathBuf>, name: &str| {
-        let path = configured
-            .take()
-            .or_else(|| beside(name))
-            .ok_or_else(|| format!("key {key}: is not set, and without HOME there is no default"))?;
-        *configured = Some(path.clone());
-        Ok::<_, String>(path)
+    let file = |configured: &mut Option<PathBuf>, name: &str| {
+        *configured = configured.take().or_else(|| beside(name));
+        configured.clone()
     };
     let every = |name: &str, value| seconds(&format!("workers.{name}_every_in_seconds"), value);
     Ok(WorkerConfiguration {
         reminders,
         erasure: settings,
         erasers,
-        ledger: file("ledger.file", &mut ledger.file, "erasure-ledger")?,
-        receipt_key: file("receipts.key_file", &mut receipts.key_file, "receipt-key")?,
+        without_erasers: erasure.without_erasers.unwrap_or(is_embedded),
+        ledger: file(&mut ledger.file, "erasure-ledger"),
+        receipt_key: file(&mut receipts.key_file, "receipt-key"),
         retention,
         enabled: workers.enabled,
         intervals: Intervals {
@@ -305,7 +311,7 @@ mod tests {
             housekeeping: &sections.housekeeping,
             workers: &sections.workers,
         };
-        validate(raw, |name| Some(PathBuf::from("/data").join(name)))
+        validate(raw, true, |name| Some(PathBuf::from("/data").join(name)))
     }
 
     const ERASER: &str = "[[erasure.erasers]]\nname = 'photos'\nurl = 'https://photos.example/erase'\n\
@@ -317,8 +323,8 @@ mod tests {
         assert_eq!(configuration.reminders, ReminderSettings::default());
         assert_eq!(configuration.erasure, ErasureSettings::default());
         assert_eq!(configuration.retention, Retention::default());
-        assert_eq!(configuration.ledger, PathBuf::from("/data/erasure-ledger"));
-        assert_eq!(configuration.receipt_key, PathBuf::from("/data/receipt-key"));
+        assert_eq!(configuration.ledger, Some(PathBuf::from("/data/erasure-ledger")));
+        assert_eq!(configuration.receipt_key, Some(PathBuf::from("/data/receipt-key")));
     }
 
     #[test]

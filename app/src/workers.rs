@@ -1,6 +1,6 @@
 //! What happens when nobody cancels, a pass at a time: once, or again and again beside the service.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reprieve_application::ports::{Clock, Eraser, ErasureLedger, Ids};
@@ -8,7 +8,7 @@ use reprieve_application::use_cases::{
     ErasuresRun, Forgotten, KeepHouse, PlanErasure, ReplayLedger, ReplayLedgerPorts, RetryErasures,
     RunErasures, RunErasuresPorts, SendReminders, ShowErasures, ShowReceipt, StartDueDeletions, Swept,
 };
-use reprieve_application::{Erasers, ErrorCode, SecretKey};
+use reprieve_application::{Erasers, ErrorCode};
 use reprieve_cli::{Failure, PassSummary, WorkerKind};
 use reprieve_erasure::HttpEraser;
 use reprieve_persistence::Store;
@@ -27,45 +27,112 @@ pub(crate) struct Workers {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
-    erasers: Erasers,
     configuration: WorkerConfiguration,
+    /// How long a pass may go on when it is told to stop.
+    patience: Duration,
+    /// Made when they are needed: whoever looks at what is under way needs none.
+    erasers: OnceLock<Erasers>,
+}
+
+fn invalid(message: &str) -> Failure {
+    Failure::new(ErrorCode::ConfigurationInvalid, message)
 }
 
 /// The erasers that are configured.
-pub(crate) fn erasers(configuration: &WorkerConfiguration) -> Result<Erasers, Failure> {
-    let invalid = |message: String| {
-        Failure::new(ErrorCode::ConfigurationInvalid, format!("key erasure.erasers: {message}"))
-    };
+fn erasers(configuration: &WorkerConfiguration) -> Result<Erasers, Failure> {
     let mut erasers: Vec<Arc<dyn Eraser>> = Vec::new();
     for options in &configuration.erasers {
-        let eraser = HttpEraser::new(options.clone(), Arc::new(SystemClock));
-        erasers.push(Arc::new(eraser.map_err(|error| invalid(error.to_string()))?));
+        let eraser = HttpEraser::new(options.clone(), Arc::new(SystemClock))
+            .map_err(|error| invalid(&format!("key erasure.erasers ({}): {error}", options.name)))?;
+        erasers.push(Arc::new(eraser));
     }
-    Erasers::new(erasers).map_err(|error| invalid(error.to_string()))
+    Erasers::new(erasers).map_err(|error| invalid(&format!("key erasure.erasers: {error}")))
 }
 
-/// The key that receipts are signed with; a new one if there is none yet.
-pub(crate) fn receipt_key(configuration: &WorkerConfiguration) -> Result<SecretKey, Failure> {
-    let file = ReceiptKeyFile::new(&configuration.receipt_key);
-    Ok(match file.read()? {
-        Some(key) => key,
-        None => file.create()?,
-    })
+/// The file with the key that receipts are signed with.
+fn receipt_key_file(configuration: &WorkerConfiguration) -> Result<ReceiptKeyFile, Failure> {
+    let file = configuration.receipt_key.as_ref();
+    file.map(ReceiptKeyFile::new)
+        .ok_or_else(|| invalid("key receipts.key_file: is not set, and without HOME there is no default"))
+}
+
+/// Who signs receipts, for whoever only reads them: a key that is not there is not made.
+pub(crate) fn receipt_signer(configuration: &WorkerConfiguration) -> Result<JwsReceiptSigner, Failure> {
+    let file = receipt_key_file(configuration)?;
+    let key = file.read()?.ok_or_else(|| {
+        Failure::new(
+            ErrorCode::ReceiptKeyUnusable,
+            format!("there is no key {}: it is made with the first deletion", file.path().display()),
+        )
+    })?;
+    Ok(JwsReceiptSigner::new(key))
 }
 
 impl Workers {
-    pub(crate) fn new(store: Arc<Store>, configuration: &WorkerConfiguration) -> Result<Self, Failure> {
-        Ok(Self {
+    pub(crate) fn new(store: Arc<Store>, configuration: &WorkerConfiguration, patience: Duration) -> Self {
+        Self {
             store,
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
-            erasers: erasers(configuration)?,
             configuration: configuration.clone(),
-        })
+            patience,
+            erasers: OnceLock::new(),
+        }
     }
 
-    fn ledger(&self) -> Arc<dyn ErasureLedger> {
-        Arc::new(LedgerFile::new(&self.configuration.ledger))
+    /// The erasers in force; each keeps its connections from one pass to the next.
+    fn erasers(&self) -> Result<Erasers, Failure> {
+        if let Some(erasers) = self.erasers.get() {
+            return Ok(erasers.clone());
+        }
+        let erasers = erasers(&self.configuration)?;
+        Ok(self.erasers.get_or_init(|| erasers).clone())
+    }
+
+    /// The erasers for deletions that start now. Without any, a deletion would count as complete as soon as it has started.
+    fn erasers_to_start_with(&self) -> Result<Erasers, Failure> {
+        let erasers = self.erasers()?;
+        if erasers.names().is_empty() && !self.configuration.without_erasers {
+            return Err(invalid(
+                "key erasure.erasers: is empty, so that a deletion would be complete although nothing was erased but \
+                 what is stored here; if that is all there is, set erasure.without_erasers to true",
+            ));
+        }
+        Ok(erasers)
+    }
+
+    /// Who signs receipts. A deployment has one key for good: it is made once, and no other is taken for it.
+    async fn signer(&self) -> Result<JwsReceiptSigner, Failure> {
+        const NAME: &str = "receipt_key";
+        let file = receipt_key_file(&self.configuration)?;
+        let known = self.store.remembered(NAME).await?;
+        let key = match (file.read()?, &known) {
+            (Some(key), _) => key,
+            (None, None) => file.create()?,
+            (None, Some(_)) => {
+                return Err(Failure::new(
+                    ErrorCode::ReceiptKeyUnusable,
+                    format!(
+                        "receipts were signed before, but there is no key {}; set receipts.key_file",
+                        file.path().display()
+                    ),
+                ));
+            }
+        };
+        let signer = JwsReceiptSigner::new(key);
+        let key_id = signer.key_id();
+        if self.store.remember(NAME, &key_id).await? != key_id {
+            let message = format!("receipts were signed with another key than {}", file.path().display());
+            return Err(Failure::new(ErrorCode::ReceiptKeyUnusable, message));
+        }
+        Ok(signer)
+    }
+
+    fn ledger(&self) -> Result<Arc<dyn ErasureLedger>, Failure> {
+        let file = self.configuration.ledger.as_ref();
+        let file =
+            file.ok_or_else(|| invalid("key ledger.file: is not set, and without HOME there is no default"))?;
+        Ok(Arc::new(LedgerFile::new(file)))
     }
 
     /// One pass.
@@ -77,7 +144,7 @@ impl Workers {
                 PassSummary::Reminders(SendReminders::new(store, clock, settings).execute().await?)
             }
             WorkerKind::Deletions => {
-                let erasers = self.erasers.clone();
+                let erasers = self.erasers_to_start_with()?;
                 PassSummary::Deletions(StartDueDeletions::new(store, clock, erasers).execute().await?)
             }
             WorkerKind::Erasures => {
@@ -85,12 +152,12 @@ impl Workers {
                     tasks: store.clone(),
                     identities: store.clone(),
                     audit_trail: store,
-                    ledger: self.ledger(),
-                    signer: Arc::new(JwsReceiptSigner::new(receipt_key(&self.configuration)?)),
+                    ledger: self.ledger()?,
+                    signer: Arc::new(self.signer().await?),
                     clock,
                     ids: self.ids.clone(),
                 };
-                let use_case = RunErasures::new(ports, self.erasers.clone(), self.configuration.erasure);
+                let use_case = RunErasures::new(ports, self.erasers()?, self.configuration.erasure);
                 PassSummary::Erasures(use_case.execute().await?)
             }
             WorkerKind::Housekeeping => {
@@ -102,20 +169,34 @@ impl Workers {
         })
     }
 
-    /// Passes until `stop` says so. A pass that runs then comes to its end.
+    /// Passes until `stop` says so. A pass that runs then comes to its end, if that is not long in coming; what is cut off
+    /// is taken up by whoever comes next.
     pub(crate) async fn run(&self, worker: WorkerKind, mut stop: watch::Receiver<bool>) {
-        while !*stop.borrow() {
-            match self.pass(worker).await {
-                Ok(summary) => tell(worker, &summary),
-                Err(failure) => {
-                    count(worker, failure.code.as_str());
-                    tracing::error!(?worker, code = %failure.code, message = failure.message, "a pass ended early");
+        let mut stopping = stop.clone();
+        let too_late = async {
+            // It is never closed before it says so.
+            let _ = stopping.wait_for(|stop| *stop).await;
+            tokio::time::sleep(self.patience).await;
+        };
+        let passes = async {
+            while !*stop.borrow() {
+                match self.pass(worker).await {
+                    Ok(summary) => tell(worker, &summary),
+                    Err(failure) => {
+                        count(worker, failure.code.as_str());
+                        let Failure { code, message } = failure;
+                        tracing::error!(?worker, %code, message, "a pass ended early");
+                    }
+                }
+                tokio::select! {
+                    _ = stop.changed() => {}
+                    () = tokio::time::sleep(self.pause(worker)) => {}
                 }
             }
-            tokio::select! {
-                _ = stop.changed() => {}
-                () = tokio::time::sleep(self.pause(worker)) => {}
-            }
+        };
+        tokio::select! {
+            () = passes => {}
+            () = too_late => tracing::warn!(?worker, "a pass was cut off"),
         }
     }
 
@@ -134,15 +215,34 @@ impl Workers {
 
     /// Every kind of work, beside each other.
     pub(crate) fn spawn_all(self: &Arc<Self>, stop: &watch::Receiver<bool>) -> JoinSet<()> {
-        if self.erasers.names().is_empty() {
-            tracing::warn!("no eraser is configured: a deletion is complete as soon as it has started");
+        match self.erasers_to_start_with() {
+            Ok(erasers) if erasers.names().is_empty() => {
+                tracing::warn!("no eraser is configured: a deletion is complete as soon as it has started");
+            }
+            Ok(_) => {}
+            Err(Failure { message, .. }) => tracing::error!(message, "no deletion will start"),
         }
         let mut running = JoinSet::new();
         for worker in ALL {
             let (workers, stop) = (self.clone(), stop.clone());
-            running.spawn(async move { workers.run(worker, stop).await });
+            running.spawn(async move { workers.keep_running(worker, stop).await });
         }
         running
+    }
+
+    /// An eraser of somebody else's may panic. That ends its pass and nothing else.
+    async fn keep_running(self: Arc<Self>, worker: WorkerKind, stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let (workers, stop) = (self.clone(), stop.clone());
+            // It ends with this task, if that is cut off.
+            let mut run = JoinSet::new();
+            run.spawn(async move { workers.run(worker, stop).await });
+            if let Some(Err(_)) = run.join_next().await {
+                count(worker, "panicked");
+                tracing::error!(?worker, "a pass panicked");
+                tokio::time::sleep(self.pause(worker)).await;
+            }
+        }
     }
 
     pub(crate) fn show_erasures(&self) -> ShowErasures {
@@ -157,16 +257,16 @@ impl Workers {
         ShowReceipt::new(self.store.clone())
     }
 
-    pub(crate) fn replay_ledger(&self) -> ReplayLedger {
+    pub(crate) fn replay_ledger(&self) -> Result<ReplayLedger, Failure> {
         let ports = ReplayLedgerPorts {
-            ledger: self.ledger(),
+            ledger: self.ledger()?,
             audit_trail: self.store.clone(),
             processes: self.store.clone(),
             identities: self.store.clone(),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
         };
-        ReplayLedger::new(ports, self.erasers.clone())
+        Ok(ReplayLedger::new(ports, self.erasers_to_start_with()?))
     }
 }
 
@@ -202,7 +302,13 @@ fn tell(worker: WorkerKind, summary: &PassSummary) {
 
 fn tell_of_erasures(run: &ErasuresRun) {
     let ErasuresRun { acknowledged, working, failed, stuck, completed, left_alone, broken, .. } = *run;
-    for (outcome, number) in [("acknowledged", acknowledged), ("working", working), ("failed", failed)] {
+    for (outcome, number) in [
+        ("acknowledged", acknowledged),
+        ("working", working),
+        ("failed", failed),
+        ("broken", broken),
+        ("completed", completed),
+    ] {
         metrics::counter!("reprieve_erasures_total", "outcome" => outcome).increment(number);
     }
     if acknowledged + working + failed + completed + left_alone + broken > 0 {

@@ -37,7 +37,7 @@ impl Backoff {
     }
 }
 
-/// The instant so long after another; the last one there is, if the calendar ends before.
+/// The instant so long after another; the same one, if the calendar ends before.
 pub(crate) fn after(instant: Timestamp, duration: Duration) -> Timestamp {
     let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
     instant.checked_add_micros(micros).unwrap_or(instant)

@@ -101,6 +101,8 @@ error_codes! {
     DatabaseReadOnly = "error.reprieve.database.readOnly",
     /// The database was not reached, or failed.
     DatabaseUnavailable = "error.reprieve.database.unavailable",
+    /// An eraser has failed for so long that somebody has to look after it.
+    ErasureStuck = "error.reprieve.erasure.stuck",
     /// The erasure ledger cannot be used; nothing is erased without it.
     LedgerUnavailable = "error.reprieve.ledger.unavailable",
     /// The erasure ledger has content that nobody with the audit key wrote.
@@ -164,6 +166,7 @@ impl ErrorCode {
             | Self::DatabaseNotMigrated
             | Self::DatabaseReadOnly
             | Self::DatabaseUnavailable
+            | Self::ErasureStuck
             | Self::LedgerCorrupt
             | Self::LedgerUnavailable
             | Self::ReceiptKeyUnusable

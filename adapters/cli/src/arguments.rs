@@ -114,6 +114,14 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it runs until it is told to stop.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        matches!(self, Self::Start | Self::Worker(WorkerCommand::Run { once: false, .. }))
+    }
+}
+
 /// Your identity.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum IdentityCommand {

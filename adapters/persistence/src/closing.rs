@@ -62,7 +62,10 @@ pub(crate) async fn close_in(
     );
     execute(transaction, &remove, going).await?;
     execute(transaction, ANSWERS, vec![address.clone(), completed_at]).await?;
-    execute(transaction, "DELETE FROM own_identity WHERE address = $1", vec![address]).await?;
+    // Whoever has asked again since needs the keys to cancel.
+    let keys = "DELETE FROM own_identity WHERE address = $1 AND NOT EXISTS (\
+                SELECT 1 FROM deletion_processes WHERE address = $1 AND status NOT IN ('Cancelled', 'Deleted'))";
+    execute(transaction, keys, vec![address]).await?;
     fenced(transaction, task, "DELETE FROM erasure_tasks", Vec::new()).await
 }
 

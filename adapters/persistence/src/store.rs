@@ -1,5 +1,6 @@
 //! The store: a migrated database together with the deployment's audit key.
 
+use reprieve_application::StoreError;
 use reprieve_domain::audit::AuditKey;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{DatabaseConnection, EntityTrait, Set};
@@ -27,12 +28,29 @@ impl Store {
         let fingerprint = audit_key.fingerprint().to_string();
         let stored = match stored_fingerprint(&writer).await? {
             Some(stored) => stored,
-            None => keep_fingerprint(&writer, &fingerprint).await?,
+            None => remember(&writer, FINGERPRINT, &fingerprint).await?,
         };
         if stored != fingerprint {
             return Err(DatabaseError::AuditKeyMismatch);
         }
         Ok(Self { writer, reader, audit_key, shares_one_pool })
+    }
+
+    /// What is remembered of the deployment under this name.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn remembered(&self, name: &str) -> Result<Option<String>, StoreError> {
+        remembered(&self.writer, name).await
+    }
+
+    /// Remembers something of the deployment, for good, and returns what is remembered: something else, if somebody was
+    /// faster.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn remember(&self, name: &str, value: &str) -> Result<String, StoreError> {
+        remember(&self.writer, name, value).await
     }
 
     /// Closes the connections; SQLite then folds its write-ahead log into the file.
@@ -45,21 +63,21 @@ impl Store {
 pub(crate) async fn stored_fingerprint(
     connection: &DatabaseConnection,
 ) -> Result<Option<String>, DatabaseError> {
-    let row = deployment::Entity::find_by_id(FINGERPRINT).one(connection).await.map_err(store_error)?;
+    Ok(remembered(connection, FINGERPRINT).await?)
+}
+
+async fn remembered(connection: &DatabaseConnection, name: &str) -> Result<Option<String>, StoreError> {
+    let row = deployment::Entity::find_by_id(name).one(connection).await.map_err(store_error)?;
     Ok(row.map(|row| row.value))
 }
 
-/// Of several processes that open a new database at the same time, one decides the key and all others read it.
-async fn keep_fingerprint(
-    connection: &DatabaseConnection,
-    fingerprint: &str,
-) -> Result<String, DatabaseError> {
-    let row =
-        deployment::ActiveModel { name: Set(FINGERPRINT.to_owned()), value: Set(fingerprint.to_owned()) };
+/// Of several processes that remember something at the same time, one decides and all others read it.
+async fn remember(connection: &DatabaseConnection, name: &str, value: &str) -> Result<String, StoreError> {
+    let row = deployment::ActiveModel { name: Set(name.to_owned()), value: Set(value.to_owned()) };
     deployment::Entity::insert(row)
         .on_conflict(OnConflict::column(deployment::Column::Name).do_nothing().to_owned())
         .exec_without_returning(connection)
         .await
         .map_err(store_error)?;
-    stored_fingerprint(connection).await?.ok_or(DatabaseError::NotMigrated)
+    remembered(connection, name).await?.ok_or(StoreError::NotMigrated)
 }

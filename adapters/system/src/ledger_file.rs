@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use reprieve_application::ports::{ErasureLedger, LedgerError};
+use reprieve_application::ports::{ErasureLedger, LedgerContent, LedgerError};
 use reprieve_domain::audit::{ErasureLedgerEntry, KeyedHash};
 use reprieve_domain::{DeletionProcessId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -81,34 +81,28 @@ impl LedgerFile {
         written
     }
 
-    fn read(&self) -> Result<Vec<ErasureLedgerEntry>, LedgerError> {
-        let file = match File::open(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(|error| self.unavailable(error.into()))?,
-        };
+    fn read(&self) -> Result<LedgerContent, LedgerError> {
+        let file = File::open(&self.path).map_err(|error| self.unavailable(error.into()))?;
         // Or what somebody is writing just now would be read by half.
         file.lock_shared().map_err(|error| self.unavailable(error.into()))?;
         let mut file = BufReader::new(file);
-        let (mut entries, mut line) = (Vec::new(), Vec::new());
-        loop {
+        let (mut content, mut line) = (LedgerContent::default(), Vec::new());
+        for number in 1.. {
             line.clear();
             if file.read_until(b'\n', &mut line).map_err(|error| self.unavailable(error.into()))? == 0 {
-                return Ok(entries);
+                break;
             }
             match parse(&line) {
-                Ok(entry) => entries.push(entry),
-                Err(_) if !line.ends_with(b"\n") => {}
-                Err(problem) => return Err(self.corrupt(entries.len() + 1, problem)),
+                Some(entry) => content.entries.push((number, entry)),
+                None if !line.ends_with(b"\n") => {}
+                None => content.damaged.push(number),
             }
         }
+        Ok(content)
     }
 
     fn unavailable(&self, source: Box<dyn std::error::Error + Send + Sync>) -> LedgerError {
-        LedgerError::Unavailable { ledger: self.path.display().to_string(), source }
-    }
-
-    fn corrupt(&self, line: usize, problem: String) -> LedgerError {
-        LedgerError::Corrupt { ledger: self.path.display().to_string(), line, problem }
+        LedgerError { ledger: self.path.display().to_string(), source }
     }
 }
 
@@ -127,7 +121,7 @@ impl ErasureLedger for LedgerFile {
         .await
     }
 
-    async fn entries(&self) -> Result<Vec<ErasureLedgerEntry>, LedgerError> {
+    async fn content(&self) -> Result<LedgerContent, LedgerError> {
         self.blocking(Self::read).await
     }
 }
@@ -147,24 +141,17 @@ fn sound_end(file: &mut File, length: u64) -> io::Result<(u64, &'static str)> {
     file.seek(SeekFrom::Start(0))?;
     file.read_to_end(&mut content)?;
     let tail = content.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-    if parse(tail).is_ok() {
+    if parse(tail).is_some() {
         return Ok((length, "\n"));
     }
     let torn = u64::try_from(tail.len()).map_err(io::Error::other)?;
     Ok((length.saturating_sub(torn), ""))
 }
 
-fn parse(line: &[u8]) -> Result<ErasureLedgerEntry, String> {
+fn parse(line: &[u8]) -> Option<ErasureLedgerEntry> {
     // It would be content to have the members without their names.
-    if !line.trim_ascii_start().starts_with(b"{") {
-        return Err("it is not a JSON object".to_owned());
-    }
-    serde_json::from_slice::<Line>(line).map(Line::into).map_err(|error| {
-        let text = error.to_string();
-        // It counts lines within the one that it was given.
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        text.strip_suffix(&place).unwrap_or(&text).to_owned()
-    })
+    let is_object = line.trim_ascii_start().starts_with(b"{");
+    serde_json::from_slice::<Line>(line).ok().filter(|_| is_object).map(Line::into)
 }
 
 impl From<&ErasureLedgerEntry> for Line {

@@ -28,6 +28,12 @@ impl JwsReceiptSigner {
         Self { key, public }
     }
 
+    /// What tells the key from any other: the thumbprint of the public one (RFC 7638), which receipts name as `kid`.
+    #[must_use]
+    pub fn key_id(&self) -> String {
+        thumbprint(&self.public)
+    }
+
     /// The public key as a JWK, for whoever is to check receipts.
     #[must_use]
     pub fn public_key_jwk(&self) -> String {

@@ -10,7 +10,8 @@ use reprieve_domain::{Address, DeletionProcessId, EraserName, FailureCode};
 pub struct EraseRequest {
     /// Whose data is to be erased.
     pub address: Address,
-    /// The process in which it is: whoever is asked twice with the same one need not erase twice.
+    /// The process in which it is. Not a reason to answer from memory: what was erased once may have come back with a
+    /// backup.
     pub process_id: DeletionProcessId,
     /// Where to ask how far the eraser is, if it said so in an earlier answer.
     pub poll: Option<String>,

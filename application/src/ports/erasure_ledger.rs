@@ -7,34 +7,28 @@ use crate::{Coded, ErrorCode};
 
 /// The ledger cannot be written or read.
 #[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// It is not reached, or there is no room left.
-    #[error("the erasure ledger {ledger} cannot be used")]
-    Unavailable {
-        /// Which one.
-        ledger: String,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// It has content that nobody with this audit key wrote.
-    #[error("the erasure ledger {ledger} is damaged in line {line}: {problem}")]
-    Corrupt {
-        /// Which one.
-        ledger: String,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong there.
-        problem: String,
-    },
+#[error("the erasure ledger {ledger} cannot be used")]
+pub struct LedgerError {
+    /// Which one.
+    pub ledger: String,
+    /// Why.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// What is in a ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LedgerContent {
+    /// Every entry, in the order in which they were written, with its line from 1. Whether it is sealed is for who holds
+    /// the audit key to say.
+    pub entries: Vec<(usize, ErasureLedgerEntry)>,
+    /// The lines that are no entry. What others wrote holds up none of the rest.
+    pub damaged: Vec<usize>,
 }
 
 impl Coded for LedgerError {
     fn code(&self) -> ErrorCode {
-        match self {
-            Self::Unavailable { .. } => ErrorCode::LedgerUnavailable,
-            Self::Corrupt { .. } => ErrorCode::LedgerCorrupt,
-        }
+        ErrorCode::LedgerUnavailable
     }
 }
 
@@ -49,10 +43,9 @@ pub trait ErasureLedger: Send + Sync {
     /// If it cannot be written; then nothing may be erased.
     async fn append(&self, entries: &[ErasureLedgerEntry]) -> Result<(), LedgerError>;
 
-    /// Every entry, in the order in which they were written.
+    /// Everything that is in it. A last line that a crash cut off is none: nothing was erased on its account.
     ///
     /// # Errors
-    /// If it cannot be read, or an entry is damaged. A last line that a crash cut off is none: nothing was erased on its
-    /// account.
-    async fn entries(&self) -> Result<Vec<ErasureLedgerEntry>, LedgerError>;
+    /// If it cannot be read, or is not there: an empty ledger and one that was not brought along must not look the same.
+    async fn content(&self) -> Result<LedgerContent, LedgerError>;
 }

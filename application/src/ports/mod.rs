@@ -30,7 +30,7 @@ pub use clock::Clock;
 pub use deletion_processes::{DeletionProcesses, Figures, Page};
 pub use due_processes::{Batch, Decide, Due, DueProcesses, Position};
 pub use eraser::{EraseAnswer, ErasePlan, EraseRequest, Eraser};
-pub use erasure_ledger::{ErasureLedger, LedgerError};
+pub use erasure_ledger::{ErasureLedger, LedgerContent, LedgerError};
 pub use erasure_tasks::{ErasureTask, ErasureTasks, TaskKind, TaskResult, TaskStatus};
 pub use housekeeping::Housekeeping;
 pub use identities::{Identities, Loaded, Version};

@@ -54,7 +54,7 @@ pub use manage_erasures::{ManageErasuresError, RetryErasures, ShowErasures};
 pub use plan_erasure::PlanErasure;
 pub use provide_own_identity::{ProvideOwnIdentity, ProvideOwnIdentityError};
 pub use replay_ledger::{
-    CameBack, ReplayAction, ReplayLedger, ReplayLedgerError, ReplayLedgerPorts, Replayed,
+    CameBack, Elsewhere, ReplayAction, ReplayLedger, ReplayLedgerError, ReplayLedgerPorts, Replayed,
 };
 pub use run_erasures::{ErasureSettings, ErasuresRun, RunErasures, RunErasuresError, RunErasuresPorts};
 pub use send_reminders::SendReminders;

@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use reprieve_domain::audit::{ErasureLedgerEntry, InvalidLedgerEntry, KeyedHash};
+use reprieve_domain::audit::{ErasureLedgerEntry, KeyedHash};
 use reprieve_domain::{
-    Address, DeletionProcessId, DeviceId, GracePeriod, Identity, InitiateError, InvalidId, Status,
+    Address, DeletionProcessId, DeviceId, GracePeriod, Identity, InitiateError, InvalidId,
+    StartDeletionError, Status, Timestamp,
 };
 
 use super::{RipeProcess, StartIdentityDeletion, StartIdentityDeletionError};
 use crate::decide::decide;
 use crate::ports::{
-    AuditTrail, Clock, DeletionProcesses, ErasureLedger, Identities, Ids, LedgerError, RandomSourceFailed,
+    AuditTrail, Clock, DeletionProcesses, ErasureLedger, Identities, Ids, LedgerContent, LedgerError,
+    RandomSourceFailed,
 };
-use crate::{Coded, Erasers, ErrorCode, StoreError};
+use crate::{Coded, Erasers, ErrorCode, Failure, StoreError};
 
 /// How many addresses are read at once.
 const PAGE: u32 = 1000;
@@ -69,6 +71,9 @@ pub enum ReplayAction {
     Started(DeletionProcessId),
     /// Nothing: it has a newer process whose grace period runs.
     NewGracePeriodRuns(DeletionProcessId),
+    /// Nothing yet: its deletion, in this process, has not come to its end. An eraser that has acknowledged already is
+    /// not asked again; whatever came back there is found once the deletion is complete.
+    StillDeleting(DeletionProcessId),
 }
 
 /// What a replay found.
@@ -82,17 +87,28 @@ pub struct Replayed {
     pub not_an_address: u64,
     /// Those that came back.
     pub came_back: Vec<CameBack>,
+    /// How many identities it failed for. They held up nobody else.
+    pub failed: u64,
+    /// Why the first of them failed.
+    pub first_failure: Option<Failure>,
+    /// The lines of the ledger that nobody with the audit key wrote. They are left out.
+    pub damaged: Vec<usize>,
 }
 
-/// Why a replay ended early.
+/// Addresses that are known to be there in other places, whose backup was restored.
+pub struct Elsewhere<I> {
+    /// The addresses.
+    pub addresses: I,
+    /// When the backup was taken. Who was deleted before is not in it: if they are there, they came back by themselves.
+    pub backup_taken_at: Timestamp,
+}
+
+/// Why a replay ended early, or why it failed for one identity.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayLedgerError {
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Somebody without the audit key has written into the ledger, or it belongs to another deployment.
-    #[error("the erasure ledger cannot be trusted")]
-    NotSealed(#[from] InvalidLedgerEntry),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -114,7 +130,6 @@ impl Coded for ReplayLedgerError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Ledger(error) => error.code(),
-            Self::NotSealed(_) => ErrorCode::LedgerCorrupt,
             Self::Store(error) => error.code(),
             Self::Random(error) => error.code(),
             Self::Start(error) => error.code(),
@@ -132,82 +147,93 @@ impl ReplayLedger {
         Self { ledger, audit_trail, processes, identities, clock, ids, erasers }
     }
 
-    /// Compares everything that is stored with the ledger, and `elsewhere`: addresses that are known to be there in other
-    /// places. What came back is deleted again, unless nothing is to be changed (`only_look`).
+    /// Compares everything that is stored with the ledger, and what is there `elsewhere`. What came back is deleted again,
+    /// unless nothing is to be changed (`only_look`). What fails for one identity is reported and holds up no other.
     ///
     /// # Errors
-    /// If the ledger cannot be read or trusted, or the store fails. What was started until then stays started.
-    pub async fn execute(
+    /// If the ledger cannot be read, or the store fails as a whole. What was started until then stays started.
+    pub async fn execute<I: IntoIterator<Item = String> + Send>(
         &self,
-        elsewhere: impl IntoIterator<Item = String> + Send,
+        elsewhere: Option<Elsewhere<I>>,
         only_look: bool,
-    ) -> Result<Replayed, ReplayLedgerError> {
-        let mut entries: HashMap<KeyedHash, ErasureLedgerEntry> = HashMap::new();
-        for entry in self.ledger.entries().await? {
-            self.audit_trail.verify_ledger_entry(&entry)?;
-            entries.insert(entry.identity_hash, entry);
+    ) -> Result<Replayed, ReplayLedgerError>
+    where
+        I::IntoIter: Send,
+    {
+        let LedgerContent { entries, mut damaged } = self.ledger.content().await?;
+        let mut newest: HashMap<KeyedHash, ErasureLedgerEntry> = HashMap::new();
+        for (line, entry) in entries {
+            if self.audit_trail.verify_ledger_entry(&entry).is_err() {
+                damaged.push(line);
+                continue;
+            }
+            let known = newest.entry(entry.identity_hash).or_insert_with(|| entry.clone());
+            // Ledgers of several instances may have been put together in any order.
+            if entry.deletion_started_at > known.deletion_started_at {
+                *known = entry;
+            }
         }
-        let mut replayed = Replayed { in_ledger: entries.len() as u64, ..Replayed::default() };
+        damaged.sort_unstable();
+        let mut replayed = Replayed { in_ledger: newest.len() as u64, damaged, ..Replayed::default() };
         let mut after = None;
         loop {
             let page = self.processes.addresses(after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.clone());
             for text in page {
-                self.compare(&text, &entries, Source::Store, only_look, &mut replayed).await?;
+                let compared = self.compare(&text, &newest, None, only_look).await;
+                replayed.note(compared);
             }
         }
-        for text in elsewhere {
-            self.compare(text.trim(), &entries, Source::Elsewhere, only_look, &mut replayed).await?;
+        if let Some(Elsewhere { addresses, backup_taken_at }) = elsewhere {
+            for text in addresses {
+                let compared = self.compare(text.trim(), &newest, Some(backup_taken_at), only_look).await;
+                replayed.note(compared);
+            }
         }
         Ok(replayed)
     }
 
+    /// Compares one address. Where it is from elsewhere, the backup that it came from is of the instant that is named.
     async fn compare(
         &self,
         text: &str,
         entries: &HashMap<KeyedHash, ErasureLedgerEntry>,
-        source: Source,
+        backup_taken_at: Option<Timestamp>,
         only_look: bool,
-        replayed: &mut Replayed,
-    ) -> Result<(), ReplayLedgerError> {
-        replayed.compared += 1;
-        let Ok(address) = text.parse::<Address>() else {
-            replayed.not_an_address += 1;
-            return Ok(());
+    ) -> Result<Compared, ReplayLedgerError> {
+        let Ok(address) = text.parse::<Address>() else { return Ok(Compared::NotAnAddress) };
+        let Some(entry) = entries.get(&self.audit_trail.identity_hash(&address)) else {
+            return Ok(Compared::LeftAlone);
         };
-        let Some(entry) = entries.get(&self.audit_trail.identity_hash(&address)) else { return Ok(()) };
-        if source == Source::Store && !self.is_from_before(&address, entry).await? {
-            return Ok(());
+        if backup_taken_at.is_some_and(|taken_at| entry.deletion_started_at < taken_at) {
+            return Ok(Compared::LeftAlone);
         }
-        let identity = self.identities.load(&address).await?.value;
-        let open = identity.open_process();
-        if open.is_some_and(|process| process.status() == Status::Deleting) {
-            // As it should be.
-            return Ok(());
-        }
-        let action = match open.filter(|process| !process.is_ripe(self.clock.now())) {
-            Some(newer) => ReplayAction::NewGracePeriodRuns(newer.id().clone()),
-            None if only_look => ReplayAction::Found,
-            None => ReplayAction::Started(self.delete(&identity, entry).await?),
-        };
-        replayed.came_back.push(CameBack { address, deleted_in: entry.process_id.clone(), action });
-        Ok(())
-    }
-
-    /// Whether what is stored of an identity is older than its deletion. Somebody who came back by themselves afterwards
-    /// is somebody new.
-    async fn is_from_before(
-        &self,
-        address: &Address,
-        entry: &ErasureLedgerEntry,
-    ) -> Result<bool, ReplayLedgerError> {
-        let processes = self.processes.list(address).await?;
+        let processes = self.processes.list(&address).await?;
         // Deleted and not yet removed: the deletion is still coming to its end.
         let is_ending = processes.iter().any(|process| process.status() == Status::Deleted);
-        let is_newer =
-            |process: &reprieve_domain::DeletionProcess| process.created_at() > entry.deletion_started_at;
-        Ok(!is_ending && (processes.is_empty() || !processes.iter().all(is_newer)))
+        // Whoever has asked for something after their deletion came back by themselves, and is somebody new.
+        let newer = processes.iter().rfind(|process| process.created_at() > entry.deletion_started_at);
+        let identity = self.identities.load(&address).await?.value;
+        let action = match (identity.open_process(), newer) {
+            (Some(open), _) if open.status() == Status::Deleting => {
+                if backup_taken_at.is_none() {
+                    // As it should be.
+                    return Ok(Compared::LeftAlone);
+                }
+                ReplayAction::StillDeleting(open.id().clone())
+            }
+            // What was asked for since has a deadline of its own, which is kept.
+            (Some(_), Some(_)) if backup_taken_at.is_none() => return Ok(Compared::LeftAlone),
+            (Some(open), _) if !open.is_ripe(self.clock.now()) => {
+                ReplayAction::NewGracePeriodRuns(open.id().clone())
+            }
+            (_, Some(_)) => return Ok(Compared::LeftAlone),
+            (None, None) if is_ending => return Ok(Compared::LeftAlone),
+            _ if only_look => ReplayAction::Found,
+            _ => ReplayAction::Started(self.delete(&identity, entry).await?),
+        };
+        Ok(Compared::CameBack(CameBack { address, deleted_in: entry.process_id.clone(), action }))
     }
 
     async fn initiate_again(
@@ -244,14 +270,35 @@ impl ReplayLedger {
         };
         let start = StartIdentityDeletion::new(self.identities.clone(), self.clock.clone());
         let ripe = RipeProcess { address, process_id };
-        start.execute(&ripe, &self.erasers.names()).await?;
-        Ok(ripe.process_id)
+        match start.execute(&ripe, &self.erasers.names()).await {
+            // Somebody who starts what is due was faster; it is what was wanted.
+            Ok(_)
+            | Err(StartIdentityDeletionError::Refused(StartDeletionError::NotActive {
+                status: Status::Deleting | Status::Deleted,
+            })) => Ok(ripe.process_id),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
-/// Where an address was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
-    Store,
-    Elsewhere,
+/// What comparing one address came to.
+enum Compared {
+    NotAnAddress,
+    LeftAlone,
+    CameBack(CameBack),
+}
+
+impl Replayed {
+    fn note(&mut self, compared: Result<Compared, ReplayLedgerError>) {
+        self.compared += 1;
+        match compared {
+            Ok(Compared::NotAnAddress) => self.not_an_address += 1,
+            Ok(Compared::LeftAlone) => {}
+            Ok(Compared::CameBack(came_back)) => self.came_back.push(came_back),
+            Err(error) => {
+                self.failed += 1;
+                self.first_failure.get_or_insert_with(|| error.into());
+            }
+        }
+    }
 }

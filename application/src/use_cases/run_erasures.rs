@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use reprieve_domain::audit::ErasureLedgerEntry;
 use reprieve_domain::{
     DeletionProcess, DeletionProcessId, EraserName, Erasure, FailureCode, State, Step, Timestamp,
@@ -167,18 +167,25 @@ impl RunErasures {
     /// comes again when its lease is over.
     pub async fn execute(&self) -> Result<ErasuresRun, RunErasuresError> {
         let mut run = ErasuresRun::default();
+        // What becomes due meanwhile is for the next pass, or one would never end while erasers fail.
+        let started_at = self.clock.now();
         let (mut may_be_due, mut is_claiming, mut at_work) = (true, false, 0);
         let mut failure = None;
         // Claiming is one of them: each may hold a connection that another one waits for, so all must go on at all times.
         let mut running: FuturesUnordered<BoxFuture<'_, Event>> = FuturesUnordered::new();
         loop {
             let free = self.settings.concurrency.saturating_sub(at_work);
-            // Not one at a time: a claim costs as much for one as for many.
-            if may_be_due && !is_claiming && free >= self.settings.concurrency.div_ceil(2) {
+            // Not one at a time: a claim costs as much for one as for many. So all that are ready come first.
+            let ready = running.next().now_or_never();
+            if ready.as_ref().is_none_or(Option::is_none) && may_be_due && !is_claiming && free > 0 {
                 (may_be_due, is_claiming) = (false, true);
-                running.push(Box::pin(async move { Event::Claimed(self.claim(free).await) }));
+                running.push(Box::pin(async move { Event::Claimed(self.claim(started_at, free).await) }));
             }
-            match running.next().await {
+            let event = match ready {
+                Some(Some(event)) => Some(event),
+                Some(None) | None => running.next().await,
+            };
+            match event {
                 Some(Event::Claimed(claimed)) => {
                     is_claiming = false;
                     let Claimed { tasks, prepared, left_alone, broken } = match claimed {
@@ -196,9 +203,9 @@ impl RunErasures {
                     }
                     for (task, process) in prepared {
                         at_work += 1;
-                        running.push(Box::pin(
-                            async move { Event::Performed(self.perform(task, process).await) },
-                        ));
+                        running.push(Box::pin(async move {
+                            Event::Performed(self.perform(task, process, started_at).await)
+                        }));
                     }
                 }
                 Some(Event::Performed(outcome)) => {
@@ -213,9 +220,9 @@ impl RunErasures {
     }
 
     /// Claims tasks, and sees to it that the ledger has their processes.
-    async fn claim(&self, limit: u32) -> Result<Claimed, RunErasuresError> {
-        let now = self.clock.now();
-        let tasks = self.tasks.claim(now, after(now, self.settings.lease), limit).await?;
+    async fn claim(&self, due_at: Timestamp, limit: u32) -> Result<Claimed, RunErasuresError> {
+        let lease_ends_at = after(self.clock.now(), self.settings.lease);
+        let tasks = self.tasks.claim(due_at, lease_ends_at, limit).await?;
         let mut claimed = Claimed { tasks: tasks.len(), ..Claimed::default() };
         let mut entries: BTreeMap<DeletionProcessId, ErasureLedgerEntry> = BTreeMap::new();
         for task in tasks {
@@ -224,6 +231,15 @@ impl RunErasures {
                 Err(error) => Err(error),
             };
             match loaded {
+                // Whoever wrote this would have somebody else erased than the one who asked.
+                Ok((task, Some(process))) if task.address != *process.value.address() => {
+                    claimed.broken.push(StoreError::Corrupt {
+                        table: "erasure_tasks",
+                        key: task.process_id.to_string(),
+                        column: "address".to_owned(),
+                        problem: "is not that of the process".to_owned(),
+                    });
+                }
                 Ok((task, Some(process))) => {
                     if !task.is_in_ledger
                         && let Some(entry) = self.audit_trail.ledger_entry(&process.value)
@@ -250,9 +266,10 @@ impl RunErasures {
         &self,
         task: ErasureTask,
         process: Loaded<DeletionProcess>,
+        pass_started_at: Timestamp,
     ) -> Result<Outcome, StoreError> {
         match &task.kind {
-            TaskKind::Erase(eraser) => self.erase(&task, eraser, process).await,
+            TaskKind::Erase(eraser) => self.erase(&task, eraser, process, pass_started_at).await,
             TaskKind::Finish => self.finish(&task, process).await.map_err(|error| match error {
                 // Nothing else steps a process that is complete, so somebody else has the task now.
                 StoreError::Conflict => StoreError::LeaseLost,
@@ -266,9 +283,10 @@ impl RunErasures {
         task: &ErasureTask,
         name: &EraserName,
         process: Loaded<DeletionProcess>,
+        pass_started_at: Timestamp,
     ) -> Result<Outcome, StoreError> {
         if !is_pending(&process.value, name) {
-            self.tasks.settle(task, TaskResult::Acknowledged(None), self.clock.now()).await?;
+            self.tasks.settle(task, TaskResult::Acknowledged(None), pass_started_at).await?;
             return Ok(Outcome::Acknowledged);
         }
         let ErasureTask { address, process_id, poll, .. } = task.clone();
@@ -282,7 +300,8 @@ impl RunErasures {
         let is_patient = now < after(since, self.settings.backoff.patience);
         let failure = match answer {
             EraseAnswer::Erased { count } => {
-                self.store(task, process, now, |process| {
+                // Finishing the process is due in this pass, too.
+                self.store(task, process, pass_started_at, |process| {
                     let step = process.record_erasure(name, count, now).ok()?;
                     Some((step, Stored::Acknowledged))
                 })

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reprieve_application::Erasers;
-use reprieve_application::ports::{
-    DeletionProcesses, EraseAnswer, ErasePlan, EraseRequest, Eraser, ErasureLedger,
-};
+use reprieve_application::ports::{DeletionProcesses, EraseAnswer, ErasePlan, EraseRequest, Eraser};
 use reprieve_domain::{Address, EraserName, FailureCode, Status};
 use reprieve_system::verify_receipt;
 use reprieve_tests::TestDatabase;
@@ -105,7 +103,7 @@ impl Eraser for Witness {
     async fn erase(&self, request: &EraseRequest) -> EraseAnswer {
         let world = self.world.lock().unwrap().clone().unwrap();
         let process = world.store.find(&request.address, &request.process_id).await.unwrap();
-        let entries = world.ledger.entries().await.unwrap();
+        let entries = world.in_ledger().await;
         let is_in_ledger = entries.iter().any(|entry| entry.process_id == request.process_id);
         self.seen.lock().unwrap().push((process.map(|process| process.status()), is_in_ledger));
         EraseAnswer::Erased { count: 1 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use reprieve_application::SecretKey;
-use reprieve_application::ports::{AuditTrail, DeletionProcesses, EraseRequest, ErasureLedger};
+use reprieve_application::ports::{AuditTrail, DeletionProcesses, EraseRequest};
 use reprieve_domain::audit::SealedEntry;
 use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, Status};
 use reprieve_system::{JwsReceiptSigner, verify_receipt};
@@ -135,13 +135,13 @@ impl Seen {
         let mut erased = Vec::new();
         for entry in trail.iter().filter(|entry| entry.message_key == "DataDeleted") {
             let data: serde_json::Value = serde_json::from_str(&entry.additional_data).unwrap();
-            let (eraser, count) = (data["aggregateType"].as_str().unwrap(), data["count"].as_str().unwrap());
-            let acknowledged = (id.to_owned(), eraser.to_owned(), count.parse().unwrap());
+            let (name, count) = (data["aggregateType"].as_str().unwrap(), data["count"].as_str().unwrap());
+            let acknowledged = (id.to_owned(), name.to_owned(), count.parse().unwrap());
             assert!(
                 self.acknowledged.lock().unwrap().contains(&acknowledged),
                 "{acknowledged:?} was never said"
             );
-            erased.push((eraser.to_owned(), acknowledged.2));
+            erased.push((name.to_owned(), acknowledged.2));
         }
         erased.sort_unstable();
         assert_eq!(
@@ -157,15 +157,15 @@ impl Seen {
 }
 
 async fn is_in_ledger(world: &World, id: &str) -> bool {
-    world.ledger.entries().await.unwrap().iter().any(|entry| entry.process_id.as_str() == id)
+    world.in_ledger().await.iter().any(|entry| entry.process_id.as_str() == id)
 }
 
 /// What the receipt of a process says was erased.
 async fn receipt(world: &World, id: &str) -> Vec<(String, u64)> {
     let id: DeletionProcessId = id.parse().unwrap();
     let signed = world.receipt_of(&id).await.unwrap_or_else(|| panic!("{id} has no receipt"));
-    let signer = JwsReceiptSigner::new(SecretKey::new([7; 32]));
-    let receipt = verify_receipt(&signed, &signer.public_key_jwk()).unwrap();
+    let public_key = JwsReceiptSigner::new(SecretKey::new([7; 32])).public_key_jwk();
+    let receipt = verify_receipt(&signed, &public_key).unwrap();
     assert_eq!(receipt["processId"], id.as_str());
     let erasures = receipt["erasures"].as_array().unwrap().iter();
     erasures.map(|one| (one["eraser"].as_str().unwrap().to_owned(), one["count"].as_u64().unwrap())).collect()

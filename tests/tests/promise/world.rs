@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use reprieve_application::ports::{
-    AuditTrail, Clock, DeletionProcesses, Eraser, ErasureTasks, Identities, Receipts, TaskStatus,
+    AuditTrail, Clock, DeletionProcesses, Eraser, ErasureLedger, ErasureTasks, Identities, Receipts,
+    TaskStatus,
 };
 use reprieve_application::use_cases::{
     CancelIdentityDeletionProcess, CancelIdentityDeletionProcessError, ErasureSettings, ErasuresRun,
@@ -14,7 +15,7 @@ use reprieve_application::use_cases::{
     StartDueDeletions, Swept, VerifyAuditTrail,
 };
 use reprieve_application::{Backoff, Caller, Erasers, GracePeriodSettings, ReminderSettings};
-use reprieve_domain::audit::AuditKey;
+use reprieve_domain::audit::{AuditKey, ErasureLedgerEntry};
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Timestamp};
 use reprieve_persistence::{ConnectionOptions, Database, Store};
 use reprieve_system::{JwsReceiptSigner, LedgerFile, SystemIds};
@@ -231,6 +232,12 @@ impl World {
     pub(crate) async fn audited(&self, number: usize) -> Vec<String> {
         let entries = self.store.entries(&address(number), None).await.unwrap();
         entries.into_iter().map(|entry| entry.message_key).collect()
+    }
+
+    /// What the ledger says, if it says anything.
+    pub(crate) async fn in_ledger(&self) -> Vec<ErasureLedgerEntry> {
+        let content = self.ledger.content().await.unwrap_or_default();
+        content.entries.into_iter().map(|(_, entry)| entry).collect()
     }
 
     /// What is still to be done, of one process or of all.

@@ -111,8 +111,12 @@ pub enum LedgerCommand {
     Replay {
         /// Compare the addresses in this file as well, one a line; - for standard input. For accounts of other services
         /// whose backup was restored
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", requires = "backup_taken_at")]
         addresses: Option<PathBuf>,
+        /// When the backup of those services was taken, such as 2026-11-24T03:00:00Z. Who was deleted before is not in it:
+        /// if such an account is there, somebody came back by themselves
+        #[arg(long, value_name = "INSTANT", requires = "addresses")]
+        backup_taken_at: Option<String>,
         /// Only say what came back, and change nothing
         #[arg(long)]
         dry_run: bool,

@@ -3,23 +3,54 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use reprieve_application::use_cases::{CameBack, ReplayAction, Replayed};
+use reprieve_application::ErrorCode;
+use reprieve_application::use_cases::{CameBack, Elsewhere, ReplayAction, Replayed};
 use serde_json::{Value, json};
 
-use crate::input::Lines;
+use crate::input::{Lines, parse};
 use crate::{Failure, Host, Output};
 
 pub(super) async fn run(
     host: &dyn Host,
     output: &mut Output<'_>,
-    addresses: Option<&Path>,
+    elsewhere: Option<(&Path, &str)>,
     dry_run: bool,
 ) -> Result<(), Failure> {
-    let mut lines = addresses.map(Lines::open).transpose()?;
-    let replayed = host.replay_ledger().await?.execute(lines.iter_mut().flatten(), dry_run).await?;
+    let mut lines = None;
+    let mut given = None;
+    if let Some((file, instant)) = elsewhere {
+        let backup_taken_at = parse(instant)?;
+        let addresses = lines.insert(Lines::open(file)?).by_ref();
+        given = Some(Elsewhere { addresses, backup_taken_at });
+    }
+    let replayed = host.replay_ledger().await?.execute(given, dry_run).await?;
     output.result(&to_json(&replayed, dry_run), &to_text(&replayed, dry_run))?;
     // What was compared before the file ended early is done, and was said.
-    lines.and_then(|lines| lines.failure).map_or(Ok(()), Err)
+    if let Some(failure) = lines.and_then(|lines| lines.failure) {
+        return Err(failure);
+    }
+    what_failed(replayed).map_or(Ok(()), Err)
+}
+
+/// What somebody has to look after.
+fn what_failed(replayed: Replayed) -> Option<Failure> {
+    let Replayed { failed, first_failure, damaged, .. } = replayed;
+    if let Some(first) = first_failure {
+        // Nobody asked for anything here, so nothing was refused.
+        let code = Some(first.code).filter(|code| !code.is_refusal()).unwrap_or(ErrorCode::SystemFailed);
+        let message = format!("could not be deleted again: {failed}; the first because: {}", first.message);
+        return Some(Failure::new(code, message));
+    }
+    let lines: Vec<String> = damaged.iter().take(10).map(usize::to_string).collect();
+    (!lines.is_empty()).then(|| {
+        let more = if damaged.len() > lines.len() { " …" } else { "" };
+        let message = format!(
+            "{} lines of the erasure ledger are not sealed with this audit key and were left out: {}{more}",
+            damaged.len(),
+            lines.join(", ")
+        );
+        Failure::new(ErrorCode::LedgerCorrupt, message)
+    })
 }
 
 fn to_json(replayed: &Replayed, dry_run: bool) -> Value {
@@ -34,6 +65,9 @@ fn to_json(replayed: &Replayed, dry_run: bool) -> Value {
             ReplayAction::NewGracePeriodRuns(process) => json!({
                 "address": address, "deletedIn": deleted_in, "action": "newGracePeriodRuns", "processId": process,
             }),
+            ReplayAction::StillDeleting(process) => json!({
+                "address": address, "deletedIn": deleted_in, "action": "stillDeleting", "processId": process,
+            }),
         })
         .collect();
     json!({
@@ -42,6 +76,8 @@ fn to_json(replayed: &Replayed, dry_run: bool) -> Value {
         "compared": replayed.compared,
         "notAnAddress": replayed.not_an_address,
         "started": started(replayed),
+        "failed": replayed.failed,
+        "damagedLines": replayed.damaged,
         "cameBack": came_back,
     })
 }
@@ -57,15 +93,19 @@ fn to_text(replayed: &Replayed, dry_run: bool) -> String {
             ReplayAction::NewGracePeriodRuns(process) => {
                 writeln!(text, "left alone: the grace period of its newer process {process} runs")
             }
+            ReplayAction::StillDeleting(process) => {
+                writeln!(text, "is still being deleted in {process}: compare again when that is complete")
+            }
         };
     }
-    let Replayed { in_ledger, compared, not_an_address, came_back } = replayed;
+    let Replayed { in_ledger, compared, not_an_address, came_back, failed, damaged, .. } = replayed;
     let _ = writeln!(
         text,
         "Identities in the ledger: {in_ledger}; compared: {compared}; not an address: {not_an_address}; \
-         came back: {}; deleted again: {}",
+         came back: {}; deleted again: {}; failed: {failed}; damaged lines: {}",
         came_back.len(),
-        started(replayed)
+        started(replayed),
+        damaged.len()
     );
     if dry_run {
         text.push_str("Nothing was changed\n");
@@ -81,7 +121,6 @@ fn started(replayed: &Replayed) -> usize {
 mod tests {
     use super::*;
     use crate::commands::test_host::{Ledger, TestHost, run_on};
-    use reprieve_application::ErrorCode;
 
     const RIPE: &str = "did:web:ripe.example";
     const RUNNING: &str = "did:web:running.example";
@@ -99,7 +138,14 @@ mod tests {
 
     async fn replay(may_save: bool, options: &[&str]) -> (Result<(), Failure>, String) {
         let file = file();
-        let line = ["ledger", "replay", "--addresses", file.path().to_str().unwrap()];
+        let line = [
+            "ledger",
+            "replay",
+            "--backup-taken-at",
+            "2026-01-01T00:00:00Z",
+            "--addresses",
+            file.path().to_str().unwrap(),
+        ];
         run_on(&host(may_save), &[&line[..], options].concat()).await
     }
 
@@ -112,7 +158,8 @@ mod tests {
             "did:web:ripe.example: deleted in IDP00000000000000001; is deleted again in IDP00000000000000003\n\
              did:web:running.example: deleted in IDP00000000000000002; left alone: the grace period of its newer \
              process IDP00000000000000004 runs\n\
-             Identities in the ledger: 2; compared: 4; not an address: 1; came back: 2; deleted again: 1\n"
+             Identities in the ledger: 2; compared: 4; not an address: 1; came back: 2; deleted again: 1; failed: 0; \
+             damaged lines: 0\n"
         );
     }
 
@@ -123,7 +170,8 @@ mod tests {
         assert_eq!(
             serde_json::from_str::<Value>(&out).unwrap(),
             json!({
-                "dryRun": false, "inLedger": 2, "compared": 4, "notAnAddress": 1, "started": 1,
+                "dryRun": false, "inLedger": 2, "compared": 4, "notAnAddress": 1, "started": 1, "failed": 0,
+                "damagedLines": [],
                 "cameBack": [
                     {
                         "address": RIPE, "deletedIn": "IDP00000000000000001", "action": "started",
@@ -146,7 +194,12 @@ mod tests {
             out.starts_with("did:web:ripe.example: deleted in IDP00000000000000001; came back\n"),
             "{out}"
         );
-        assert!(out.ends_with("came back: 2; deleted again: 0\nNothing was changed\n"), "{out}");
+        assert!(
+            out.ends_with(
+                "came back: 2; deleted again: 0; failed: 0; damaged lines: 0\nNothing was changed\n"
+            ),
+            "{out}"
+        );
         let (result, out) = replay(false, &["--dry-run", "--output", "json"]).await;
         result.unwrap();
         let json: Value = serde_json::from_str(&out).unwrap();
@@ -163,14 +216,16 @@ mod tests {
         result.unwrap();
         assert_eq!(
             out,
-            "Identities in the ledger: 2; compared: 0; not an address: 0; came back: 0; deleted again: 0\n"
+            "Identities in the ledger: 2; compared: 0; not an address: 0; came back: 0; deleted again: 0; failed: 0; \
+             damaged lines: 0\n"
         );
     }
 
     #[tokio::test]
     async fn a_file_that_cannot_be_opened_is_named_before_anything_is_done() {
         // A host without a ledger panics when it is asked for one.
-        let line = ["ledger", "replay", "--addresses", "/no/such/file"];
+        let line =
+            ["ledger", "replay", "--backup-taken-at", "2026-01-01T00:00:00Z", "--addresses", "/no/such/file"];
         let (result, out) = run_on(&TestHost::default(), &line).await;
         let failure = result.unwrap_err();
         assert_eq!((failure.code, out.as_str()), (ErrorCode::InvalidPropertyValue, ""));
@@ -180,7 +235,11 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_ends_early_is_a_failure_after_what_was_done_is_said() {
         // A directory can be opened like a file, and not be read.
-        let (result, out) = run_on(&host(false), &["ledger", "replay", "--addresses", "/"]).await;
+        let (result, out) = run_on(
+            &host(false),
+            &["ledger", "replay", "--backup-taken-at", "2026-01-01T00:00:00Z", "--addresses", "/"],
+        )
+        .await;
         assert!(result.unwrap_err().message.starts_with("/ cannot be read: "));
         assert!(out.starts_with("Identities in the ledger: 2; compared: 0"), "{out}");
     }

@@ -73,8 +73,9 @@ pub async fn run(command: &Command, host: &dyn Host, output: &mut Output<'_>) ->
             }
             ReceiptCommand::PublicKey => receipt_public_key::run(host, output),
         },
-        Command::Ledger(LedgerCommand::Replay { addresses, dry_run }) => {
-            ledger_replay::run(host, output, addresses.as_deref(), *dry_run).await
+        Command::Ledger(LedgerCommand::Replay { addresses, backup_taken_at, dry_run }) => {
+            let elsewhere = addresses.as_deref().zip(backup_taken_at.as_deref());
+            ledger_replay::run(host, output, elsewhere, *dry_run).await
         }
         Command::Audit(AuditCommand::Verify) => audit::verify(host, output).await,
         Command::Database(DatabaseCommand::Migrate) => database::migrate(host, output).await,

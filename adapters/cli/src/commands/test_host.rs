@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
 use reprieve_application::ports::{
-    Eraser, ErasureTasks, Loaded, MockAuditTrail, MockClock, MockDeletionProcesses, MockEraser,
-    MockErasureLedger, MockErasureTasks, MockIdentities, MockIds, MockReceipts, MockTokenSigner, Receipts,
-    Version,
+    Eraser, ErasureTasks, LedgerContent, Loaded, MockAuditTrail, MockClock, MockDeletionProcesses,
+    MockEraser, MockErasureLedger, MockErasureTasks, MockIdentities, MockIds, MockReceipts, MockTokenSigner,
+    Receipts, Version,
 };
 use reprieve_application::use_cases::{
     GenerateApiKey, IssueIdentityToken, PlanErasure, ReplayLedger, ReplayLedgerPorts, RetryErasures,
@@ -143,14 +143,16 @@ impl Ledger {
             seal: [3; 32].into(),
         };
         let mut ledger = MockErasureLedger::new();
-        ledger
-            .expect_entries()
-            .returning(move || Ok(vec![entry("IDP00000000000000001", 1), entry("IDP00000000000000002", 2)]));
+        ledger.expect_content().returning(move || {
+            let entries = vec![(1, entry("IDP00000000000000001", 1)), (2, entry("IDP00000000000000002", 2))];
+            Ok(LedgerContent { entries, damaged: Vec::new() })
+        });
         let mut audit_trail = MockAuditTrail::new();
         audit_trail.expect_verify_ledger_entry().returning(|_| Ok(()));
         audit_trail.expect_identity_hash().returning(move |address| self.hash(address));
         let mut processes = MockDeletionProcesses::new();
         processes.expect_addresses().returning(|_, _| Ok(vec![]));
+        processes.expect_list().returning(|_| Ok(vec![]));
         let mut identities = MockIdentities::new();
         identities.expect_load().returning(move |address| {
             let version = Version { length: 1, hash: [4; 32].into() };

@@ -66,10 +66,17 @@ fn summary(pass: &PassSummary) -> (Value, String) {
     }
 }
 
-/// What somebody has to look after. That an eraser failed is not: it is asked again, and shown where it is stuck.
+/// What somebody has to look after. That an eraser failed is not: it is asked again, until it is stuck.
 fn what_failed(pass: PassSummary) -> Option<Failure> {
     let (count, first) = match pass {
         PassSummary::Reminders(swept) | PassSummary::Deletions(swept) => (swept.failed, swept.first_failure),
+        PassSummary::Erasures(run) if run.broken == 0 && run.stuck > 0 => {
+            let message = format!(
+                "erasures are stuck: {}; see `reprieve deletions show` and `reprieve deletions retry`",
+                run.stuck
+            );
+            return Some(Failure::new(ErrorCode::ErasureStuck, message));
+        }
         PassSummary::Erasures(run) => (run.broken, run.first_failure),
         PassSummary::Housekeeping(_) => return None,
     };
