@@ -249,7 +249,9 @@ mod tests {
         let show = |process_id| Command::Deletions(DeletionsCommand::Show { process_id });
         let retry = |eraser| Command::Deletions(DeletionsCommand::Retry { process_id: "IDP".into(), eraser });
         let replay = |addresses: Option<&str>, dry_run| {
-            Command::Ledger(LedgerCommand::Replay { addresses: addresses.map(PathBuf::from), dry_run })
+            let backup_taken_at = addresses.map(|_| "then".to_owned());
+            let addresses = addresses.map(PathBuf::from);
+            Command::Ledger(LedgerCommand::Replay { addresses, backup_taken_at, dry_run })
         };
         for (line, command) in [
             ("worker run reminders", Some(run(WorkerKind::Reminders, false))),
@@ -276,7 +278,9 @@ mod tests {
             ("receipt verify a --public-key b", Some(verify("a", Some("b")))),
             ("receipt public-key", Some(Command::Receipt(ReceiptCommand::PublicKey))),
             ("ledger replay", Some(replay(None, false))),
-            ("ledger replay --addresses - --dry-run", Some(replay(Some("-"), true))),
+            ("ledger replay --addresses - --backup-taken-at then --dry-run", Some(replay(Some("-"), true))),
+            ("ledger replay --addresses -", None),
+            ("ledger replay --backup-taken-at then", None),
             ("ledger replay --addresses", None),
         ] {
             let words = std::iter::once("reprieve").chain(line.split(' '));

@@ -37,8 +37,8 @@ fn nowhere() -> Option<Elsewhere<[String; 0]>> {
 }
 
 /// In the backup of another service, taken when the first grace period was over.
-fn at_the_end<const N: usize>(addresses: [String; N]) -> Option<Elsewhere<[String; N]>> {
-    Some(Elsewhere { addresses, backup_taken_at: at(END) })
+fn at_the_end<const N: usize>(addresses: [String; N]) -> Elsewhere<[String; N]> {
+    Elsewhere { addresses, backup_taken_at: at(END) }
 }
 
 impl World {
@@ -120,7 +120,7 @@ async fn one_that_other_services_have_is_deleted_again(database: TestDatabase) {
     world.set(END);
     world.delete(1).await;
     let elsewhere = [address(2).to_string(), format!(" {} ", address(1)), "nobody".to_owned(), String::new()];
-    let replayed = world.replay().execute(at_the_end(elsewhere), false).await.unwrap();
+    let replayed = world.replay().execute(Some(at_the_end(elsewhere)), false).await.unwrap();
     assert_eq!((replayed.came_back.len(), replayed.not_an_address, replayed.compared), (1, 2, 4));
     assert_eq!(world.erase().await.completed, 1);
     assert_eq!(files.times_asked(), 2);
@@ -148,12 +148,12 @@ async fn whoever_came_back_by_themselves_is_left_alone(database: TestDatabase) {
     let process = world.initiate(1).await;
     assert_eq!(world.replay().execute(nowhere(), false).await.unwrap().came_back, []);
     // Even if somebody says so: what was promised is kept.
-    let replayed = world.replay().execute(at_the_end([address(1).to_string()]), false).await.unwrap();
+    let replayed = world.replay().execute(Some(at_the_end([address(1).to_string()])), false).await.unwrap();
     assert_eq!(replayed.came_back[0].action, ReplayAction::NewGracePeriodRuns(process.id().clone()));
     assert_eq!(world.open_process(1).await, Some(process));
     world.cancel(1).await.unwrap();
     assert_eq!(world.replay().execute(nowhere(), false).await.unwrap().came_back, []);
-    let replayed = world.replay().execute(at_the_end([address(1).to_string()]), false).await.unwrap();
+    let replayed = world.replay().execute(Some(at_the_end([address(1).to_string()])), false).await.unwrap();
     assert_eq!(replayed.came_back, [], "whoever has cancelled since is there");
 }
 
@@ -176,7 +176,8 @@ async fn what_is_still_being_deleted_is_said_and_found_again_afterwards(database
     world.erase().await;
     // The files come back with a backup although they were acknowledged to be gone.
     let replay = async || {
-        let replayed = world.replay().execute(at_the_end([address(1).to_string()]), false).await.unwrap();
+        let replayed =
+            world.replay().execute(Some(at_the_end([address(1).to_string()])), false).await.unwrap();
         replayed.came_back.into_iter().map(|came_back| came_back.action).collect::<Vec<_>>()
     };
     assert_eq!(replay().await, [ReplayAction::StillDeleting(process.id().clone())]);
