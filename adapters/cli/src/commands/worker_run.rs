@@ -123,7 +123,7 @@ mod tests {
         match worker {
             "reminders" => PassSummary::Reminders(swept(0, None)),
             "deletions" => PassSummary::Deletions(swept(0, None)),
-            "erasures" => PassSummary::Erasures(erasures(0, None)),
+            "erasures" => PassSummary::Erasures(ErasuresRun { stuck: 0, ..erasures(0, None) }),
             _ => PassSummary::Housekeeping(forgotten()),
         }
     }
@@ -143,10 +143,10 @@ mod tests {
             ),
             (
                 "erasures",
-                "Deletions completed: 1; erasers acknowledged: 5; working: 4; failed: 3, of which stuck: 2; \
+                "Deletions completed: 1; erasers acknowledged: 5; working: 4; failed: 3, of which stuck: 0; \
                  left alone: 6; broken: 0\n",
                 json!({
-                    "worker": "erasures", "completed": 1, "acknowledged": 5, "working": 4, "failed": 3, "stuck": 2,
+                    "worker": "erasures", "completed": 1, "acknowledged": 5, "working": 4, "failed": 3, "stuck": 0,
                     "leftAlone": 6, "broken": 0,
                 }),
             ),
@@ -189,6 +189,14 @@ mod tests {
             assert!(failure.message.starts_with("could not be done: 2"), "{}", failure.message);
             assert!(out.ends_with(": 2\n"), "{out}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_eraser_that_got_stuck_is_something_to_look_after() {
+        let host = TestHost::default().with_pass(PassSummary::Erasures(erasures(0, None)));
+        let (result, out) = run_on(&host, &["worker", "run", "erasures", "--once"]).await;
+        assert_eq!(result.unwrap_err().code, ErrorCode::ErasureStuck);
+        assert!(out.contains("of which stuck: 2"), "{out}");
     }
 
     #[tokio::test]
