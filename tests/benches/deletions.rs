@@ -115,7 +115,7 @@ impl Deployment {
     /// With so many processes that are not due.
     fn with(server: &str, active: u64, runtime: &tokio::runtime::Runtime) -> Self {
         let database = runtime.block_on(TestDatabase::postgres_on(server));
-        let sandbox = Sandbox::new().on(database.url());
+        let sandbox = Sandbox::new().on(database.url()).with("REPRIEVE__ERASURE__WITHOUT_ERASERS", "true");
         let migrated = sandbox.run(["database", "migrate"]);
         assert_eq!(migrated.code, 0, "{migrated:?}");
         let mut sql = Sql::open(database.url());
