@@ -1,6 +1,8 @@
 //! `kill -9` of workers at random moments, and databases and erasers that go away meanwhile: nobody is erased who is not to
 //! be, nothing counts as done that is not, and everything comes to its end.
 
+mod deployment;
+
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::process::{Child, Stdio};
@@ -9,119 +11,18 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use reprieve_tests::{
-    Answer, Asked, Contenders, EraserService, Moments, Outcome, PrivatePostgres, Sandbox, eraser_toml,
+    Answer, Asked, EraserService, Moments, Outcome, PrivatePostgres, Sandbox, Sql, eraser_toml,
     on_both_databases,
 };
-use serde_json::Value;
 
-const AUDIT_KEY: &str = "8f1c0d3b5a79624ee0d1b2c3a4958677fedcba98765432100123456789abcdef";
-/// Long enough ago that the grace period is over.
-const LONG_AGO: &str = "2020-01-01T00:00:00Z";
-const ERASERS: [&str; 2] = ["files", "mail"];
+use crate::deployment::{Deployment, in_ledger, pass};
+
+pub(crate) const ERASERS: [&str; 2] = ["files", "mail"];
 const TIMEOUT_IN_SECONDS: f64 = 0.1;
-const KILLS: u64 = 200;
 /// What has not come to its end after so long never will.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 on_both_databases!(an_eraser_that_is_down_is_asked_until_it_is_up,);
-
-/// A deployment with prepared processes, and what its erasers saw.
-struct Deployment {
-    sandbox: Sandbox,
-    prepare: Contenders,
-    identities: usize,
-}
-
-impl Deployment {
-    fn new(sandbox: &Sandbox, erasers: &str) -> Self {
-        let sandbox = sandbox.variant().with("REPRIEVE__AUDIT__KEY", AUDIT_KEY);
-        let ledger = sandbox.home().join("ledger");
-        // Only a few tasks at once, so that whoever is killed does not keep everything until its lease is over.
-        sandbox.configure(&format!(
-            "ledger.file = '{}'\n[workers]\nerasures_every_in_seconds = 0.05\n[erasure]\nlease_in_seconds = 0.2\n\
-             concurrency = 4\nfirst_retry_in_seconds = 0.2\nlongest_retry_in_seconds = 0.4\n{erasers}",
-            ledger.display()
-        ));
-        let _ = sandbox.line("identity status").succeeded();
-        let prepare = Contenders::start(1, &sandbox.database_url(), AUDIT_KEY);
-        Self { sandbox, prepare, identities: 0 }
-    }
-
-    /// So many more identities whose grace period is over.
-    fn initiate(&mut self, count: usize) {
-        let numbers = self.identities..self.identities + count;
-        let tasks: Vec<String> =
-            numbers.map(|number| format!("initiate did:web:example.org:{number} {LONG_AGO}")).collect();
-        assert_eq!(self.prepare.race(&tasks), vec!["ok"; count]);
-        self.identities += count;
-    }
-
-    fn ledger(&self) -> BTreeSet<String> {
-        in_ledger(&self.sandbox)
-    }
-
-    /// How many processes are not at their end.
-    fn left(&self) -> u64 {
-        let mut sql = self.sandbox.sql();
-        sql.count("deletion_processes WHERE status <> 'Cancelled'") + sql.count("erasure_tasks")
-    }
-
-    /// Runs passes until nothing is left.
-    fn come_to_the_end(&self) {
-        let start = Instant::now();
-        while self.left() > 0 {
-            for worker in ["deletions", "erasures"] {
-                let _ = pass(&self.sandbox, worker);
-            }
-            assert!(start.elapsed() < PATIENCE, "{:#}", self.sandbox.json("deletions show"));
-        }
-    }
-
-    /// After everything has come to its end.
-    fn check(&self, acknowledged: &BTreeSet<(String, String)>) {
-        let mut sql = self.sandbox.sql();
-        let mut processes =
-            sql.texts("SELECT process_id FROM audit_entries WHERE message_key = 'StartedByOwner'");
-        processes.sort_unstable();
-        assert_eq!(processes.len(), self.identities);
-        assert_eq!(self.ledger(), processes.iter().cloned().collect());
-        let mut erased = sql.texts(
-            "SELECT process_id || ' ' || additional_data FROM audit_entries WHERE message_key = 'DataDeleted'",
-        );
-        erased.sort_unstable();
-        let erased: Vec<(String, String)> = erased
-            .iter()
-            .map(|line| {
-                let (process, data) = line.split_once(' ').unwrap();
-                let data: Value = serde_json::from_str(data).unwrap();
-                (process.to_owned(), data["aggregateType"].as_str().unwrap().to_owned())
-            })
-            .collect();
-        let expected: Vec<(String, String)> = processes
-            .iter()
-            .flat_map(|process| ERASERS.map(|eraser| (process.clone(), eraser.to_owned())))
-            .collect();
-        assert_eq!(erased, expected, "each eraser once");
-        let unsaid: Vec<_> = erased.iter().filter(|one| !acknowledged.contains(*one)).collect();
-        assert!(unsaid.is_empty(), "nobody acknowledged {unsaid:?}");
-        assert_eq!(sql.count("closed_processes WHERE receipt IS NOT NULL"), self.identities as u64);
-        assert_eq!(self.sandbox.json("audit verify")["processes"], self.identities);
-        for process in processes.iter().take(10) {
-            let receipt = self.sandbox.line(&format!("receipt show {process}")).succeeded().stdout;
-            std::fs::write(self.sandbox.home().join("receipt"), receipt).unwrap();
-            let verified = self.sandbox.json("receipt verify receipt");
-            assert_eq!(verified["receipt"]["processId"], *process.as_str());
-            assert_eq!(verified["receipt"]["erasures"].as_array().unwrap().len(), ERASERS.len());
-        }
-    }
-}
-
-fn in_ledger(sandbox: &Sandbox) -> BTreeSet<String> {
-    let ledger = std::fs::read_to_string(sandbox.home().join("ledger")).unwrap_or_default();
-    // The last line may be torn.
-    let entries = ledger.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    entries.map(|entry| entry["processId"].as_str().unwrap().to_owned()).collect()
-}
 
 /// Erasers that do what they like, and look around when they are asked.
 struct Erasers {
@@ -134,6 +35,8 @@ impl Erasers {
         let (wrong, moments) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Moments::new())));
         let services = ERASERS.map(|name| {
             let (sandbox, wrong, moments) = (sandbox.variant(), wrong.clone(), moments.clone());
+            // One connection for all, because on PostgreSQL each takes longer than an eraser may take to answer.
+            let database: Mutex<Option<Sql>> = Mutex::default();
             let decide = move |asked: &Asked| {
                 let process = asked.process();
                 let complain = |what: &str| wrong.lock().unwrap().push(format!("{process} {what}"));
@@ -144,19 +47,21 @@ impl Erasers {
                 let early = format!(
                     "deletion_processes WHERE id = '{process}' AND status NOT IN ('Deleting', 'Deleted')"
                 );
-                if looks_into_database && sandbox.sql().count(&early) > 0 {
+                let is_early =
+                    || database.lock().unwrap().get_or_insert_with(|| sandbox.sql()).count(&early) > 0;
+                if looks_into_database && is_early() {
                     complain("is not being deleted");
                 }
                 if asked.header("idempotency-key").is_some_and(|key| key != process) {
                     complain("has another key");
                 }
                 let mut moments = moments.lock().unwrap();
-                match moments.below(12) {
+                match moments.below(24) {
                     0 => Answer::Failed,
                     1 => Answer::HangUp,
                     2 => Answer::Working,
                     3 => Answer::Late(Duration::from_millis(moments.below(130))),
-                    4..8 => Answer::Late(Duration::from_millis(moments.below(20))),
+                    4..12 => Answer::Late(Duration::from_millis(moments.below(8))),
                     _ => Answer::Erased(1),
                 }
             };
@@ -187,13 +92,6 @@ impl Erasers {
     }
 }
 
-/// What a pass says that comes to its end; that an eraser failed is no failure.
-fn pass(sandbox: &Sandbox, worker: &str) -> String {
-    let outcome = sandbox.line(&format!("worker run {worker} --once"));
-    assert_eq!(outcome.code, 0, "{outcome:?}");
-    outcome.stdout
-}
-
 fn spawn(sandbox: &Sandbox, line: &str) -> Child {
     let mut command = sandbox.command();
     command.args(line.split(' ')).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -205,8 +103,7 @@ fn killed(mut worker: Child) -> Outcome {
 }
 
 /// No process is Deleted that is not erased: what is stored just now.
-fn nothing_counts_as_done_that_is_not(sandbox: &Sandbox) {
-    let mut sql = sandbox.sql();
+fn nothing_counts_as_done_that_is_not(sql: &mut Sql) {
     let all = ERASERS.len();
     let too_early = sql.texts(&format!(
         "SELECT process_id FROM audit_entries GROUP BY process_id
@@ -224,16 +121,16 @@ fn nothing_counts_as_done_that_is_not(sandbox: &Sandbox) {
     );
 }
 
-fn workers_that_are_killed(sandbox: &Sandbox) {
+fn workers_that_are_killed(sandbox: &Sandbox, kills: u64) {
     let erasers = Erasers::start(sandbox, true);
     let mut deployment = Deployment::new(sandbox, &erasers.toml());
     let sandbox = deployment.sandbox.variant();
-    let is_postgres = sandbox.sql().is_postgres();
+    let mut sql = sandbox.sql();
     let (mut of_kind, mut moments) = ([Moments::new(), Moments::new()], Moments::new());
     let (mut ended, mut cut_off) = (0, 0);
-    for round in 0..KILLS {
-        if deployment.left() < 24 {
-            deployment.initiate(6);
+    for round in 0..kills {
+        if Deployment::left(&mut sql) < 16 {
+            deployment.initiate(5);
         }
         let kind = usize::from(moments.below(3) > 0);
         let (worker, once) = (["deletions", "erasures"][kind], &mut of_kind[kind]);
@@ -243,7 +140,7 @@ fn workers_that_are_killed(sandbox: &Sandbox) {
             killed(worker);
         } else {
             let line = format!("worker run {worker} --once");
-            let count = if is_postgres && moments.below(4) == 0 { 2 } else { 1 };
+            let count = if sql.is_postgres() && moments.below(4) == 0 { 2 } else { 1 };
             let workers: Vec<Child> = (0..count).map(|_| spawn(&sandbox, &line)).collect();
             // Not to wait for anything: the moment is the point.
             sleep(once.draw());
@@ -253,7 +150,7 @@ fn workers_that_are_killed(sandbox: &Sandbox) {
                 *(if outcome.code == 0 { &mut ended } else { &mut cut_off }) += 1;
             }
         }
-        nothing_counts_as_done_that_is_not(&sandbox);
+        nothing_counts_as_done_that_is_not(&mut sql);
         erasers.assert_nothing_wrong();
     }
     println!("{ended} ended, {cut_off} killed, {} identities", deployment.identities);
@@ -265,13 +162,13 @@ fn workers_that_are_killed(sandbox: &Sandbox) {
 
 #[test]
 fn workers_that_are_killed_leave_nothing_half_done_on_sqlite() {
-    workers_that_are_killed(&Sandbox::new());
+    workers_that_are_killed(&Sandbox::new(), 200);
 }
 
 #[test]
 #[ignore = "needs PostgreSQL: tests/run"]
 fn workers_that_are_killed_leave_nothing_half_done_on_postgres() {
-    workers_that_are_killed(&Sandbox::postgres());
+    workers_that_are_killed(&Sandbox::postgres(), 100);
 }
 
 #[test]
@@ -293,10 +190,10 @@ fn a_database_that_fails_under_a_worker_loses_nothing_and_is_come_back_to() {
         let cut_off = deployment.sandbox.line("worker run erasures --once");
         assert_eq!((cut_off.code, cut_off.stdout.as_str()), (70, ""), "{cut_off:?}");
         server.start_again();
-        nothing_counts_as_done_that_is_not(&deployment.sandbox);
+        nothing_counts_as_done_that_is_not(&mut deployment.sandbox.sql());
     }
-    let start = Instant::now();
-    while deployment.left() > 0 {
+    let (start, mut sql) = (Instant::now(), deployment.sandbox.sql());
+    while Deployment::left(&mut sql) > 0 {
         assert!(start.elapsed() < PATIENCE, "{:#}", deployment.sandbox.json("deletions show"));
         sleep(Duration::from_millis(20));
     }
