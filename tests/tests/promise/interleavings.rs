@@ -189,7 +189,9 @@ impl Round {
         for pass in 0.. {
             let left = self.instances[0].tasks(None).await;
             assert!(pass < 50, "it does not come to its end: {left:?}");
-            whims.iter().for_each(|whim| whim.is_good.store(pass > 3, Ordering::Relaxed));
+            for whim in &whims {
+                whim.is_good.store(pass > 3, Ordering::Relaxed);
+            }
             self.set(self.now + 100 * SECOND);
             let world = &self.instances[0];
             sweep(world).await;
@@ -203,7 +205,9 @@ impl Round {
                 break;
             }
         }
-        whims.iter().for_each(|whim| whim.is_good.store(false, Ordering::Relaxed));
+        for whim in &whims {
+            whim.is_good.store(false, Ordering::Relaxed);
+        }
     }
 }
 
