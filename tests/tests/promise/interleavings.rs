@@ -189,7 +189,7 @@ impl Round {
         for pass in 0.. {
             let left = self.instances[0].tasks(None).await;
             assert!(pass < 50, "it does not come to its end: {left:?}");
-            for whim in &whims {
+            for whim in whims {
                 whim.is_good.store(pass > 3, Ordering::Relaxed);
             }
             self.set(self.now + 100 * SECOND);
@@ -205,7 +205,7 @@ impl Round {
                 break;
             }
         }
-        for whim in &whims {
+        for whim in whims {
             whim.is_good.store(false, Ordering::Relaxed);
         }
     }
@@ -250,7 +250,7 @@ async fn whatever_happens_at_once_the_guarantees_hold(database: TestDatabase) {
         instances.push(Arc::new(world.instance(micros_off).await));
     }
     let world = Arc::new(world);
-    for whim in &whims {
+    for whim in whims {
         assert!(whim.world.set(Arc::downgrade(&world)).is_ok());
     }
     let mut round = Round {
