@@ -250,7 +250,7 @@ async fn whatever_happens_at_once_the_guarantees_hold(database: TestDatabase) {
         instances.push(Arc::new(world.instance(micros_off).await));
     }
     let world = Arc::new(world);
-    for whim in whims {
+    for whim in &whims {
         assert!(whim.world.set(Arc::downgrade(&world)).is_ok());
     }
     let mut round = Round {
