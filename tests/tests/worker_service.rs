@@ -1,0 +1,170 @@
+//! `reprieve start` with its workers: from a request to a receipt, without anybody doing anything.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use reprieve_tests::{
+    Answer, Connection, EraserService, Identity, Request, Sandbox, Service, Stop, on_both_databases,
+};
+
+on_both_databases!(
+    what_nobody_cancels_is_deleted_when_its_time_is_over,
+    an_eraser_that_fails_for_too_long_is_stuck_until_somebody_sees_to_it,
+    a_pass_that_runs_when_the_service_is_told_to_end_comes_to_its_end,
+);
+
+const SELF: &str = "/api/v2/Identities/Self/DeletionProcesses";
+const OWN: &str = "/api/core/v1/IdentityDeletionProcess";
+/// What has not happened after so long never will.
+const PATIENCE: Duration = Duration::from_secs(50);
+const TIMEOUT_IN_SECONDS: f64 = 20.0;
+
+/// Everything in a hurry, and whatever else is to be configured.
+fn configured(sandbox: &Sandbox, eraser: &EraserService, sections: &str) -> Sandbox {
+    sandbox.configure(&format!(
+        "http = {{requests_per_second = 1000000, burst = 1000000}}
+        grace_period = {{minimum_in_days = 0.000001, default_in_days = 0.00001}}
+        ledger.file = '{home}/ledger'
+        receipts.key_file = '{home}/receipt-key'
+        {sections}
+        [workers]
+        reminders_every_in_seconds = 0.1
+        deletions_every_in_seconds = 0.1
+        erasures_every_in_seconds = 0.1
+        housekeeping_every_in_seconds = 0.1
+        {eraser}",
+        home = sandbox.home().display(),
+        eraser = eraser.toml("files", TIMEOUT_IN_SECONDS)
+    ));
+    sandbox.variant()
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "{what} does not come");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// The value of a measure, if it is there.
+fn measured(connection: &mut Connection, name: &str) -> Option<u64> {
+    let metrics = connection.send(&Request::get("/metrics")).unwrap().body;
+    metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+fn what_nobody_cancels_is_deleted_when_its_time_is_over(sandbox: &Sandbox) {
+    let eraser = EraserService::start(|_| Answer::Erased(7));
+    let sandbox = configured(sandbox, &eraser, "");
+    let service = Service::try_start(sandbox.command().args(["start", "-vvv"])).unwrap();
+    let identity = Identity::new(1);
+    let token = identity.token(service.url());
+    let initiated = service.send(&Request::post(SELF).bearer(&token)).result(201);
+    let id = initiated["id"].as_str().unwrap();
+    assert_eq!(initiated["status"], "Active");
+    wait_until("the end", || {
+        service.send(&Request::get(SELF).bearer(&token)).result(200) == serde_json::json!([])
+    });
+
+    let [(asked, _)] = eraser.asked().try_into().unwrap();
+    assert_eq!((asked.what.as_str(), asked.process()), ("POST /erase", id));
+    assert_eq!(asked.body["address"], identity.address());
+    assert_eq!(asked.header("idempotency-key"), Some(id));
+    assert_eq!(asked.header("webhook-id"), Some(format!("{id}_files").as_str()));
+    assert!(asked.header("webhook-signature").unwrap().starts_with("v1,"));
+    let receipt = sandbox.line(&format!("receipt show {id}")).succeeded().stdout;
+    std::fs::write(sandbox.home().join("receipt"), receipt).unwrap();
+    let verified = sandbox.json("receipt verify receipt");
+    assert_eq!(verified["receipt"]["erasures"][0]["count"], 7);
+
+    let mut connection = service.connect();
+    wait_until("the count", || {
+        measured(&mut connection, "reprieve_erasures_total{outcome=\"acknowledged\"}") == Some(1)
+    });
+    for worker in ["reminders", "deletions", "erasures", "housekeeping"] {
+        let passes = format!("reprieve_worker_passes_total{{worker=\"{worker}\",outcome=\"done\"}}");
+        assert!(measured(&mut connection, &passes) > Some(0), "{passes}");
+    }
+    let ended = service.stop();
+    assert_eq!(ended.code, 0);
+    for said in ["erasers asked", "deletions started"] {
+        assert!(ended.stderr.contains(said), "{said}");
+    }
+    let private = identity.address().rsplit(':').next().unwrap();
+    assert!(!ended.stderr.contains(private), "{private} is in the log");
+}
+
+fn an_eraser_that_fails_for_too_long_is_stuck_until_somebody_sees_to_it(sandbox: &Sandbox) {
+    let eraser = EraserService::start(|_| Answer::Failed);
+    let hurry = "erasure.first_retry_in_seconds = 0.01\nerasure.patience_in_days = 0.000001";
+    let sandbox = configured(sandbox, &eraser, hurry);
+    let service = Service::start(&sandbox);
+    let initiated = service.send(&Request::post(OWN)).result(200);
+    let id = initiated["id"].as_str().unwrap();
+    let is_stuck = || {
+        let tasks = sandbox.json("deletions show");
+        tasks.as_array().unwrap().iter().any(|task| task["state"] == "stuck")
+    };
+    wait_until("that it is stuck", is_stuck);
+    assert!(sandbox.line("deletions show").succeeded().stdout.contains("stuck since"));
+    let mut connection = service.connect();
+    assert_eq!(measured(&mut connection, "reprieve_erasures_stuck"), Some(1));
+    assert!(measured(&mut connection, "reprieve_erasures_total{outcome=\"failed\"}") > Some(1));
+    // It is not asked again by itself.
+    let times = eraser.asked().len();
+    sleep(Duration::from_millis(300));
+    assert_eq!(eraser.asked().len(), times);
+    assert_eq!(sandbox.sql().count("deletion_processes WHERE status = 'Deleting'"), 1);
+
+    eraser.will(|_| Answer::Erased(1));
+    let retried = sandbox.line(&format!("deletions retry {id} --eraser files")).succeeded();
+    assert_eq!(retried.stdout, "Erasers asked again: 1\n");
+    wait_until("the end", || sandbox.json("deletions show") == serde_json::json!([]));
+    assert!(sandbox.line(&format!("receipt show {id}")).succeeded().stdout.len() > 100);
+    assert_eq!(service.stop().code, 0);
+    assert_eq!(sandbox.json("audit verify")["processes"], 1);
+}
+
+fn a_pass_that_runs_when_the_service_is_told_to_end_comes_to_its_end(sandbox: &Sandbox) {
+    let eraser = EraserService::start(|_| Answer::Late(Duration::from_millis(500)));
+    let sandbox = configured(sandbox, &eraser, "");
+    let service = Service::start(&sandbox);
+    let _ = service.send(&Request::post(OWN)).result(200);
+    eraser.wait_until_asked(1);
+    service.tell(Stop::Terminate);
+    let ended = service.wait();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    // What was acknowledged meanwhile was heard, and finished in the same pass.
+    assert_eq!(sandbox.json("deletions show"), serde_json::json!([]));
+    assert_eq!(sandbox.sql().count("audit_entries WHERE message_key = 'DataDeleted'"), 1);
+    assert_eq!(eraser.asked().len(), 1);
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: tests/run"]
+fn two_services_share_the_work() {
+    const MANY: u64 = 40;
+    let eraser = EraserService::start(|_| Answer::Late(Duration::from_millis(30)));
+    let database = Sandbox::postgres();
+    let sandbox = configured(&database, &eraser, "erasure.concurrency = 2");
+    let services = [Service::start(&sandbox), Service::start(&sandbox)];
+    for number in 0..MANY {
+        let token = Identity::new(number).token(services[0].url());
+        let _ = services[0].send(&Request::post(SELF).bearer(&token)).result(201);
+    }
+    let mut sql = sandbox.sql();
+    wait_until("the end", || sql.count("closed_processes") == MANY);
+    let mut connections = services.each_ref().map(Service::connect);
+    let mut shares = || {
+        connections.each_mut().map(|connection| {
+            measured(connection, "reprieve_erasures_total{outcome=\"acknowledged\"}").unwrap_or_default()
+        })
+    };
+    wait_until("the count", || shares().iter().sum::<u64>() == MANY);
+    assert!(shares().iter().all(|share| *share > 0), "{:?}", shares());
+    assert_eq!(eraser.asked().len() as u64, MANY, "everybody once");
+    for service in services {
+        assert_eq!(service.stop().code, 0);
+    }
+    assert_eq!(sandbox.json("audit verify")["processes"], MANY);
+}
