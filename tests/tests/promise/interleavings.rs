@@ -1,13 +1,15 @@
 //! Everybody at once, on real databases: clients, sweepers, workers, housekeeping and operators on instances whose clocks
 //! differ, killed at whatever they wait for, with leases that end early and erasers that do what they like.
 
+use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reprieve_application::ports::{EraseAnswer, ErasePlan, EraseRequest, Eraser};
+use reprieve_application::ports::{EraseAnswer, ErasePlan, EraseRequest, Eraser, ErasureTasks};
 use reprieve_application::use_cases::{ErasureSettings, Retention};
 use reprieve_application::{Backoff, Coded, Erasers};
 use reprieve_domain::{Address, EraserName, FailureCode};
@@ -18,7 +20,10 @@ use crate::guarantees::{Seen, Tally};
 use crate::on_each_database;
 use crate::world::{SECOND, World, at};
 
-on_each_database!(whatever_happens_at_once_the_guarantees_hold,);
+on_each_database!(
+    whatever_happens_at_once_the_guarantees_hold,
+    whoever_is_dropped_while_a_transaction_begins_takes_nothing_with_it,
+);
 
 /// In each everything comes to its end twice.
 const ROUNDS: usize = 12;
@@ -274,4 +279,24 @@ async fn whatever_happens_at_once_the_guarantees_hold(database: TestDatabase) {
     println!("{} killed, {tally:?}", round.killed);
     let Tally { cancelled, deleted, came_back, failures } = tally;
     assert!([round.killed, cancelled, deleted, came_back, failures].iter().all(|count| *count > 5));
+}
+
+async fn whoever_is_dropped_while_a_transaction_begins_takes_nothing_with_it(database: TestDatabase) {
+    let world = World::with(database, Erasers::default()).await;
+    let elsewhere = world.instance(0).await;
+    for number in 0..120_usize {
+        let mut transaction = world.store.note_in_ledger(&[]);
+        // At whatever it waits for first, or second, and so on.
+        let mut left = number % 6;
+        poll_fn(|context| {
+            let is_over = transaction.as_mut().poll(context).is_ready() || left == 0;
+            left = left.saturating_sub(1);
+            if is_over { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        drop(transaction);
+        // What is acknowledged then is there for others, too.
+        let process = world.initiate(number).await;
+        assert_eq!(elsewhere.open_process(number).await, Some(process), "{number}");
+    }
 }

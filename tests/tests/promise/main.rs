@@ -7,6 +7,7 @@ mod guarantees;
 mod interleavings;
 
 mod ledger;
+mod overtaken;
 mod time_travel;
 mod world;
 
