@@ -11,7 +11,8 @@ pub enum WorkerCommand {
     /// Do one kind of work again and again, until told to stop (SIGTERM, Ctrl-C), or once
     ///
     /// Several workers of one kind can run at the same time. With --once, for cron: exit code 70 if something could not be
-    /// done; the next pass tries it again. An eraser that fails is asked again later and is no reason for exit code 70.
+    /// done; the next pass tries it again. An eraser that fails is asked again later and is no reason for exit code 70
+    /// until it is stuck.
     Run {
         /// The kind of work
         #[arg(value_name = "KIND", value_enum)]
