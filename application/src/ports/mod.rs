@@ -16,6 +16,8 @@ mod due_processes;
 mod eraser;
 mod erasure_ledger;
 mod erasure_tasks;
+mod event_deliveries;
+mod event_sink;
 mod housekeeping;
 mod identities;
 mod ids;
@@ -32,6 +34,10 @@ pub use due_processes::{Batch, Decide, Due, DueProcesses, Position};
 pub use eraser::{EraseAnswer, ErasePlan, EraseRequest, Eraser};
 pub use erasure_ledger::{ErasureLedger, LedgerContent, LedgerError};
 pub use erasure_tasks::{ErasureTask, ErasureTasks, TaskKind, TaskResult, TaskStatus};
+pub use event_deliveries::{
+    EventDeliveries, ParkedEvent, Progress, SetAside, SinkClaim, SinkFigures, SinkHealth, WaitingEvent,
+};
+pub use event_sink::{EventSink, SendError};
 pub use housekeeping::Housekeeping;
 pub use identities::{Identities, Loaded, Version};
 pub use ids::{Ids, RandomSourceFailed};
@@ -50,6 +56,8 @@ pub use {
     eraser::MockEraser,
     erasure_ledger::MockErasureLedger,
     erasure_tasks::MockErasureTasks,
+    event_deliveries::MockEventDeliveries,
+    event_sink::MockEventSink,
     housekeeping::MockHousekeeping,
     identities::MockIdentities,
     ids::MockIds,
