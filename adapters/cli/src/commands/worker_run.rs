@@ -1,10 +1,13 @@
 //! `reprieve worker run`
 
-use reprieve_application::use_cases::{ErasuresRun, Swept};
-use reprieve_application::{ErrorCode, StoreError};
-use serde_json::{Value, json};
+use std::fmt::Write as _;
 
-use crate::{Failure, Host, Output, PassSummary, WorkerKind};
+use reprieve_application::ports::SinkFigures;
+use reprieve_application::use_cases::{ErasuresRun, Relayed, Swept};
+use reprieve_application::{ErrorCode, StoreError};
+use serde_json::{Map, Value, json};
+
+use crate::{Failure, Host, Output, PassSummary, SinkPass, WorkerKind};
 
 pub(super) async fn run(
     host: &dyn Host,
@@ -49,21 +52,72 @@ fn summary(pass: &PassSummary) -> (Value, String) {
                 ),
             )
         }
+        PassSummary::Outbox(sinks) => outbox(sinks),
         PassSummary::Housekeeping(forgotten) => {
             let (processes, trails) = (forgotten.cancelled_processes, forgotten.audit_trails);
-            let (events, answers) = (forgotten.events, forgotten.answers);
+            let (events, sinks, answers) = (forgotten.events, forgotten.sinks, forgotten.answers);
             (
                 json!({
                     "worker": WorkerKind::Housekeeping, "cancelledProcesses": processes, "auditTrails": trails,
-                    "events": events, "answers": answers,
+                    "events": events, "sinks": sinks, "answers": answers,
                 }),
                 format!(
                     "Forgotten: cancelled processes: {processes}; audit trails: {trails}; events: {events}; \
-                     answers: {answers}\n"
+                     sinks: {sinks}; answers: {answers}\n"
                 ),
             )
         }
     }
+}
+
+fn outbox(sinks: &[SinkPass]) -> (Value, String) {
+    let mut text = String::new();
+    let mut all = Vec::with_capacity(sinks.len());
+    for SinkPass { sink, relayed, figures } in sinks {
+        let mut json = Map::from_iter([("sink".to_owned(), sink.as_str().into())]);
+        let mut parts: Vec<(&str, &str, u64)> = Vec::new();
+        if let Ok(Relayed { delivered, refused, .. }) = relayed {
+            parts.extend([("delivered", "delivered", *delivered), ("refused", "refused", *refused)]);
+        }
+        if let Some(SinkFigures { waiting, retrying, parked, .. }) = figures {
+            let now = [("waiting", *waiting), ("to be tried again", *retrying), ("parked", *parked)];
+            let members = ["waiting", "retrying", "parked"];
+            parts.extend(now.into_iter().zip(members).map(|((text, count), member)| (text, member, count)));
+        }
+        for (_, member, count) in &parts {
+            json.insert((*member).to_owned(), (*count).into());
+        }
+        let failing = relayed.as_ref().is_ok_and(|relayed| relayed.is_failing);
+        json.insert("failing".to_owned(), failing.into());
+        let counts: Vec<String> = parts.iter().map(|(text, _, count)| format!("{text}: {count}")).collect();
+        let out_of_order = if failing { "; nothing can be delivered now" } else { "" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "Sink {sink}: {}{out_of_order}", counts.join("; "));
+        all.push(Value::Object(json));
+    }
+    if sinks.is_empty() {
+        text.push_str("No sink is configured\n");
+    }
+    (json!({"worker": WorkerKind::Outbox, "sinks": all}), text)
+}
+
+/// Events that are parked wait for somebody; those that were refused are tried again.
+fn events_that_failed(sinks: Vec<SinkPass>) -> Option<Failure> {
+    let parked: u64 = sinks.iter().filter_map(|pass| Some(pass.relayed.as_ref().ok()?.parked)).sum();
+    let (mut failed, mut first) = (0, None);
+    for error in sinks.into_iter().filter_map(|pass| pass.relayed.err()) {
+        failed += 1;
+        first.get_or_insert(error);
+    }
+    if failed > 0 {
+        return Some(failure(failed, first));
+    }
+    (parked > 0).then(|| {
+        let message = format!(
+            "events are parked: {parked}; see `reprieve events parked` and `reprieve events redeliver`"
+        );
+        Failure::new(ErrorCode::EventsParked, message)
+    })
 }
 
 /// What somebody has to look after. That an eraser failed is not: it is asked again, until it is stuck.
@@ -78,6 +132,7 @@ fn what_failed(pass: PassSummary) -> Option<Failure> {
             return Some(Failure::new(ErrorCode::ErasureStuck, message));
         }
         PassSummary::Erasures(run) => (run.broken, run.first_failure),
+        PassSummary::Outbox(sinks) => return events_that_failed(sinks),
         PassSummary::Housekeeping(_) => return None,
     };
     (count > 0).then(|| failure(count, first))
@@ -116,7 +171,7 @@ mod tests {
     }
 
     fn forgotten() -> Forgotten {
-        Forgotten { cancelled_processes: 1, audit_trails: 2, events: 3, answers: 4 }
+        Forgotten { cancelled_processes: 1, audit_trails: 2, events: 3, sinks: 5, answers: 4 }
     }
 
     fn pass(worker: &str) -> PassSummary {
