@@ -151,6 +151,7 @@ mod tests {
     use super::*;
     use crate::commands::test_host::{TestHost, run, run_on};
     use crate::exit_code;
+    use reprieve_application::SinkName;
     use reprieve_application::use_cases::Forgotten;
 
     fn swept(failed: u64, first_failure: Option<StoreError>) -> Swept {
@@ -174,11 +175,23 @@ mod tests {
         Forgotten { cancelled_processes: 1, audit_trails: 2, events: 3, sinks: 5, answers: 4 }
     }
 
+    /// A sink that was told something, and is out of order if it has ever failed.
+    fn told(sink: &str, parked: u64) -> SinkPass {
+        let sink: SinkName = sink.parse().unwrap();
+        let relayed = Relayed { delivered: 3, refused: 2, is_failing: parked > 0, ..Relayed::default() };
+        SinkPass {
+            figures: Some(SinkFigures { sink: sink.clone(), waiting: 4, retrying: 2, parked }),
+            relayed: Ok(relayed),
+            sink,
+        }
+    }
+
     fn pass(worker: &str) -> PassSummary {
         match worker {
             "reminders" => PassSummary::Reminders(swept(0, None)),
             "deletions" => PassSummary::Deletions(swept(0, None)),
             "erasures" => PassSummary::Erasures(ErasuresRun { stuck: 0, ..erasures(0, None) }),
+            "outbox" => PassSummary::Outbox(vec![told("mail", 0), told("files", 7)]),
             _ => PassSummary::Housekeeping(forgotten()),
         }
     }
@@ -207,9 +220,28 @@ mod tests {
             ),
             (
                 "housekeeping",
-                "Forgotten: cancelled processes: 1; audit trails: 2; events: 3; answers: 4\n",
+                "Forgotten: cancelled processes: 1; audit trails: 2; events: 3; sinks: 5; answers: 4\n",
                 json!({
-                    "worker": "housekeeping", "cancelledProcesses": 1, "auditTrails": 2, "events": 3, "answers": 4,
+                    "worker": "housekeeping", "cancelledProcesses": 1, "auditTrails": 2, "events": 3, "sinks": 5,
+                    "answers": 4,
+                }),
+            ),
+            (
+                "outbox",
+                "Sink mail: delivered: 3; refused: 2; waiting: 4; to be tried again: 2; parked: 0\n\
+                 Sink files: delivered: 3; refused: 2; waiting: 4; to be tried again: 2; parked: 7; \
+                 nothing can be delivered now\n",
+                json!({
+                    "worker": "outbox", "sinks": [
+                        {
+                            "sink": "mail", "delivered": 3, "refused": 2, "waiting": 4, "retrying": 2, "parked": 0,
+                            "failing": false,
+                        },
+                        {
+                            "sink": "files", "delivered": 3, "refused": 2, "waiting": 4, "retrying": 2, "parked": 7,
+                            "failing": true,
+                        },
+                    ],
                 }),
             ),
         ] {
@@ -252,6 +284,33 @@ mod tests {
         let (result, out) = run_on(&host, &["worker", "run", "erasures", "--once"]).await;
         assert_eq!(result.unwrap_err().code, ErrorCode::ErasureStuck);
         assert!(out.contains("of which stuck: 2"), "{out}");
+    }
+
+    #[tokio::test]
+    async fn events_that_were_parked_are_something_to_look_after() {
+        let mut pass = told("mail", 9);
+        pass.relayed = Ok(Relayed { parked: 1, ..Relayed::default() });
+        let host = TestHost::default().with_pass(PassSummary::Outbox(vec![told("files", 1), pass]));
+        let (result, out) = run_on(&host, &["worker", "run", "outbox", "--once"]).await;
+        let failure = result.unwrap_err();
+        assert_eq!((failure.code, exit_code(failure.code)), (ErrorCode::EventsParked, 70));
+        assert!(failure.message.starts_with("events are parked: 1;") && out.contains("parked: 9"), "{out}");
+    }
+
+    #[tokio::test]
+    async fn a_sink_that_could_not_be_told_does_not_hide_the_others() {
+        let broken = SinkPass {
+            sink: "mail".parse().unwrap(),
+            relayed: Err(StoreError::Full("no space".into())),
+            figures: None,
+        };
+        let host = TestHost::default().with_pass(PassSummary::Outbox(vec![broken, told("files", 0)]));
+        let (result, out) = run_on(&host, &["worker", "run", "outbox", "--once"]).await;
+        assert_eq!(result.unwrap_err().code, ErrorCode::DatabaseFull);
+        assert!(out.contains("Sink files: delivered: 3"), "{out}");
+        let host = TestHost::default().with_pass(PassSummary::Outbox(Vec::new()));
+        let (result, out) = run_on(&host, &["worker", "run", "outbox", "--once"]).await;
+        assert_eq!((result, out.as_str()), (Ok(()), "No sink is configured\n"));
     }
 
     #[tokio::test]
