@@ -31,13 +31,14 @@ const ROWS: usize = 1000;
 /// A sink is noted to be there so often, even if nothing waits for it.
 const SEEN_EVERY: i64 = 3_600_000_000;
 
-/// Whether a sink is to be claimed. It is asked first, because claiming locks.
+/// Whether a sink is to be claimed. It is asked first, because claiming locks. Each part is written so that no planner can
+/// think of reading a table from its beginning until something is found.
 const IS_TO_BE_CLAIMED: &str = "\
 SELECT CAST(lease_ends_at <= $1 AND due_at <= $1 AND (
     seen_at <= $2
-    OR EXISTS (SELECT 1 FROM outbox WHERE sequence > settled_to)
-    OR EXISTS (SELECT 1 FROM outbox WHERE sequence IS NULL)
-    OR EXISTS (SELECT 1 FROM event_retries WHERE sink = $3 AND parked_at IS NULL AND due_at <= $1)
+    OR settled_to < (SELECT last FROM event_sequence)
+    OR (SELECT min(position) FROM outbox WHERE sequence IS NULL) IS NOT NULL
+    OR coalesce((SELECT min(due_at) FROM event_retries WHERE sink = $3 AND parked_at IS NULL) <= $1, false)
 ) AS INTEGER) AS claims FROM event_sinks WHERE name = $3";
 
 const CLAIM: &str = "\
@@ -62,7 +63,7 @@ SELECT $COLUMNS, CAST(0 AS bigint) AS attempts, CAST(NULL AS bigint) AS failing_
     AND earlier.sequence < outbox.sequence
 ) AS INTEGER) AS is_behind
 FROM outbox WHERE sequence > $2 AND NOT EXISTS (
-    SELECT 1 FROM event_retries AS aside WHERE aside.sink = $1 AND aside.sequence = outbox.sequence
+    SELECT 1 FROM event_retries AS aside WHERE aside.sink = $1 AND aside.sequence = outbox.sequence AND aside.sequence > $2
 )
 ORDER BY sequence LIMIT $LIMIT";
 
@@ -88,6 +89,25 @@ fn limited(sql: &str, limit: u32) -> String {
     sql.replace("$COLUMNS", COLUMNS).replace("$LIMIT", &limit.to_string())
 }
 
+pub(crate) fn is_to_be_claimed(backend: DbBackend, sink: &SinkName, now: Timestamp) -> Statement {
+    let now = now.unix_micros();
+    let values = vec![now.into(), (now - SEEN_EVERY).into(), sink.as_str().into()];
+    numbered(backend, IS_TO_BE_CLAIMED.to_owned(), values)
+}
+
+pub(crate) fn next_of(backend: DbBackend, sink: &SinkName, after: i64, limit: u32) -> Statement {
+    numbered(backend, limited(NEXT, limit), vec![sink.as_str().into(), after.into()])
+}
+
+pub(crate) fn again_of(backend: DbBackend, sink: &SinkName, now: Timestamp, limit: u32) -> Statement {
+    numbered(backend, limited(AGAIN, limit), vec![sink.as_str().into(), now.unix_micros().into()])
+}
+
+/// Gives places behind this one to those that have none, the oldest first.
+pub(crate) fn places_of(backend: DbBackend, last: i64) -> Statement {
+    numbered(backend, limited(GIVE_PLACES, AT_ONCE), vec![last.into()])
+}
+
 #[async_trait]
 impl EventDeliveries for Store {
     async fn claim(
@@ -96,15 +116,14 @@ impl EventDeliveries for Store {
         now: Timestamp,
         lease_ends_at: Timestamp,
     ) -> Result<Option<SinkClaim>, StoreError> {
-        let now = now.unix_micros();
-        let values = vec![now.into(), (now - SEEN_EVERY).into(), sink.as_str().into()];
-        let known = self.reader.query_one_raw(self.statement(IS_TO_BE_CLAIMED.to_owned(), values)).await;
+        let is_to_be = is_to_be_claimed(self.reader.get_database_backend(), sink, now);
+        let known = self.reader.query_one_raw(is_to_be).await;
         if let Some(known) = known.map_err(store_error)?
             && Row::named(&known, "event_sinks", sink.as_str()).get::<i32>("claims")? == 0
         {
             return Ok(None);
         }
-        let values = vec![sink.as_str().into(), now.into(), lease_ends_at.unix_micros().into()];
+        let values = vec![sink.as_str().into(), now.unix_micros().into(), lease_ends_at.unix_micros().into()];
         let statement = numbered(self.writer.get_database_backend(), CLAIM.to_owned(), values);
         let claimed = self.writer.query_one_raw(statement).await.map_err(store_error)?;
         claimed.map(|row| claim_from_row(sink, &row)).transpose()
@@ -126,8 +145,7 @@ impl EventDeliveries for Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<WaitingEvent>, StoreError> {
-        let values = vec![sink.as_str().into(), now.unix_micros().into()];
-        self.waiting(limited(AGAIN, limit), values).await
+        self.waiting(again_of(self.writer.get_database_backend(), sink, now, limit)).await
     }
 
     async fn settle(
@@ -206,20 +224,23 @@ impl EventDeliveries for Store {
 
 impl Store {
     async fn read(&self, sink: &SinkName, after: i64, limit: u32) -> Result<Vec<WaitingEvent>, StoreError> {
-        self.waiting(limited(NEXT, limit), vec![sink.as_str().into(), after.into()]).await
+        self.waiting(next_of(self.writer.get_database_backend(), sink, after, limit)).await
     }
 
-    async fn waiting(&self, sql: String, values: Vec<Value>) -> Result<Vec<WaitingEvent>, StoreError> {
+    async fn waiting(&self, statement: Statement) -> Result<Vec<WaitingEvent>, StoreError> {
         // Not through the readers: on SQLite they may see less than what has just been stored.
-        let rows = self.writer.query_all_raw(self.statement(sql, values)).await.map_err(store_error)?;
+        let rows = self.writer.query_all_raw(statement).await.map_err(store_error)?;
         rows.iter().map(waiting_from_row).collect()
     }
 
     /// Gives events that have none their places, some at a time; says whether there were any, unless somebody else is at
     /// it.
     async fn give_places(&self) -> Result<bool, StoreError> {
-        let any = "SELECT 1 FROM outbox WHERE sequence IS NULL LIMIT 1".to_owned();
-        if self.reader.query_one_raw(self.statement(any, Vec::new())).await.map_err(store_error)?.is_none() {
+        let first = "SELECT min(position) AS first FROM outbox WHERE sequence IS NULL".to_owned();
+        let first =
+            self.reader.query_one_raw(self.statement(first, Vec::new())).await.map_err(store_error)?;
+        let first = first.map(|row| Row::named(&row, "outbox", "first").get::<Option<i64>>("first"));
+        if first.transpose()?.flatten().is_none() {
             return Ok(false);
         }
         let transaction = begin_to_write(&self.writer).await?;
@@ -238,8 +259,8 @@ async fn give_places_in(transaction: &DatabaseTransaction) -> Result<bool, Store
         return Ok(false);
     };
     let last: i64 = Row::named(&row, "event_sequence", "1").get("last")?;
-    let given = execute(transaction, &limited(GIVE_PLACES, AT_ONCE), vec![last.into()]).await?;
-    let given = i64::try_from(given).unwrap_or(i64::MAX);
+    let given = transaction.execute_raw(places_of(backend, last)).await.map_err(store_error)?;
+    let given = i64::try_from(given.rows_affected()).unwrap_or(i64::MAX);
     execute(transaction, "UPDATE event_sequence SET last = last + $1", vec![given.into()]).await?;
     Ok(given > 0)
 }

@@ -1,5 +1,7 @@
 //! What the queries cost: the plans that the databases make for them, and the work they count. Time is not measured.
 
+mod events;
+
 use std::fmt::Write as _;
 
 use reprieve_application::ports::{Due, Page};
