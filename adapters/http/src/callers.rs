@@ -33,7 +33,8 @@ impl FromRequestParts<Arc<Service>> for Identity {
             Err(refused) => {
                 // Which of its checks a token fails helps the operator, and would help a forger.
                 tracing::debug!(reason = %refused, "token refused");
-                Err(Refusal::new(ErrorCode::PlatformUnauthorized, "a valid bearer token is needed"))
+                let message = "a valid bearer token is needed";
+                Err(Refusal::new(ErrorCode::PlatformUnauthorized, message).challenging("Bearer"))
             }
         }
     }
@@ -73,10 +74,11 @@ fn authenticated(parts: &Parts, service: &Service, scope: Scope) -> Result<Strin
     }
     match service.authentication.api_key(&parts.headers, scope) {
         Ok(key) => Ok(key.name.clone()),
-        Err(ApiKeyRefused::Unknown) => Err(Refusal::new(
-            ErrorCode::ConnectorUnauthorized,
-            "a valid API key is needed, in the header X-API-KEY",
-        )),
+        Err(ApiKeyRefused::Unknown) => {
+            let message = "a valid API key is needed, in the header X-API-KEY";
+            // Not a registered scheme: there is none for a key in a header of its own, and a 401 has to name one.
+            Err(Refusal::new(ErrorCode::ConnectorUnauthorized, message).challenging("ApiKey"))
+        }
         Err(ApiKeyRefused::LacksScope) => {
             let scope = match scope {
                 Scope::Core => "core",

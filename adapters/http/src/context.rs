@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use metrics::Gauge;
+use metrics::{Gauge, SharedString};
 use reprieve_application::ErrorCode;
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -23,6 +23,18 @@ const TRACE_PARENT: &str = "traceparent";
 /// Where clients expect the codes of a Connector; everywhere else they are those of a Backbone.
 const CONNECTOR: &str = "/api/core/";
 
+/// Headers that keep browsers from doing more with an answer than showing it.
+const SAFE: [(HeaderName, &str); 5] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    ),
+];
+
 /// The longest request id that is taken over from a client, in characters.
 const MAX_REQUEST_ID: usize = 128;
 
@@ -31,14 +43,14 @@ pub(crate) async fn context(State(service): State<Arc<Service>>, request: Reques
     let started = Instant::now();
     let request_id = request_id(request.headers()).unwrap_or_else(|| service.name("REQ"));
     let trace_id = trace_id(request.headers());
-    let method = request.method().as_str().to_owned();
+    let method = request.method().clone();
     // The route, not the path: a path may contain an address.
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!(
         "request",
         otel.name = Empty,
         otel.kind = Empty,
-        method,
+        method = method.as_str(),
         route,
         request_id,
         trace_id,
@@ -60,13 +72,17 @@ pub(crate) async fn context(State(service): State<Arc<Service>>, request: Reques
         tracing::info!(status = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
     });
     let status = response.status().as_str().to_owned();
-    let labels = [("method", known_method(&method)), ("route", route), ("status", status)];
+    let route = SharedString::from(route);
+    let labels = [("method", known_method(&method).into()), ("route", route), ("status", status.into())];
     metrics::counter!("reprieve_http_requests_total", &labels).increment(1);
     metrics::histogram!("reprieve_http_request_duration_seconds", &labels[..2]).record(started.elapsed());
     let headers = response.headers_mut();
     // Both consist of visible ASCII.
     headers.extend(HeaderValue::from_str(&request_id).ok().map(|value| (REQUEST_ID, value)));
     headers.extend(trace_id.and_then(|id| HeaderValue::from_str(&id).ok()).map(|value| (TRACE_ID, value)));
+    for (name, value) in SAFE {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     response
 }
 
@@ -88,9 +104,9 @@ impl Drop for InFlight {
 }
 
 /// Anybody can send any method; not everybody may invent a new label.
-fn known_method(method: &str) -> String {
+fn known_method(method: &Method) -> &'static str {
     let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
-    if known.contains(&method) { method.to_owned() } else { "other".to_owned() }
+    known.into_iter().find(|known| method == known).unwrap_or("other")
 }
 
 /// The id a client gave its request, if it can stand in a header and in a log.
@@ -152,24 +168,6 @@ fn code_of(status: StatusCode) -> ErrorCode {
         status if status.is_client_error() => ErrorCode::InvalidPropertyValue,
         _ => ErrorCode::SystemFailed,
     }
-}
-
-/// Headers that keep browsers from doing more with an answer than showing it.
-pub(crate) async fn security_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    for (name, value) in [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-        ),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub(crate) struct Refusal {
     pub(crate) detail: String,
     /// After how many seconds it is worth trying again.
     pub(crate) retry_after: Option<u64>,
+    /// How whoever calls has to say who it is: the scheme in `WWW-Authenticate` (RFC 9110, section 11.6.1).
+    pub(crate) challenge: Option<&'static str>,
 }
 
 /// A failure, in the form that enmeshed's clients read.
@@ -53,12 +55,17 @@ pub(crate) struct ErrorBody<'a> {
 impl Refusal {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { code, detail: message.clone(), message, retry_after: None }
+        Self { code, detail: message.clone(), message, retry_after: None, challenge: None }
     }
 
     /// The same, worth trying again after so many seconds.
     pub(crate) fn after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// The same, with the scheme by which to authenticate.
+    pub(crate) fn challenging(self, scheme: &'static str) -> Self {
+        Self { challenge: Some(scheme), ..self }
     }
 
     /// The same under the code that clients of a Backbone know.
@@ -123,7 +130,7 @@ impl<E: Coded> From<E> for Refusal {
         }
         // Trying again mends a lost connection or a lost race, and nothing else.
         let retry_after = (status(code) == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
-        Self { code, message: error.to_string(), detail, retry_after }
+        Self { code, message: error.to_string(), detail, retry_after, challenge: None }
     }
 }
 
@@ -134,8 +141,8 @@ impl IntoResponse for Refusal {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.status() == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        if let Some(scheme) = self.challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
         }
         response.extensions_mut().insert(self);
         response

@@ -16,7 +16,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::authentication::API_KEY_HEADER;
-use crate::context::{context, security_headers};
+use crate::context::context;
 use crate::idempotency::IDEMPOTENCY_KEY;
 use crate::limits::concurrent_requests;
 use crate::{Service, admin, connector, consumer, docs, operations};
@@ -55,10 +55,12 @@ pub(crate) fn router(service: &Arc<Service>) -> Router {
         .merge(operations)
         .with_state(service.clone())
         .merge(documentation)
-        .layer(DefaultBodyLimit::max(service.settings.body_bytes))
-        .layer(option_layer(cors(&service.settings.allowed_origins)))
-        .layer(middleware::from_fn_with_state(service.clone(), context))
-        .layer(middleware::from_fn(security_headers))
+        // Each call of `layer` puts every request and every answer into further boxes. The first is the outermost.
+        .layer((
+            middleware::from_fn_with_state(service.clone(), context),
+            option_layer(cors(&service.settings.allowed_origins)),
+            DefaultBodyLimit::max(service.settings.body_bytes),
+        ))
 }
 
 /// Off, that is without any header that would let a page of another origin read an answer, unless origins are named.

@@ -17,6 +17,11 @@ use tower::util::MapRequest;
 use crate::Service;
 use crate::router::router;
 
+/// How many requests one connection of HTTP/2 may have under way; further ones wait at the client, which is told. So a
+/// client with much to ask is served in turn, and does not by itself make the service turn others away as overloaded.
+/// RFC 9113, section 6.5.2, advises against less than 100.
+const STREAMS: u32 = 128;
+
 /// Whether every request that ran was answered when the service ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -39,6 +44,7 @@ pub async fn serve(
     builder.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
     builder
         .http2()
+        .max_concurrent_streams(STREAMS)
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(settings.header_timeout))
         .keep_alive_timeout(settings.header_timeout);

@@ -38,6 +38,26 @@ enum Audience {
     Several(Vec<String>),
 }
 
+/// When a token is valid, as it says itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Validity {
+    from: Option<Timestamp>,
+    until: Timestamp,
+}
+
+impl Validity {
+    /// Whether `now` is within it, give or take `leeway` microseconds.
+    pub(super) fn check(self, now: Timestamp, leeway: i64) -> Result<(), TokenRefused> {
+        if now.micros_since(self.until) >= leeway {
+            return Err(TokenRefused::Expired);
+        }
+        if self.from.is_some_and(|from| from.micros_since(now) > leeway) {
+            return Err(TokenRefused::NotYetValid);
+        }
+        Ok(())
+    }
+}
+
 impl Claims {
     /// Reads the claims of a token whose signature is verified.
     pub(super) fn parse(claims: &[u8]) -> Result<Self, TokenRefused> {
@@ -61,17 +81,14 @@ impl Claims {
         }
     }
 
-    /// Whether the token is valid at `now`, give or take `leeway` microseconds.
-    pub(super) fn check_time(&self, now: Timestamp, leeway: i64) -> Result<(), TokenRefused> {
-        if now.micros_since(self.expires_at()?) >= leeway {
-            return Err(TokenRefused::Expired);
-        }
+    /// When the token is valid.
+    pub(super) fn validity(&self) -> Result<Validity, TokenRefused> {
+        let until = self.expires_at()?;
+        let mut from = None;
         for not_before in [&self.nbf, &self.iat].into_iter().flatten() {
-            if instant(not_before)?.micros_since(now) > leeway {
-                return Err(TokenRefused::NotYetValid);
-            }
+            from = from.max(Some(instant(not_before)?));
         }
-        Ok(())
+        Ok(Validity { from, until })
     }
 
     /// For how long the token was made, in microseconds.

@@ -9,6 +9,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::KeySet;
 use super::key_source::KeySource;
 use super::signed_token::Header;
+use super::token_rules::Keys;
+use super::verified_tokens::VerifiedTokens;
 
 const SECOND: i64 = 1_000_000;
 /// The least time between two attempts to renew the keys, in microseconds. Anybody can send a token with an id that no
@@ -29,7 +31,7 @@ pub(super) struct IssuerKeys {
 
 #[derive(Clone, Default)]
 struct Held {
-    keys: Arc<KeySet>,
+    keys: Arc<Keys>,
     since: Option<Timestamp>,
 }
 
@@ -39,18 +41,18 @@ impl IssuerKeys {
     }
 
     /// The keys to verify a token with this header.
-    pub(super) async fn for_token(self: &Arc<Self>, header: &Header) -> Arc<KeySet> {
+    pub(super) async fn for_token(self: &Arc<Self>, header: &Header) -> Arc<Keys> {
         self.renewed_unless(|keys| keys.candidates(header).next().is_some()).await
     }
 
     /// Whether there are keys, after trying to get some.
     pub(super) async fn are_available(self: &Arc<Self>) -> bool {
-        !self.renewed_unless(|keys| !keys.is_empty()).await.is_empty()
+        !self.renewed_unless(|keys| !keys.is_empty()).await.set.is_empty()
     }
 
-    async fn renewed_unless(self: &Arc<Self>, suffice: impl Fn(&KeySet) -> bool) -> Arc<KeySet> {
+    async fn renewed_unless(self: &Arc<Self>, suffice: impl Fn(&KeySet) -> bool) -> Arc<Keys> {
         let held = self.held();
-        if !suffice(&held.keys) {
+        if !suffice(&held.keys.set) {
             // Whoever waits here while somebody else asks finds that attempt too recent for another.
             let last_attempt = Arc::clone(&self.last_attempt).lock_owned().await;
             self.renew(last_attempt).await;
@@ -75,7 +77,11 @@ impl IssuerKeys {
         // In a task of its own: a caller who hangs up must not take the attempt along, which would put off the next one.
         let attempt = tokio::spawn(async move {
             match this.source.fetch().await {
-                Ok(keys) => this.hold(Held { keys: Arc::new(keys), since: Some(now) }),
+                Ok(set) => {
+                    // Nothing is remembered from before: one of those keys may have been withdrawn.
+                    let keys = Keys { set, verified: VerifiedTokens::default() };
+                    this.hold(Held { keys: Arc::new(keys), since: Some(now) });
+                }
                 Err(error) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the issuer's keys cannot be renewed; those from before stay in use"

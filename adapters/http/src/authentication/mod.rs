@@ -16,6 +16,7 @@ mod refused;
 mod settings;
 mod signed_token;
 mod token_rules;
+mod verified_tokens;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use api_key::ApiKeys;
 use issuer_keys::IssuerKeys;
 use key_source::KeySource;
 use signed_token::SignedToken;
+use token_rules::Keys;
 
 pub use api_key::{API_KEY_HEADER, ApiKey, ApiKeyDigest, InvalidApiKeyDigest, Scope};
 pub use key_set::{InvalidKeySet, KeySet};
@@ -52,6 +54,8 @@ pub const MAXIMUM_LEEWAY: Duration = Duration::from_mins(5);
 pub struct Authentication {
     rules: Arc<TokenRules>,
     issuer_keys: Option<Arc<IssuerKeys>>,
+    /// For tokens that bring their own.
+    no_keys: Arc<Keys>,
     api_keys: Arc<ApiKeys>,
     clock: Arc<dyn Clock>,
 }
@@ -70,6 +74,7 @@ impl Authentication {
         Ok(Self {
             rules: Arc::new(rules),
             issuer_keys: source.map(|source| IssuerKeys::new(source, Arc::clone(&clock))),
+            no_keys: Arc::default(),
             api_keys: Arc::new(ApiKeys::new(settings.api_keys)?),
             clock,
         })
@@ -98,9 +103,9 @@ impl Authentication {
         let token = SignedToken::parse(bearer::bearer_token(headers)?)?;
         let keys = match &self.issuer_keys {
             Some(keys) if token.header.jwk.is_none() => keys.for_token(&token.header).await,
-            _ => Arc::default(),
+            _ => Arc::clone(&self.no_keys),
         };
-        self.rules.check_parsed(&token, &keys, self.clock.now())
+        self.rules.check_again(&token, &keys, self.clock.now())
     }
 
     /// The API key in the headers of a request that needs `scope`.

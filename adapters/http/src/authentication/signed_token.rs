@@ -35,6 +35,8 @@ impl Algorithm {
 #[derive(Debug)]
 pub(super) struct SignedToken<'a> {
     pub(super) header: Header,
+    /// All of it.
+    pub(super) text: &'a [u8],
     /// What the signature is over.
     pub(super) signed: &'a [u8],
     pub(super) signature: Vec<u8>,
@@ -82,7 +84,7 @@ impl<'a> SignedToken<'a> {
             })
             .ok_or(TokenRefused::Malformed)?;
         let header = Header::parse(&header)?;
-        Ok(Self { header, signed: signed.as_bytes(), signature, claims })
+        Ok(Self { header, text: token, signed: signed.as_bytes(), signature, claims })
     }
 }
 

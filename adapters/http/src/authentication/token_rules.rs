@@ -6,9 +6,10 @@ use reprieve_application::Caller;
 use reprieve_domain::Timestamp;
 use serde_json::value::RawValue;
 
-use super::claims::Claims;
+use super::claims::{Claims, Validity};
 use super::jwk::PublicKey;
 use super::signed_token::{Header, SignedToken};
+use super::verified_tokens::{TokenDigest, VerifiedTokens};
 use super::{
     AuthenticationSettings, InvalidAuthenticationSettings, KeySet, MAXIMUM_LEEWAY, MAXIMUM_LIFETIME,
     TokenRefused,
@@ -30,6 +31,20 @@ pub struct TokenRules {
 struct Issuer {
     name: String,
     audiences: Vec<String>,
+}
+
+/// Keys, and the tokens that were verified with them, which are forgotten with them.
+#[derive(Default)]
+pub(super) struct Keys {
+    pub(super) set: KeySet,
+    pub(super) verified: VerifiedTokens,
+}
+
+/// What a token says that keeps all rules but those of time.
+#[derive(Debug, Clone)]
+pub(super) struct Verified {
+    caller: Caller,
+    validity: Validity,
 }
 
 impl TokenRules {
@@ -59,7 +74,24 @@ impl TokenRules {
     /// # Errors
     /// Whatever is wrong with the token.
     pub fn check(&self, token: &[u8], keys: &KeySet, now: Timestamp) -> Result<Caller, TokenRefused> {
-        self.check_parsed(&SignedToken::parse(token)?, keys, now)
+        self.check_time(self.verify(&SignedToken::parse(token)?, keys)?, now)
+    }
+
+    /// The same, where a token that these keys have verified before is not verified again.
+    pub(super) fn check_again(
+        &self,
+        token: &SignedToken<'_>,
+        keys: &Keys,
+        now: Timestamp,
+    ) -> Result<Caller, TokenRefused> {
+        let digest = TokenDigest::of(token.text);
+        if let Some(verified) = keys.verified.get(digest) {
+            return self.check_time(verified, now);
+        }
+        let verified = self.verify(token, &keys.set)?;
+        let caller = self.check_time(verified.clone(), now)?;
+        keys.verified.remember(digest, verified);
+        Ok(caller)
     }
 
     /// Whether any token is accepted.
@@ -67,24 +99,20 @@ impl TokenRules {
         self.issuer.is_some() || self.self_signed.is_some()
     }
 
-    pub(super) fn check_parsed(
-        &self,
-        token: &SignedToken<'_>,
-        keys: &KeySet,
-        now: Timestamp,
-    ) -> Result<Caller, TokenRefused> {
+    /// All rules but those of time.
+    pub(super) fn verify(&self, token: &SignedToken<'_>, keys: &KeySet) -> Result<Verified, TokenRefused> {
         match &token.header.jwk {
-            Some(jwk) => self.check_self_signed(token, jwk, now),
-            None => self.check_issued(token, keys, now),
+            Some(jwk) => self.verify_self_signed(token, jwk),
+            None => self.verify_issued(token, keys),
         }
     }
 
-    fn check_issued(
-        &self,
-        token: &SignedToken<'_>,
-        keys: &KeySet,
-        now: Timestamp,
-    ) -> Result<Caller, TokenRefused> {
+    fn check_time(&self, verified: Verified, now: Timestamp) -> Result<Caller, TokenRefused> {
+        verified.validity.check(now, self.leeway)?;
+        Ok(verified.caller)
+    }
+
+    fn verify_issued(&self, token: &SignedToken<'_>, keys: &KeySet) -> Result<Verified, TokenRefused> {
         let issuer = self.issuer.as_ref().ok_or(TokenRefused::IssuedNotAccepted)?;
         if !is_access_token(&token.header) {
             return Err(TokenRefused::Type);
@@ -99,17 +127,11 @@ impl TokenRules {
         if !claims.audiences()?.iter().any(|audience| issuer.audiences.contains(audience)) {
             return Err(TokenRefused::Audience);
         }
-        claims.check_time(now, self.leeway)?;
-        claims.caller()
+        Ok(Verified { validity: claims.validity()?, caller: claims.caller()? })
     }
 
     /// An address is derived from a public key, so a token that is signed with that key needs nobody to vouch for it.
-    fn check_self_signed(
-        &self,
-        token: &SignedToken<'_>,
-        jwk: &RawValue,
-        now: Timestamp,
-    ) -> Result<Caller, TokenRefused> {
+    fn verify_self_signed(&self, token: &SignedToken<'_>, jwk: &RawValue) -> Result<Verified, TokenRefused> {
         let own_audiences = self.self_signed.as_ref().ok_or(TokenRefused::SelfSignedNotAccepted)?;
         if token.header.typ.as_deref() != Some("JWT") {
             return Err(TokenRefused::Type);
@@ -125,12 +147,15 @@ impl TokenRules {
             [audience] if own_audiences.contains(audience) => {}
             _ => return Err(TokenRefused::Audience),
         }
-        claims.check_time(now, self.leeway)?;
+        let validity = claims.validity()?;
         if claims.lifetime()? > micros(MAXIMUM_LIFETIME) {
             return Err(TokenRefused::Lifetime);
         }
         let caller = claims.caller()?;
-        if caller.address.belongs_to(public_key) { Ok(caller) } else { Err(TokenRefused::ForeignAddress) }
+        if !caller.address.belongs_to(public_key) {
+            return Err(TokenRefused::ForeignAddress);
+        }
+        Ok(Verified { caller, validity })
     }
 }
 

@@ -5,6 +5,7 @@ use std::future::IntoFuture as _;
 use futures_util::future::{join, join_all};
 use reprieve_http::{Ended, Settings};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::support::{CONNECTOR, Deployment, OWN_PROCESSES, Person, after, cancel_of, settings, until};
@@ -32,6 +33,24 @@ async fn many_requests_share_a_connection_and_one_process_comes_of_them() {
         join_all((0..32).map(|_| server.post(OWN_PROCESSES).by(&alice).once("key").into_future())).await;
     assert!(replies.iter().all(|reply| reply.repeated() == replies[0].repeated()));
     assert_eq!(server.listed(&alice).await, json!([replies[0].result(201)]));
+}
+
+#[tokio::test]
+async fn a_client_is_told_how_many_requests_may_share_a_connection() {
+    let deployment = Deployment::sqlite().await;
+    let server = deployment.start().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    // What a client begins with: the preface, and settings which are all the default ones.
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    // The service's settings: length, type, flags and stream, then an id and a value each (RFC 9113, section 6.5).
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(head[3..], [4, 0, 0, 0, 0, 0]);
+    let mut settings = vec![0; usize::from(head[2])];
+    stream.read_exact(&mut settings).await.unwrap();
+    let (settings, _) = settings.as_chunks::<6>();
+    let streams = settings.iter().find(|setting| setting[..2] == [0, 3]).unwrap();
+    assert_eq!(streams[2..], 128_u32.to_be_bytes());
 }
 
 #[tokio::test]

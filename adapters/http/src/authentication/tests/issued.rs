@@ -12,8 +12,8 @@ use super::super::{
     TokenRefused, TokenRules,
 };
 use super::{
-    AUDIENCE, MICROS, NOW, Signer, TestClock, address, at, bearer, caller, check, issued_claims,
-    issuer_key_set, key_set_text, now, rules, settings, with,
+    AUDIENCE, MICROS, NOW, Signer, TestClock, address, at, bearer, caller, check, check_at, issued_claims,
+    issuer_key_set, key_set_text, now, settings, with,
 };
 
 /// The answer to a token of the issuer with these changes to a good header and good claims.
@@ -73,6 +73,7 @@ fn claims_that_are_not_as_they_should_be_are_refused() {
         (json!({"exp": -1}), TokenRefused::Expired),
         (json!({"nbf": NOW + 31}), TokenRefused::NotYetValid),
         (json!({"iat": NOW + 31}), TokenRefused::NotYetValid),
+        (json!({"nbf": NOW - 60, "iat": NOW + 31}), TokenRefused::NotYetValid),
         (json!({"exp": (NOW + 300).to_string()}), TokenRefused::Malformed),
         (json!({"exp": true}), TokenRefused::Malformed),
         (json!({"exp": i64::MAX}), TokenRefused::Malformed),
@@ -116,7 +117,7 @@ fn times_count_to_the_microsecond_give_or_take_the_leeway() {
     let token = |claims| {
         Signer::ed25519(1).token(&json!({"alg": "EdDSA", "kid": "ed25519"}), &with(issued_claims(), claims))
     };
-    let at_micros = |token: &str, micros| rules().check(token.as_bytes(), &issuer_key_set(), at(micros));
+    let at_micros = |token: &str, micros| check_at(token, at(micros));
     let until = token(json!({"exp": NOW + 300}));
     let end = (NOW + 300) * MICROS + leeway;
     assert_eq!(at_micros(&until, end - 1), Ok(caller()));

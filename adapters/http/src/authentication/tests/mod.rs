@@ -7,11 +7,12 @@ mod key_renewal;
 mod key_sources;
 mod keys;
 mod mangled;
+mod memory;
 mod self_signed;
 mod signatures;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue};
@@ -28,6 +29,9 @@ use ring::signature::{
 };
 use serde_json::{Value, json};
 
+use super::signed_token::SignedToken;
+use super::token_rules::Keys;
+use super::verified_tokens::VerifiedTokens;
 use super::{
     AuthenticationSettings, IssuerSettings, KeySet, KeysLocation, SelfSignedSettings, TokenRefused,
     TokenRules,
@@ -228,8 +232,47 @@ fn issuer_key_set() -> KeySet {
     key_set(&[("rsa", &Signer::rsa()), ("p256", &Signer::p256()), ("ed25519", &Signer::ed25519(1))])
 }
 
+/// A good token of each kind.
+fn good_tokens() -> Vec<String> {
+    let identity = Signer::ed25519(5);
+    [(Signer::rsa(), "rsa"), (Signer::p256(), "p256"), (Signer::ed25519(1), "ed25519")]
+        .iter()
+        .map(|(signer, kid)| signer.token(&json!({"alg": signer.alg(), "kid": kid}), &issued_claims()))
+        .chain([identity.token(&self_signed_header(&identity), &self_signed_claims(&identity))])
+        .collect()
+}
+
 fn check(token: impl AsRef<[u8]>) -> Result<Caller, TokenRefused> {
-    rules().check(token.as_ref(), &issuer_key_set(), now())
+    check_at(token, now())
+}
+
+/// What becomes of a token, which is the same where it comes again and where others have come before: that is seen here
+/// for every token of every test.
+fn check_at(token: impl AsRef<[u8]>, now: Timestamp) -> Result<Caller, TokenRefused> {
+    let answer = rules().check(token.as_ref(), &issuer_key_set(), now);
+    for _ in 0..2 {
+        assert_eq!(check_again(token.as_ref(), &WITH_GOOD_TOKENS, now), answer, "with memory");
+    }
+    answer
+}
+
+/// Keys that have verified the good tokens.
+static WITH_GOOD_TOKENS: LazyLock<Keys> = LazyLock::new(|| {
+    let keys = issuer_keys();
+    for token in good_tokens() {
+        assert!(check_again(token, &keys, now()).is_ok());
+    }
+    keys
+});
+
+/// Keys that have verified nothing yet.
+fn issuer_keys() -> Keys {
+    Keys { set: issuer_key_set(), verified: VerifiedTokens::default() }
+}
+
+fn check_again(token: impl AsRef<[u8]>, keys: &Keys, now: Timestamp) -> Result<Caller, TokenRefused> {
+    static RULES: LazyLock<TokenRules> = LazyLock::new(rules);
+    RULES.check_again(&SignedToken::parse(token.as_ref())?, keys, now)
 }
 
 fn bearer(token: &str) -> HeaderMap {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::super::{AuthenticationSettings, KeySet, KeysLocation, TokenRefused, TokenRules};
 use super::{
-    AUDIENCE, DEVICE, MICROS, NOW, Signer, at, check, encode, issuer_key_set, now, self_signed_claims,
-    self_signed_header, settings, with,
+    AUDIENCE, DEVICE, MICROS, NOW, Signer, at, check, check_at, encode, issuer_key_set, now,
+    self_signed_claims, self_signed_header, settings, with,
 };
 
 fn signer() -> Signer {
@@ -107,8 +107,7 @@ fn claims_that_are_not_as_they_should_be_are_refused() {
 fn times_count_to_the_microsecond_give_or_take_the_leeway() {
     let signer = signer();
     let token = signer.token(&self_signed_header(&signer), &self_signed_claims(&signer));
-    let rules = super::rules();
-    let at_micros = |micros| rules.check(token.as_bytes(), &KeySet::default(), at(micros));
+    let at_micros = |micros| check_at(&token, at(micros));
     assert_eq!(at_micros((NOW - 30) * MICROS - 1), Err(TokenRefused::NotYetValid));
     assert_eq!(at_micros((NOW - 30) * MICROS), Ok(caller()));
     assert_eq!(at_micros((NOW + 330) * MICROS - 1), Ok(caller()));

@@ -60,6 +60,10 @@ fn is_documented(method: &str, route: &str, reply: &Reply) -> Result<(), String>
         }
         return is_failure(reply, 405, "error.connector.http.methodNotAllowed");
     };
+    let challenge = if reply.status == 401 { scheme(operation) } else { None };
+    if reply.header("www-authenticate") != challenge {
+        return Err(format!("the challenge is not {challenge:?}"));
+    }
     let response = &operation["responses"][reply.status.to_string()];
     let content_type = reply.header("content-type").unwrap_or_default().split(';').next().unwrap();
     let Some(content) = response["content"].get(content_type) else {
@@ -71,6 +75,14 @@ fn is_documented(method: &str, route: &str, reply: &Reply) -> Result<(), String>
         Some(code) => has_example(content, code),
         None => Ok(()),
     }
+}
+
+/// How a challenge calls what an operation asks for.
+fn scheme(operation: &Value) -> Option<&'static str> {
+    let security = operation["security"].as_array()?.first()?.as_object()?;
+    [("bearer", "Bearer"), ("apiKey", "ApiKey")]
+        .into_iter()
+        .find_map(|(documented, scheme)| security.contains_key(documented).then_some(scheme))
 }
 
 fn has_example(content: &Value, code: &Value) -> Result<(), String> {
