@@ -83,6 +83,12 @@ impl FailureCode {
         Self("unexpectedAnswer".to_owned())
     }
 
+    /// Whoever was to be called is in a private network, and nobody has allowed that.
+    #[must_use]
+    pub fn private_target() -> Self {
+        Self("privateTarget".to_owned())
+    }
+
     /// The eraser is a function of this program, and panicked.
     #[must_use]
     pub fn panicked() -> Self {
@@ -156,6 +162,7 @@ mod tests {
             FailureCode::timed_out(),
             FailureCode::unreachable(),
             FailureCode::unexpected_answer(),
+            FailureCode::private_target(),
             FailureCode::panicked(),
             FailureCode::http_status(u16::MAX),
         ] {

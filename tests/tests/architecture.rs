@@ -1,5 +1,5 @@
-//! Arrows point inwards only: adapters → application → domain, adapters never see each other, and only the binary and
-//! the tests see them all. Dependencies of tests do not count.
+//! Arrows point inwards only: adapters → application → domain, adapters never see each other, but for the one that says how
+//! to call somebody (docs/adr/0016), and only the binary and the tests see them all. Dependencies of tests do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,6 +9,7 @@ use serde_json::Value;
 
 const DOMAIN: &str = "reprieve-domain";
 const APPLICATION: &str = "reprieve-application";
+const OUTBOUND: &str = "reprieve-outbound";
 /// See docs/adr/0006: whoever adds to it has a reason and writes it down there.
 const DOMAIN_MAY_USE: [&str; 5] = ["chrono", "hmac", "serde", "sha2", "thiserror"];
 
@@ -46,7 +47,8 @@ fn mistakes(packages: &Packages) -> Vec<String> {
             "domain" => false,
             "application" => wanted == DOMAIN,
             "app" | "tests" => true,
-            folder if folder.starts_with("adapters/") => [DOMAIN, APPLICATION].contains(&wanted),
+            "adapters/outbound" => [DOMAIN, APPLICATION].contains(&wanted),
+            folder if folder.starts_with("adapters/") => [DOMAIN, APPLICATION, OUTBOUND].contains(&wanted),
             _ => false,
         };
         for wanted in of_workspace {
@@ -83,6 +85,14 @@ fn every_package_has_its_place() {
 }
 
 #[test]
+fn whoever_calls_somebody_may_see_how() {
+    let sound = packages();
+    for name in ["reprieve-erasure", "reprieve-remote"] {
+        assert!(sound[name].1.contains(OUTBOUND), "{name} has its own way to call somebody");
+    }
+}
+
+#[test]
 fn an_arrow_that_turns_is_seen() {
     let sound = packages();
     for (from, to) in [
@@ -94,6 +104,11 @@ fn an_arrow_that_turns_is_seen() {
         ("reprieve-persistence", "reprieve-system"),
         ("reprieve-system", "reprieve"),
         ("reprieve-cli", "reprieve-tests"),
+        ("reprieve-erasure", "reprieve-remote"),
+        (OUTBOUND, "reprieve-system"),
+        (OUTBOUND, "reprieve-erasure"),
+        (DOMAIN, OUTBOUND),
+        (APPLICATION, OUTBOUND),
     ] {
         let mut turned = sound.clone();
         turned.get_mut(from).unwrap().1.insert(to.to_owned());

@@ -1,9 +1,9 @@
 //! Why there can be no eraser with these options.
 
 use std::error::Error;
-use std::path::PathBuf;
 
 use reprieve_application::{Coded, ErrorCode};
+use reprieve_outbound::TlsError;
 
 /// Why there can be no eraser with these options.
 #[derive(Debug, thiserror::Error)]
@@ -13,14 +13,9 @@ pub enum HttpEraserError {
         "http:// is for erasers on this machine only, because anybody on the way could read it: use https://"
     )]
     PlainHttp,
-    /// The file with the certificates of authorities holds none.
-    #[error("the certificates in {} cannot be used", .file.display())]
-    CertificateAuthorities {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        source: Box<dyn Error + Send + Sync>,
-    },
+    /// It is not known whom to trust.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// There can be no client on this machine.
     #[error("no HTTP client can be made")]
     Client(#[source] Box<dyn Error + Send + Sync>),
@@ -29,7 +24,8 @@ pub enum HttpEraserError {
 impl Coded for HttpEraserError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::PlainHttp | Self::CertificateAuthorities { .. } => ErrorCode::ConfigurationInvalid,
+            Self::PlainHttp => ErrorCode::ConfigurationInvalid,
+            Self::Tls(error) => error.code(),
             Self::Client(_) => ErrorCode::SystemFailed,
         }
     }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reprieve_application::ports::{Clock, EraseAnswer, ErasePlan, EraseRequest, Eraser};
 use reprieve_domain::{Address, EraserName, FailureCode, Timestamp};
+use reprieve_outbound::tls_configuration;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect, retry};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::{EraserUrl, HttpEraserError, SigningSecret, tls};
+use crate::{EraserUrl, HttpEraserError, SigningSecret};
 
 /// The most that an answer may contain. The one that means something has about 15 bytes.
 const LONGEST_ANSWER: usize = 64 << 10;
@@ -75,7 +76,7 @@ impl HttpEraser {
     pub fn new(options: HttpEraserOptions, clock: Arc<dyn Clock>) -> Result<Self, HttpEraserError> {
         let HttpEraserOptions { name, url, secret, asks_plan, .. } = options;
         let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls::configuration(options.certificate_authorities.as_deref())?)
+            .tls_backend_preconfigured(tls_configuration(options.certificate_authorities.as_deref())?)
             .timeout(options.timeout)
             .user_agent(concat!("reprieve/", env!("CARGO_PKG_VERSION")))
             // What is asked is for the eraser that was configured, and nobody else.
@@ -154,7 +155,7 @@ impl HttpEraser {
         let seconds = seconds(self.clock.0.now());
         request
             .header(ACCEPT, "application/json")
-            .header(WEBHOOK_SIGNATURE, self.secret.sign(&id, seconds, body))
+            .header(WEBHOOK_SIGNATURE, self.secret.sign(&id, seconds, body.as_bytes()))
             .header(WEBHOOK_TIMESTAMP, seconds)
             .header(WEBHOOK_ID, id)
     }

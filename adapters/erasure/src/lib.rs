@@ -6,8 +6,6 @@
 mod error;
 mod http;
 mod in_process;
-mod signature;
-mod tls;
 mod url;
 
 #[cfg(test)]
@@ -16,5 +14,5 @@ mod tests;
 pub use error::HttpEraserError;
 pub use http::{HttpEraser, HttpEraserOptions};
 pub use in_process::InProcessEraser;
-pub use signature::{InvalidSigningSecret, SigningSecret};
+pub use reprieve_outbound::{InvalidSigningSecret, SigningSecret};
 pub use url::{EraserUrl, InvalidEraserUrl};

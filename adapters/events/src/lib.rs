@@ -7,6 +7,10 @@
 mod data;
 mod event_type;
 mod message;
+mod webhook;
 
 pub use event_type::{EventType, UnknownEventType};
 pub use message::{Format, Message, Messages};
+pub use webhook::{
+    InvalidWebhookHeader, InvalidWebhookUrl, WebhookSink, WebhookSinkError, WebhookSinkOptions, WebhookUrl,
+};

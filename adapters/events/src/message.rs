@@ -80,6 +80,11 @@ impl Messages {
         self.types_of(event).map(|event_type| self.message(event, event_type))
     }
 
+    /// How their bodies are laid out.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
     /// Whether there are any.
     pub(crate) fn are_any_about(&self, event: &OutgoingEvent) -> bool {
         self.types_of(event).next().is_some()

@@ -6,12 +6,13 @@ use std::time::Duration;
 use chrono::DateTime;
 use reprieve_application::IdentityToken;
 use reprieve_domain::Timestamp;
+use reprieve_outbound::tls_configuration;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, redirect, retry};
 
 use crate::answer::Answer;
 use crate::question::Question;
-use crate::{RemoteError, ServerUrl, tls};
+use crate::{RemoteError, ServerUrl};
 
 /// The most that an answer may contain. A process has about 300 bytes.
 const LONGEST_ANSWER: usize = 1 << 20;
@@ -33,7 +34,7 @@ impl Connection {
         authorities: Option<&Path>,
     ) -> Result<Self, RemoteError> {
         let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls::configuration(authorities)?)
+            .tls_backend_preconfigured(tls_configuration(authorities)?)
             .timeout(timeout)
             .user_agent(concat!("reprieve/", env!("CARGO_PKG_VERSION")))
             // A token is for the server it names, and nobody else.

@@ -1,12 +1,12 @@
 //! Why a server could not be asked, or did not answer what was asked.
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use reprieve_application::ports::RandomSourceFailed;
 use reprieve_application::use_cases::IssueIdentityTokenError;
 use reprieve_application::{Coded, ErrorCode};
+use reprieve_outbound::TlsError;
 
 use crate::ServerUrl;
 
@@ -70,14 +70,9 @@ pub enum RemoteError {
     /// No idempotency key could be drawn.
     #[error(transparent)]
     Random(#[from] RandomSourceFailed),
-    /// The file with the certificates of authorities holds none.
-    #[error("the certificates in {} cannot be used", .file.display())]
-    CertificateAuthorities {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        source: Box<dyn Error + Send + Sync>,
-    },
+    /// It is not known whom to trust.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// There can be no client on this machine.
     #[error("no HTTP client can be made")]
     Client(#[source] Box<dyn Error + Send + Sync>),
@@ -107,7 +102,7 @@ impl Coded for RemoteError {
             Self::NotDone { source, .. } | Self::InDoubt(source) => source.code(),
             Self::Token(error) => error.code(),
             Self::Random(error) => error.code(),
-            Self::CertificateAuthorities { .. } => ErrorCode::ConfigurationInvalid,
+            Self::Tls(error) => error.code(),
             Self::Client(_) => ErrorCode::SystemFailed,
         }
     }

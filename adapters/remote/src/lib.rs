@@ -15,7 +15,6 @@ mod platform_codes;
 mod process_dto;
 mod question;
 mod server_url;
-mod tls;
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::service::{State, serve};
 use super::{Recorder, UNAVAILABLE, facade};
-use crate::{RemoteError, RemoteOptions, tls};
+use crate::connection::Connection;
+use crate::{RemoteError, RemoteOptions};
 
 /// Serves with a certificate for this name; returns its port and the certificate of its authority.
 async fn secure_service(name: &str) -> (u16, String) {
@@ -90,8 +91,9 @@ fn a_file_without_certificates_is_a_mistake_in_the_configuration() {
         if let Some(content) = content {
             std::fs::write(&file, content).unwrap();
         }
-        let error = tls::configuration(Some(&file)).unwrap_err();
-        assert!(matches!(error, RemoteError::CertificateAuthorities { .. }));
+        let server = "https://localhost".parse().unwrap();
+        let error = Connection::new(server, Duration::from_secs(1), Some(&file)).unwrap_err();
+        assert!(matches!(error, RemoteError::Tls(_)));
         assert_eq!(error.code(), ErrorCode::ConfigurationInvalid);
         assert!(error.to_string().contains("authorities.pem"), "{error}");
     }

@@ -11,13 +11,13 @@ use sha2::Sha256;
 
 const PREFIX: &str = "whsec_";
 
-/// The secret that an eraser and we share: `whsec_` and 24 to 64 random bytes in base64.
+/// The secret that whoever is called and we share: `whsec_` and 24 to 64 random bytes in base64.
 #[derive(Clone)]
 pub struct SigningSecret(SecretSlice<u8>);
 
 /// A text that is no such secret. It does not say what the text was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the secret of an eraser is `whsec_` followed by 24 to 64 bytes in base64")]
+#[error("a secret for signatures is `whsec_` followed by 24 to 64 bytes in base64")]
 pub struct InvalidSigningSecret;
 
 impl FromStr for SigningSecret {
@@ -33,12 +33,14 @@ impl FromStr for SigningSecret {
 }
 
 impl SigningSecret {
-    /// The value of `webhook-signature`. The id must not contain a full stop, or two messages could have one signature.
-    pub(crate) fn sign(&self, id: &str, seconds: i64, body: &str) -> String {
+    /// The value of `webhook-signature`; `seconds` is Unix time. The id must not contain a full stop, or two messages could have one signature.
+    #[must_use]
+    pub fn sign(&self, id: &str, seconds: i64, body: &[u8]) -> String {
         // A key of any length is a key of HMAC: this cannot fail. Should that ever change, no signature is one that
-        // the eraser refuses.
-        let signature = Hmac::<Sha256>::new_from_slice(self.0.expose_secret())
-            .map(|mac| mac.chain_update(format!("{id}.{seconds}.{body}")).finalize().into_bytes());
+        // whoever is called refuses.
+        let signature = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).map(|mac| {
+            mac.chain_update(format!("{id}.{seconds}.")).chain_update(body).finalize().into_bytes()
+        });
         signature.map(|bytes| format!("v1,{}", STANDARD.encode(bytes))).unwrap_or_default()
     }
 }
@@ -68,11 +70,12 @@ mod tests {
     proptest! {
         #[test]
         fn a_signature_is_that_of_the_published_library(
-            key in prop::collection::vec(any::<u8>(), 24..=64), id in "[A-Za-z0-9_~-]{1,90}", seconds: i64, body: String,
+            key in prop::collection::vec(any::<u8>(), 24..=64), id in "[A-Za-z0-9_~-]{1,90}", seconds: i64,
+            body: String,
         ) {
             let text = format!("whsec_{}", STANDARD.encode(key));
             let published = standardwebhooks::Webhook::new(&text).unwrap();
-            let ours = text.parse::<SigningSecret>().unwrap().sign(&id, seconds, &body);
+            let ours = text.parse::<SigningSecret>().unwrap().sign(&id, seconds, body.as_bytes());
             prop_assert_eq!(ours, published.sign(&id, seconds, body.as_bytes()).unwrap());
         }
     }
