@@ -6,7 +6,10 @@
 
 mod data;
 mod event_type;
+mod json;
 mod message;
+mod schemas;
 
 pub use event_type::{EventType, UnknownEventType};
 pub use message::{Format, Message, Messages};
+pub use schemas::{schema, schemas};
