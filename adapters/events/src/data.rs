@@ -3,46 +3,41 @@
 use reprieve_application::OutgoingEvent;
 use reprieve_application::facade::ProcessData;
 use reprieve_domain::EventKind;
-use serde_json::Value;
 
-use crate::json::{number, object, text};
+use crate::json::Object;
 
 /// Of `transport.identityDeletionProcessStatusChanged`: the process as the Connector shows it, and whose it is.
-pub(crate) fn status_changed(event: &OutgoingEvent, process: &ProcessData) -> Value {
-    object([
-        ("eventTargetAddress", text(&event.event.address)),
-        ("id", text(&process.id)),
-        ("status", text(process.status)),
-        ("createdAt", text(process.created_at)),
-        ("createdByDevice", text(&process.created_by_device)),
-        ("gracePeriodEndsAt", process.grace_period_ends_at.and_then(text)),
-        ("cancelledAt", process.cancelled_at.and_then(text)),
-        ("cancelledByDevice", process.cancelled_by_device.as_ref().and_then(text)),
-    ])
+pub(crate) fn status_changed(event: &OutgoingEvent, process: &ProcessData) -> Object {
+    Object::default()
+        .text("eventTargetAddress", &event.event.address)
+        .text("id", &process.id)
+        .text("status", &process.status)
+        .text("createdAt", &process.created_at)
+        .text("createdByDevice", &process.created_by_device)
+        .text_if_any("gracePeriodEndsAt", process.grace_period_ends_at.as_ref())
+        .text_if_any("cancelledAt", process.cancelled_at.as_ref())
+        .text_if_any("cancelledByDevice", process.cancelled_by_device.as_ref())
 }
 
 /// Of every other type: whose process it is, and what else is to be said.
-pub(crate) fn identity(event: &OutgoingEvent) -> Value {
-    let address = ("address", text(&event.event.address));
-    let process = ("processId", text(&event.event.process_id));
+pub(crate) fn identity(event: &OutgoingEvent) -> Object {
+    let identity =
+        Object::default().text("address", &event.event.address).text("processId", &event.event.process_id);
     match &event.event.kind {
         EventKind::IdentityToBeDeleted { grace_period_ends_at } => {
-            object([address, process, ("gracePeriodEndsAt", text(grace_period_ends_at))])
+            identity.text("gracePeriodEndsAt", grace_period_ends_at)
         }
         EventKind::IdentityDeletionReminderDue { reminder, days_until_deletion, grace_period_ends_at } => {
-            object([
-                address,
-                process,
-                ("gracePeriodEndsAt", text(grace_period_ends_at)),
-                ("reminder", number(reminder.number().into())),
-                ("daysUntilDeletion", number(*days_until_deletion)),
-            ])
+            identity
+                .text("gracePeriodEndsAt", grace_period_ends_at)
+                .number("reminder", reminder.number().into())
+                .number("daysUntilDeletion", *days_until_deletion)
         }
         EventKind::IdentityErasureStuck { eraser, failures } => {
-            object([address, process, ("eraser", text(eraser)), ("failures", number(*failures))])
+            identity.text("eraser", eraser).number("failures", *failures)
         }
         EventKind::IdentityDeletionCancelled
         | EventKind::IdentityDeletionStarted
-        | EventKind::IdentityDeleted => object([address, process]),
+        | EventKind::IdentityDeleted => identity,
     }
 }

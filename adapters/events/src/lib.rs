@@ -9,7 +9,9 @@ mod event_type;
 mod json;
 mod message;
 mod schemas;
+mod stdout;
 
 pub use event_type::{EventType, UnknownEventType};
 pub use message::{Format, Message, Messages};
 pub use schemas::{schema, schemas};
+pub use stdout::StdoutSink;

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use reprieve_application::OutgoingEvent;
-use serde_json::Value;
 
-use crate::json::{object, text};
+use crate::json::Object;
 use crate::{EventType, data};
 
 /// The media type of an event in the structured form.
@@ -72,32 +71,28 @@ impl Messages {
             }
             _ => (event.id.clone(), data::identity(event)),
         };
-        let (content_type, body) = match self.format {
-            Format::CloudEvents => (CLOUD_EVENT, self.cloud_event(event, event_type, &id, data)),
-            Format::Connector => {
-                ("application/json", object([("trigger", text(event_type.name())), ("data", Some(data))]))
-            }
+        let (content_type, envelope) = match self.format {
+            Format::CloudEvents => (CLOUD_EVENT, self.cloud_event(event, event_type, &id)),
+            Format::Connector => ("application/json", Object::default().text("trigger", &event_type)),
         };
-        Message { id, event_type, content_type, body: body.to_string().into_bytes() }
+        Message { id, event_type, content_type, body: envelope.object("data", data).into_bytes() }
     }
 
     /// <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>, with the extensions
     /// *Distributed Tracing* and *Sequence*.
-    fn cloud_event(&self, event: &OutgoingEvent, event_type: EventType, id: &str, data: Value) -> Value {
+    fn cloud_event(&self, event: &OutgoingEvent, event_type: EventType, id: &str) -> Object {
         let trace = event.trace.as_ref();
-        object([
-            ("specversion", text("1.0")),
-            ("id", text(id)),
-            ("source", text(&self.source)),
-            ("type", text(event_type.name())),
-            ("subject", text(&event.event.process_id)),
-            ("time", text(event.event.occurred_at)),
-            ("datacontenttype", text("application/json")),
+        Object::default()
+            .text("specversion", &"1.0")
+            .text("id", &id)
+            .text("source", &self.source)
+            .text("type", &event_type)
+            .text("subject", &event.event.process_id)
+            .text("time", &event.event.occurred_at)
+            .text("datacontenttype", &"application/json")
             // So that comparing them as texts is comparing them as numbers.
-            ("sequence", text(format_args!("{:019}", event.sequence))),
-            ("traceparent", trace.and_then(|trace| text(&trace.parent))),
-            ("tracestate", trace.and_then(|trace| text(trace.state.as_ref()?))),
-            ("data", Some(data)),
-        ])
+            .text("sequence", &format_args!("{:019}", event.sequence))
+            .text_if_any("traceparent", trace.map(|trace| &trace.parent))
+            .text_if_any("tracestate", trace.and_then(|trace| trace.state.as_ref()))
     }
 }
