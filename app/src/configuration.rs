@@ -20,6 +20,7 @@ use reprieve_system::parse_audit_key;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use crate::event_configuration::{self, EventConfiguration, RawEvents};
 use crate::http_configuration::{self, HttpConfiguration, RawHttp, RawTelemetry};
 use crate::server_configuration::RawServer;
 use crate::worker_configuration::{
@@ -49,6 +50,8 @@ struct Raw {
     ledger: RawLedger,
     #[serde(default)]
     receipts: RawReceipts,
+    #[serde(default)]
+    events: RawEvents,
     #[serde(default)]
     housekeeping: RawHousekeeping,
     #[serde(default)]
@@ -119,6 +122,7 @@ pub(crate) struct Configuration {
     pub(crate) http: HttpConfiguration,
     pub(crate) telemetry: RawTelemetry,
     pub(crate) workers: WorkerConfiguration,
+    pub(crate) events: EventConfiguration,
     shown: ConfigurationInForce,
 }
 
@@ -274,7 +278,7 @@ fn in_words(expected: &str) -> &str {
 
 fn validate(raw: Raw) -> Result<Configuration, Failure> {
     let Raw { database, grace_period, identity, audit, mut server, http, telemetry, .. } = raw;
-    let Raw { reminders, erasure, mut ledger, mut receipts, housekeeping, workers, .. } = raw;
+    let Raw { reminders, erasure, mut ledger, mut receipts, events, housekeeping, workers, .. } = raw;
     let data_folder = base_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("reprieve"));
     let without_home =
         || invalid("key database.url: is not set, and without HOME there is no default; use --database-url");
@@ -333,6 +337,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
     };
     let in_force =
         worker_configuration::validate(sections, url.file().is_some(), in_its_place).map_err(invalid)?;
+    let outgoing = event_configuration::validate(&events).map_err(invalid)?;
     let audit = match &audit_key {
         AuditKeySource::Configured(_) => serde_json::json!({"key": "***"}),
         AuditKeySource::File(file) => serde_json::json!({"key_file": file.display().to_string()}),
@@ -353,6 +358,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         "erasure": erasure,
         "ledger": ledger,
         "receipts": receipts,
+        "events": events,
         "housekeeping": housekeeping,
         "workers": workers,
     }))?;
@@ -367,6 +373,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         http: service,
         telemetry,
         workers: in_force,
+        events: outgoing,
         shown,
     })
 }

@@ -1,9 +1,12 @@
 //! The binary `reprieve`: configuration, wiring, and nothing else.
 
 mod configuration;
+mod event_configuration;
 mod http_configuration;
+mod outbox;
 mod serve;
 mod server_configuration;
+mod sinks;
 mod telemetry;
 mod wiring;
 mod worker_configuration;

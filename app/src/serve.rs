@@ -47,9 +47,7 @@ pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
     let domain = configuration.identity_domain.clone();
     let own = ProvideOwnIdentity::new(store.clone(), ids.clone(), domain).execute().await?.caller();
-    let patience = http.settings.shutdown_timeout;
-    let workers =
-        configuration.workers.enabled.then(|| Workers::new(store.clone(), &configuration.workers, patience));
+    let workers = configuration.workers.enabled.then(|| Workers::new(store.clone(), configuration));
     let workers = workers.map(Arc::new);
     let listener = TcpListener::bind(http.listen)
         .await

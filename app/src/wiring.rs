@@ -104,7 +104,7 @@ impl Wiring {
         self.local_only(command)?;
         let configuration = self.valid()?;
         let store = Arc::new(self.store(configuration.connections).await?);
-        Ok(Workers::new(store, &configuration.workers, configuration.http.settings.shutdown_timeout))
+        Ok(Workers::new(store, configuration))
     }
 
     /// The own identity, and the store it is kept in.

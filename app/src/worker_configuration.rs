@@ -86,6 +86,7 @@ pub(crate) struct RawWorkers {
     reminders_every_in_seconds: f64,
     deletions_every_in_seconds: f64,
     erasures_every_in_seconds: f64,
+    outbox_every_in_seconds: f64,
     housekeeping_every_in_seconds: f64,
 }
 
@@ -113,6 +114,7 @@ pub(crate) struct Intervals {
     pub(crate) reminders: Duration,
     pub(crate) deletions: Duration,
     pub(crate) erasures: Duration,
+    pub(crate) outbox: Duration,
     pub(crate) housekeeping: Duration,
 }
 
@@ -127,7 +129,7 @@ pub(crate) struct RawWorkerSections<'a> {
     pub(crate) workers: &'a RawWorkers,
 }
 
-const SECONDS_PER_DAY: f64 = 86_400.0;
+pub(crate) const SECONDS_PER_DAY: f64 = 86_400.0;
 /// A hundred years, in seconds.
 const LONGEST: f64 = 36_500.0 * SECONDS_PER_DAY;
 
@@ -180,6 +182,7 @@ impl Default for RawWorkers {
             reminders_every_in_seconds: 600.0,
             deletions_every_in_seconds: 60.0,
             erasures_every_in_seconds: 10.0,
+            outbox_every_in_seconds: 0.5,
             housekeeping_every_in_seconds: 3600.0,
         }
     }
@@ -236,6 +239,7 @@ pub(crate) fn validate(
             reminders: every("reminders", workers.reminders_every_in_seconds)?,
             deletions: every("deletions", workers.deletions_every_in_seconds)?,
             erasures: every("erasures", workers.erasures_every_in_seconds)?,
+            outbox: every("outbox", workers.outbox_every_in_seconds)?,
             housekeeping: every("housekeeping", workers.housekeeping_every_in_seconds)?,
         },
     })
@@ -249,17 +253,17 @@ pub(crate) fn beside(database: &Path, name: &str) -> PathBuf {
     path.into()
 }
 
-fn seconds(key: &str, value: f64) -> Result<Duration, String> {
+pub(crate) fn seconds(key: &str, value: f64) -> Result<Duration, String> {
     between(value, 0.001, LONGEST)
         .ok_or_else(|| format!("key {key}: must be between 0.001 and {LONGEST} seconds"))
 }
 
-fn days(key: &str, value: f64) -> Result<Duration, String> {
+pub(crate) fn days(key: &str, value: f64) -> Result<Duration, String> {
     between(value * SECONDS_PER_DAY, 0.0, LONGEST)
         .ok_or_else(|| format!("key {key}: must be between 0 and {} days", LONGEST / SECONDS_PER_DAY))
 }
 
-fn between(seconds: f64, least: f64, most: f64) -> Option<Duration> {
+pub(crate) fn between(seconds: f64, least: f64, most: f64) -> Option<Duration> {
     (least..=most).contains(&seconds).then(|| Duration::try_from_secs_f64(seconds).ok()).flatten()
 }
 

@@ -16,11 +16,19 @@ use reprieve_system::{JwsReceiptSigner, LedgerFile, ReceiptKeyFile, SystemClock,
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::configuration::Configuration;
+use crate::event_configuration::EventConfiguration;
+use crate::outbox::Outbox;
 use crate::worker_configuration::WorkerConfiguration;
 
 /// Every kind of work.
-const ALL: [WorkerKind; 4] =
-    [WorkerKind::Reminders, WorkerKind::Deletions, WorkerKind::Erasures, WorkerKind::Housekeeping];
+const ALL: [WorkerKind; 5] = [
+    WorkerKind::Reminders,
+    WorkerKind::Deletions,
+    WorkerKind::Erasures,
+    WorkerKind::Outbox,
+    WorkerKind::Housekeeping,
+];
 
 /// The workers, with all they need.
 pub(crate) struct Workers {
@@ -28,10 +36,12 @@ pub(crate) struct Workers {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     configuration: WorkerConfiguration,
+    events: EventConfiguration,
     /// How long a pass may go on when it is told to stop.
     patience: Duration,
     /// Made when they are needed: whoever looks at what is under way needs none.
     erasers: OnceLock<Erasers>,
+    outbox: OnceLock<Arc<Outbox>>,
 }
 
 fn invalid(message: &str) -> Failure {
@@ -69,14 +79,16 @@ pub(crate) fn receipt_signer(configuration: &WorkerConfiguration) -> Result<JwsR
 }
 
 impl Workers {
-    pub(crate) fn new(store: Arc<Store>, configuration: &WorkerConfiguration, patience: Duration) -> Self {
+    pub(crate) fn new(store: Arc<Store>, configuration: &Configuration) -> Self {
         Self {
             store,
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
-            configuration: configuration.clone(),
-            patience,
+            configuration: configuration.workers.clone(),
+            events: configuration.events.clone(),
+            patience: configuration.http.settings.shutdown_timeout,
             erasers: OnceLock::new(),
+            outbox: OnceLock::new(),
         }
     }
 
@@ -87,6 +99,15 @@ impl Workers {
         }
         let erasers = erasers(&self.configuration)?;
         Ok(self.erasers.get_or_init(|| erasers).clone())
+    }
+
+    /// Who tells the sinks; each keeps its connections from one pass to the next.
+    fn outbox(&self) -> Result<Arc<Outbox>, Failure> {
+        if let Some(outbox) = self.outbox.get() {
+            return Ok(outbox.clone());
+        }
+        let outbox = Outbox::new(self.store.clone(), self.clock.clone(), self.ids.clone(), &self.events)?;
+        Ok(self.outbox.get_or_init(|| Arc::new(outbox)).clone())
     }
 
     /// The erasers for deletions that start now. Without any, a deletion would count as complete as soon as it has started.
@@ -160,10 +181,12 @@ impl Workers {
                 let use_case = RunErasures::new(ports, self.erasers()?, self.configuration.erasure);
                 PassSummary::Erasures(use_case.execute().await?)
             }
+            WorkerKind::Outbox => PassSummary::Outbox(self.outbox()?.pass().await),
             WorkerKind::Housekeeping => {
                 let retention = self.configuration.retention;
+                let sinks = self.events.sinks.iter().map(|sink| sink.name.clone()).collect();
                 PassSummary::Housekeeping(
-                    KeepHouse::new(store.clone(), store, clock, retention).execute().await?,
+                    KeepHouse::new(store.clone(), store, clock, retention, sinks).execute().await?,
                 )
             }
         })
@@ -179,6 +202,9 @@ impl Workers {
             tokio::time::sleep(self.patience).await;
         };
         let passes = async {
+            if worker == WorkerKind::Outbox {
+                return self.tell_sinks(&stop).await;
+            }
             while !*stop.borrow() {
                 match self.pass(worker).await {
                     Ok(summary) => tell(worker, &summary),
@@ -200,6 +226,15 @@ impl Workers {
         }
     }
 
+    /// A sink that is slow holds up no other, so there are no passes over all of them.
+    async fn tell_sinks(&self, stop: &watch::Receiver<bool>) {
+        match self.outbox() {
+            Ok(outbox) => outbox.run(stop, &|| self.pause(WorkerKind::Outbox)).await,
+            // It was made once before anything started.
+            Err(Failure { code, message }) => tracing::error!(%code, message, "no sink is told anything"),
+        }
+    }
+
     /// Up to a tenth longer than configured, so that not all instances come at once.
     fn pause(&self, worker: WorkerKind) -> Duration {
         let intervals = &self.configuration.intervals;
@@ -207,6 +242,7 @@ impl Workers {
             WorkerKind::Reminders => intervals.reminders,
             WorkerKind::Deletions => intervals.deletions,
             WorkerKind::Erasures => intervals.erasures,
+            WorkerKind::Outbox => intervals.outbox,
             WorkerKind::Housekeeping => intervals.housekeeping,
         };
         let chance = self.ids.random_bytes().map_or(0, |bytes| bytes[0]);
@@ -292,10 +328,18 @@ fn tell(worker: WorkerKind, summary: &PassSummary) {
         PassSummary::Deletions(Swept { stepped, left_alone, failed, .. }) => {
             tracing::info!(started = stepped, left_alone, failed, "deletions started");
         }
+        // Who tells a sink counts by himself.
+        PassSummary::Outbox(_) => {}
         PassSummary::Erasures(run) => tell_of_erasures(run),
         PassSummary::Housekeeping(forgotten) if *forgotten == Forgotten::default() => {}
-        PassSummary::Housekeeping(Forgotten { cancelled_processes, audit_trails, events, answers }) => {
-            tracing::info!(cancelled_processes, audit_trails, events, answers, "forgotten");
+        PassSummary::Housekeeping(Forgotten {
+            cancelled_processes,
+            audit_trails,
+            events,
+            sinks,
+            answers,
+        }) => {
+            tracing::info!(cancelled_processes, audit_trails, events, sinks, answers, "forgotten");
         }
     }
 }

@@ -101,6 +101,8 @@ error_codes! {
     DatabaseReadOnly = "error.reprieve.database.readOnly",
     /// The database was not reached, or failed.
     DatabaseUnavailable = "error.reprieve.database.unavailable",
+    /// A sink has refused an event for so long that somebody has to look after it.
+    EventsParked = "error.reprieve.events.parked",
     /// An eraser has failed for so long that somebody has to look after it.
     ErasureStuck = "error.reprieve.erasure.stuck",
     /// The erasure ledger cannot be used; nothing is erased without it.
@@ -167,6 +169,7 @@ impl ErrorCode {
             | Self::DatabaseReadOnly
             | Self::DatabaseUnavailable
             | Self::ErasureStuck
+            | Self::EventsParked
             | Self::LedgerCorrupt
             | Self::LedgerUnavailable
             | Self::ReceiptKeyUnusable

@@ -4,10 +4,13 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
+use reprieve_application::ports::SinkFigures;
 use reprieve_application::use_cases::{
-    ErasuresRun, Forgotten, GenerateApiKey, IssueIdentityToken, PlanErasure, ReplayLedger, RetryErasures,
-    ShowErasures, ShowReceipt, Swept, VerifyAuditTrail,
+    ErasuresRun, Forgotten, GenerateApiKey, IssueIdentityToken, PlanErasure, Relayed, ReplayLedger,
+    RetryErasures, ShowErasures, ShowReceipt, Swept, VerifyAuditTrail,
 };
+
+use reprieve_application::{SinkName, StoreError};
 
 use crate::{Failure, WorkerKind};
 
@@ -119,8 +122,21 @@ pub enum PassSummary {
     Deletions(Swept),
     /// Erasers were asked, and deletions completed.
     Erasures(ErasuresRun),
+    /// Sinks were told what happened: each with what became of it, and how it is doing now.
+    Outbox(Vec<SinkPass>),
     /// What was kept for long enough was forgotten.
     Housekeeping(Forgotten),
+}
+
+/// What one pass did about one sink.
+#[derive(Debug)]
+pub struct SinkPass {
+    /// The sink.
+    pub sink: SinkName,
+    /// What was done.
+    pub relayed: Result<Relayed, StoreError>,
+    /// How it is doing now; nothing if that is not known.
+    pub figures: Option<SinkFigures>,
 }
 
 /// A service that listens.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use reprieve_application::Coded;
+use reprieve_application::ports::SinkFigures;
 use reprieve_domain::Timestamp;
 use tokio::sync::Mutex;
 
@@ -56,6 +57,15 @@ impl Metrics {
             "reprieve_processes_overdue",
             "Processes that have been due for more than an hour"
         );
+        metrics::describe_gauge!("reprieve_events_waiting", "Events that a sink has not been told of yet");
+        metrics::describe_gauge!(
+            "reprieve_events_retrying",
+            "Events that a sink has refused and is told of again"
+        );
+        metrics::describe_gauge!(
+            "reprieve_events_parked",
+            "Events that a sink has refused for so long that somebody has to look after them"
+        );
         metrics::describe_gauge!("reprieve_database_connections_open", "Connections to the database");
         metrics::describe_gauge!("reprieve_database_connections_idle", "Connections that nobody uses");
         Ok(Self { handle, counted: Arc::default() })
@@ -88,9 +98,26 @@ impl Metrics {
             ("reprieve_processes_due", figures.due),
             ("reprieve_processes_overdue", figures.overdue),
         ] {
-            #[expect(clippy::cast_precision_loss, reason = "Prometheus knows nothing but floating point")]
-            metrics::gauge!(name).set(count as f64);
+            metrics::gauge!(name).set(floating(count));
+        }
+        let sinks = match service.use_cases.sink_figures.execute().await {
+            Ok(sinks) => sinks,
+            Err(error) => return tracing::warn!(%error, "the events cannot be counted"),
+        };
+        for SinkFigures { sink, waiting, retrying, parked } in sinks {
+            for (name, count) in [
+                ("reprieve_events_waiting", waiting),
+                ("reprieve_events_retrying", retrying),
+                ("reprieve_events_parked", parked),
+            ] {
+                metrics::gauge!(name, "sink" => sink.to_string()).set(floating(count));
+            }
         }
         *counted = Some(now);
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus knows nothing but floating point")]
+fn floating(count: u64) -> f64 {
+    count as f64
 }

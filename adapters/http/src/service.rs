@@ -5,13 +5,13 @@ use std::sync::Arc;
 use reprieve_application::Caller;
 use reprieve_application::GracePeriodSettings;
 use reprieve_application::ports::{
-    AnsweredRequests, AuditTrail, Clock, DeletionProcesses, Identities, Ids, StoreHealth,
+    AnsweredRequests, AuditTrail, Clock, DeletionProcesses, EventDeliveries, Identities, Ids, StoreHealth,
 };
 use reprieve_application::use_cases::{
     AnswerOnce, CancelIdentityDeletionProcess, CancelIdentityDeletionProcessById, CheckHealth,
     GetActiveIdentityDeletionProcess, GetFigures, GetIdentityDeletionProcess, GetIdentityDeletionProcesses,
-    InitiateIdentityDeletionProcess, InspectAuditLogs, InspectDeletionProcess, InspectIdentity,
-    ListDeletionProcesses,
+    GetSinkFigures, InitiateIdentityDeletionProcess, InspectAuditLogs, InspectDeletionProcess,
+    InspectIdentity, ListDeletionProcesses,
 };
 
 use crate::authentication::Authentication;
@@ -32,6 +32,7 @@ pub struct UseCases {
     pub inspect_audit_logs: InspectAuditLogs,
     pub list_all: ListDeletionProcesses,
     pub figures: GetFigures,
+    pub sink_figures: GetSinkFigures,
     pub answer_once: AnswerOnce,
     pub health: CheckHealth,
 }
@@ -46,7 +47,13 @@ impl UseCases {
         grace_period: GracePeriodSettings,
     ) -> Self
     where
-        S: AnsweredRequests + AuditTrail + DeletionProcesses + Identities + StoreHealth + 'static,
+        S: AnsweredRequests
+            + AuditTrail
+            + DeletionProcesses
+            + EventDeliveries
+            + Identities
+            + StoreHealth
+            + 'static,
     {
         let (store, clock, ids) = (|| store.clone(), || clock.clone(), || ids.clone());
         Self {
@@ -61,6 +68,7 @@ impl UseCases {
             inspect_audit_logs: InspectAuditLogs::new(store()),
             list_all: ListDeletionProcesses::new(store()),
             figures: GetFigures::new(store(), clock()),
+            sink_figures: GetSinkFigures::new(store()),
             answer_once: AnswerOnce::new(store(), clock()),
             health: CheckHealth::new(store()),
         }

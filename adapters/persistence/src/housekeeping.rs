@@ -1,14 +1,15 @@
 //! The port `Housekeeping`: forgetting, a batch at a time.
 
 use async_trait::async_trait;
-use reprieve_application::StoreError;
 use reprieve_application::ports::Housekeeping;
+use reprieve_application::{SinkName, StoreError};
 use reprieve_domain::Timestamp;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
 
 use crate::Store;
 use crate::database::{begin_to_write, end};
 use crate::deletion_processes::{NOT_ACTIVE, numbered};
+use crate::erasure_tasks::execute;
 use crate::error::store_error;
 use crate::mapping::Row;
 
@@ -44,13 +45,40 @@ impl Housekeeping for Store {
     }
 
     async fn events(&self, instant: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        // The oldest have the lowest positions, so that this reads no more than it forgets.
+        // The oldest have the lowest positions, so that this reads no more than it forgets, and what sinks wait for.
         let sql = "DELETE FROM outbox WHERE position IN \
-                   (SELECT position FROM (SELECT position, occurred_at FROM outbox ORDER BY position LIMIT $2) AS oldest \
+                   (SELECT position FROM (\
+                        SELECT position, occurred_at FROM outbox WHERE (\
+                            NOT EXISTS (SELECT 1 FROM event_sinks) \
+                            OR sequence <= (SELECT min(settled_to) FROM event_sinks)) \
+                        AND NOT EXISTS (SELECT 1 FROM event_retries WHERE event_retries.sequence = outbox.sequence) \
+                        ORDER BY position LIMIT $2) AS oldest \
                     WHERE occurred_at < $1)";
         let values = vec![instant.unix_micros().into(), i64::from(limit).into()];
         let deleted = self.writer.execute_raw(self.statement(sql.to_owned(), values)).await;
         Ok(deleted.map_err(store_error)?.rows_affected())
+    }
+
+    async fn sinks(&self, known: &[SinkName], instant: Timestamp) -> Result<u64, StoreError> {
+        let mut values: Vec<Value> = vec![instant.unix_micros().into()];
+        let mut is_old = "seen_at < $1".to_owned();
+        if !known.is_empty() {
+            let placeholders: Vec<String> =
+                (2..=known.len() + 1).map(|number| format!("${number}")).collect();
+            is_old = format!("{is_old} AND name NOT IN ({})", placeholders.join(", "));
+            values.extend(known.iter().map(|name| Value::from(name.as_str())));
+        }
+        let transaction = begin_to_write(&self.writer).await?;
+        let forgotten = async {
+            // A sink that is told something at the same time is not old: whoever claims it waits for this, or this for him.
+            let sinks = format!("DELETE FROM event_sinks WHERE {is_old}");
+            let sinks = execute(&transaction, &sinks, values).await?;
+            let retries = "DELETE FROM event_retries WHERE sink NOT IN (SELECT name FROM event_sinks)";
+            execute(&transaction, retries, Vec::new()).await?;
+            Ok(sinks)
+        };
+        let forgotten = forgotten.await;
+        end(transaction, forgotten).await
     }
 }
 

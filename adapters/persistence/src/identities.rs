@@ -68,10 +68,11 @@ impl Store {
         let is_new = step.audit_entry().old_status.is_none();
         let head_before = if is_new { ChainHead::EMPTY } else { version };
         let (sealed, head) = self.audit_key.seal(step.audit_entry(), head_before);
+        let event = outbox_row(step, &sealed)?;
         Ok(Write {
             process: process_to_row(step.process(), head, &self.audit_key)?,
             audit_entry: entry_to_row(sealed),
-            event: outbox_row(step)?,
+            event,
             tasks: tasks_of(step),
             answered: answered.map(answered_to_row),
             expected_revision: (!is_new).then_some(version.length),

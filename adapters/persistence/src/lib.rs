@@ -15,6 +15,7 @@ mod due_processes;
 mod entities;
 mod erasure_tasks;
 mod error;
+mod event_deliveries;
 mod housekeeping;
 mod identities;
 mod mapping;

@@ -183,6 +183,10 @@ fn insert_event(parameters: &mut Parameters, process_id: String, revision: i64, 
             ("event_type", event.event_type.into()),
             ("occurred_at", event.occurred_at.into()),
             ("data", event.data.into()),
+            ("event_id", event.event_id.into()),
+            ("process", event.process.into()),
+            ("trace_parent", event.trace_parent.into()),
+            ("trace_state", event.trace_state.into()),
         ],
     )
 }

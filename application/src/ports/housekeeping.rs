@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use reprieve_domain::Timestamp;
 
-use crate::StoreError;
+use crate::{SinkName, StoreError};
 
 /// Forgets, at most `limit` at a time.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
@@ -22,9 +22,16 @@ pub trait Housekeeping: Send + Sync {
     /// If the store fails.
     async fn audit_trails(&self, instant: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
-    /// Forgets events that occurred before `instant` and that nobody waits for. Returns how many there were.
+    /// Forgets events that occurred before `instant` and that no sink waits for. Returns how many there were.
     ///
     /// # Errors
     /// If the store fails.
     async fn events(&self, instant: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// Forgets sinks that are not among these and that nobody has told anything since before `instant`, so that no event is
+    /// kept for them any more. Returns how many there were.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn sinks(&self, known: &[SinkName], instant: Timestamp) -> Result<u64, StoreError>;
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::AnswerOnce;
-use crate::StoreError;
 use crate::backoff::before;
 use crate::ports::{AnsweredRequests, Clock, Housekeeping};
+use crate::{SinkName, StoreError};
 
 /// How many are forgotten in one go, so that nothing is held up for long.
 const BATCH: u32 = 1000;
@@ -18,7 +18,7 @@ pub struct Retention {
     pub cancelled_processes: Duration,
     /// Audit trails and receipts of deleted identities, from the deletion on.
     pub audit_trails: Duration,
-    /// Events that nobody waits for.
+    /// Events that no sink waits for, and what is known of sinks that are not configured any more.
     pub events: Duration,
 }
 
@@ -36,6 +36,7 @@ pub struct KeepHouse {
     answered: Arc<dyn AnsweredRequests>,
     clock: Arc<dyn Clock>,
     retention: Retention,
+    sinks: Vec<SinkName>,
 }
 
 /// How much was forgotten.
@@ -47,20 +48,23 @@ pub struct Forgotten {
     pub audit_trails: u64,
     /// Events.
     pub events: u64,
+    /// Sinks that are not configured any more.
+    pub sinks: u64,
     /// Answers that no repetition of a request can ask for any more.
     pub answers: u64,
 }
 
 impl KeepHouse {
-    /// With its ports.
+    /// With its ports, and the sinks that are configured.
     #[must_use]
     pub fn new(
         housekeeping: Arc<dyn Housekeeping>,
         answered: Arc<dyn AnsweredRequests>,
         clock: Arc<dyn Clock>,
         retention: Retention,
+        sinks: Vec<SinkName>,
     ) -> Self {
-        Self { housekeeping, answered, clock, retention }
+        Self { housekeeping, answered, clock, retention, sinks }
     }
 
     /// Forgets all of it, in batches.
@@ -77,6 +81,8 @@ impl KeepHouse {
         Ok(Forgotten {
             cancelled_processes: all(|| house.cancelled_processes(cancelled, BATCH)).await?,
             audit_trails: all(|| house.audit_trails(trails, BATCH)).await?,
+            // The sinks first: events may be kept for them alone.
+            sinks: house.sinks(&self.sinks, events).await?,
             events: all(|| house.events(events, BATCH)).await?,
             answers: all(|| self.answered.forget_before(answers, BATCH)).await?,
         })
@@ -111,12 +117,24 @@ mod tests {
             .times(3)
             .returning(move |_, _| Ok(batches.pop().unwrap()));
         house.expect_audit_trails().withf(|instant, _| *instant == at(69 * DAY)).returning(|_, _| Ok(2));
+        let sinks: Vec<SinkName> = vec!["mail".parse().unwrap()];
+        let known = sinks.clone();
+        house
+            .expect_sinks()
+            .withf(move |sinks, instant| sinks == known && *instant == at(793 * DAY))
+            .returning(|_, _| Ok(5));
         house.expect_events().withf(|instant, _| *instant == at(793 * DAY)).returning(|_, _| Ok(3));
         let mut answered = MockAnsweredRequests::new();
         answered.expect_forget_before().withf(|instant, _| *instant == at(799 * DAY)).returning(|_, _| Ok(4));
-        let use_case =
-            KeepHouse::new(Arc::new(house), Arc::new(answered), clock_at(800 * DAY), Retention::default());
-        let forgotten = Forgotten { cancelled_processes: 2007, audit_trails: 2, events: 3, answers: 4 };
+        let use_case = KeepHouse::new(
+            Arc::new(house),
+            Arc::new(answered),
+            clock_at(800 * DAY),
+            Retention::default(),
+            sinks,
+        );
+        let forgotten =
+            Forgotten { cancelled_processes: 2007, audit_trails: 2, events: 3, sinks: 5, answers: 4 };
         assert_eq!(use_case.execute().await.unwrap(), forgotten);
     }
 }

@@ -10,6 +10,7 @@ mod get_figures;
 mod get_identity;
 mod get_identity_deletion_process;
 mod get_identity_deletion_processes;
+mod get_sink_figures;
 mod initiate_identity_deletion_process;
 mod inspect;
 mod issue_identity_token;
@@ -18,6 +19,7 @@ mod list_deletion_processes;
 mod manage_erasures;
 mod plan_erasure;
 mod provide_own_identity;
+mod relay_events;
 mod replay_ledger;
 mod run_erasures;
 mod send_reminders;
@@ -43,6 +45,7 @@ pub use get_figures::GetFigures;
 pub use get_identity::GetIdentity;
 pub use get_identity_deletion_process::{GetIdentityDeletionProcess, GetIdentityDeletionProcessError};
 pub use get_identity_deletion_processes::GetIdentityDeletionProcesses;
+pub use get_sink_figures::GetSinkFigures;
 pub use initiate_identity_deletion_process::{
     InitiateIdentityDeletionProcess, InitiateIdentityDeletionProcessError,
 };
@@ -53,6 +56,7 @@ pub use list_deletion_processes::ListDeletionProcesses;
 pub use manage_erasures::{ManageErasuresError, RetryErasures, ShowErasures};
 pub use plan_erasure::PlanErasure;
 pub use provide_own_identity::{ProvideOwnIdentity, ProvideOwnIdentityError};
+pub use relay_events::{RelayEvents, RelaySettings, Relayed};
 pub use replay_ledger::{
     CameBack, Elsewhere, ReplayAction, ReplayLedger, ReplayLedgerError, ReplayLedgerPorts, Replayed,
 };

@@ -204,7 +204,7 @@ impl World {
 
     pub(crate) async fn keep_house_by(&self, retention: Retention) -> Forgotten {
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        KeepHouse::new(store.clone(), store, clock, retention).execute().await.unwrap()
+        KeepHouse::new(store.clone(), store, clock, retention, Vec::new()).execute().await.unwrap()
     }
 
     pub(crate) fn replay(&self) -> ReplayLedger {

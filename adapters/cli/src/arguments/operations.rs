@@ -33,6 +33,8 @@ pub enum WorkerKind {
     Deletions,
     /// Have the data of identities in deletion erased
     Erasures,
+    /// Tell the configured sinks what happened
+    Outbox,
     /// Forget what has been kept for long enough
     Housekeeping,
 }
@@ -45,6 +47,7 @@ impl WorkerKind {
             Self::Reminders => "reminders",
             Self::Deletions => "deletions",
             Self::Erasures => "erasures",
+            Self::Outbox => "outbox",
             Self::Housekeeping => "housekeeping",
         }
     }

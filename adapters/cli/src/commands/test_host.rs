@@ -194,6 +194,7 @@ impl Host for TestHost {
             PassSummary::Reminders(_) => WorkerKind::Reminders,
             PassSummary::Deletions(_) => WorkerKind::Deletions,
             PassSummary::Erasures(_) => WorkerKind::Erasures,
+            PassSummary::Outbox(_) => WorkerKind::Outbox,
             PassSummary::Housekeeping(_) => WorkerKind::Housekeeping,
         };
         assert_eq!(worker, kind);

@@ -1,10 +1,13 @@
 //! `reprieve worker run`
 
-use reprieve_application::use_cases::{ErasuresRun, Swept};
-use reprieve_application::{ErrorCode, StoreError};
-use serde_json::{Value, json};
+use std::fmt::Write as _;
 
-use crate::{Failure, Host, Output, PassSummary, WorkerKind};
+use reprieve_application::ports::SinkFigures;
+use reprieve_application::use_cases::{ErasuresRun, Relayed, Swept};
+use reprieve_application::{ErrorCode, StoreError};
+use serde_json::{Map, Value, json};
+
+use crate::{Failure, Host, Output, PassSummary, SinkPass, WorkerKind};
 
 pub(super) async fn run(
     host: &dyn Host,
@@ -49,21 +52,72 @@ fn summary(pass: &PassSummary) -> (Value, String) {
                 ),
             )
         }
+        PassSummary::Outbox(sinks) => outbox(sinks),
         PassSummary::Housekeeping(forgotten) => {
             let (processes, trails) = (forgotten.cancelled_processes, forgotten.audit_trails);
-            let (events, answers) = (forgotten.events, forgotten.answers);
+            let (events, sinks, answers) = (forgotten.events, forgotten.sinks, forgotten.answers);
             (
                 json!({
                     "worker": WorkerKind::Housekeeping, "cancelledProcesses": processes, "auditTrails": trails,
-                    "events": events, "answers": answers,
+                    "events": events, "sinks": sinks, "answers": answers,
                 }),
                 format!(
                     "Forgotten: cancelled processes: {processes}; audit trails: {trails}; events: {events}; \
-                     answers: {answers}\n"
+                     sinks: {sinks}; answers: {answers}\n"
                 ),
             )
         }
     }
+}
+
+fn outbox(sinks: &[SinkPass]) -> (Value, String) {
+    let mut text = String::new();
+    let mut all = Vec::with_capacity(sinks.len());
+    for SinkPass { sink, relayed, figures } in sinks {
+        let mut json = Map::from_iter([("sink".to_owned(), sink.as_str().into())]);
+        let mut parts: Vec<(&str, &str, u64)> = Vec::new();
+        if let Ok(Relayed { delivered, refused, .. }) = relayed {
+            parts.extend([("delivered", "delivered", *delivered), ("refused", "refused", *refused)]);
+        }
+        if let Some(SinkFigures { waiting, retrying, parked, .. }) = figures {
+            let now = [("waiting", *waiting), ("to be tried again", *retrying), ("parked", *parked)];
+            let members = ["waiting", "retrying", "parked"];
+            parts.extend(now.into_iter().zip(members).map(|((text, count), member)| (text, member, count)));
+        }
+        for (_, member, count) in &parts {
+            json.insert((*member).to_owned(), (*count).into());
+        }
+        let failing = relayed.as_ref().is_ok_and(|relayed| relayed.is_failing);
+        json.insert("failing".to_owned(), failing.into());
+        let counts: Vec<String> = parts.iter().map(|(text, _, count)| format!("{text}: {count}")).collect();
+        let out_of_order = if failing { "; nothing can be delivered now" } else { "" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "Sink {sink}: {}{out_of_order}", counts.join("; "));
+        all.push(Value::Object(json));
+    }
+    if sinks.is_empty() {
+        text.push_str("No sink is configured\n");
+    }
+    (json!({"worker": WorkerKind::Outbox, "sinks": all}), text)
+}
+
+/// Events that are parked wait for somebody; those that were refused are tried again.
+fn events_that_failed(sinks: Vec<SinkPass>) -> Option<Failure> {
+    let parked: u64 = sinks.iter().filter_map(|pass| Some(pass.relayed.as_ref().ok()?.parked)).sum();
+    let (mut failed, mut first) = (0, None);
+    for error in sinks.into_iter().filter_map(|pass| pass.relayed.err()) {
+        failed += 1;
+        first.get_or_insert(error);
+    }
+    if failed > 0 {
+        return Some(failure(failed, first));
+    }
+    (parked > 0).then(|| {
+        let message = format!(
+            "events are parked: {parked}; see `reprieve events parked` and `reprieve events redeliver`"
+        );
+        Failure::new(ErrorCode::EventsParked, message)
+    })
 }
 
 /// What somebody has to look after. That an eraser failed is not: it is asked again, until it is stuck.
@@ -78,6 +132,7 @@ fn what_failed(pass: PassSummary) -> Option<Failure> {
             return Some(Failure::new(ErrorCode::ErasureStuck, message));
         }
         PassSummary::Erasures(run) => (run.broken, run.first_failure),
+        PassSummary::Outbox(sinks) => return events_that_failed(sinks),
         PassSummary::Housekeeping(_) => return None,
     };
     (count > 0).then(|| failure(count, first))
@@ -96,6 +151,7 @@ mod tests {
     use super::*;
     use crate::commands::test_host::{TestHost, run, run_on};
     use crate::exit_code;
+    use reprieve_application::SinkName;
     use reprieve_application::use_cases::Forgotten;
 
     fn swept(failed: u64, first_failure: Option<StoreError>) -> Swept {
@@ -116,7 +172,18 @@ mod tests {
     }
 
     fn forgotten() -> Forgotten {
-        Forgotten { cancelled_processes: 1, audit_trails: 2, events: 3, answers: 4 }
+        Forgotten { cancelled_processes: 1, audit_trails: 2, events: 3, sinks: 5, answers: 4 }
+    }
+
+    /// A sink that was told something, and is out of order if it has ever failed.
+    fn told(sink: &str, parked: u64) -> SinkPass {
+        let sink: SinkName = sink.parse().unwrap();
+        let relayed = Relayed { delivered: 3, refused: 2, is_failing: parked > 0, ..Relayed::default() };
+        SinkPass {
+            figures: Some(SinkFigures { sink: sink.clone(), waiting: 4, retrying: 2, parked }),
+            relayed: Ok(relayed),
+            sink,
+        }
     }
 
     fn pass(worker: &str) -> PassSummary {
@@ -124,6 +191,7 @@ mod tests {
             "reminders" => PassSummary::Reminders(swept(0, None)),
             "deletions" => PassSummary::Deletions(swept(0, None)),
             "erasures" => PassSummary::Erasures(ErasuresRun { stuck: 0, ..erasures(0, None) }),
+            "outbox" => PassSummary::Outbox(vec![told("mail", 0), told("files", 7)]),
             _ => PassSummary::Housekeeping(forgotten()),
         }
     }
@@ -152,9 +220,28 @@ mod tests {
             ),
             (
                 "housekeeping",
-                "Forgotten: cancelled processes: 1; audit trails: 2; events: 3; answers: 4\n",
+                "Forgotten: cancelled processes: 1; audit trails: 2; events: 3; sinks: 5; answers: 4\n",
                 json!({
-                    "worker": "housekeeping", "cancelledProcesses": 1, "auditTrails": 2, "events": 3, "answers": 4,
+                    "worker": "housekeeping", "cancelledProcesses": 1, "auditTrails": 2, "events": 3, "sinks": 5,
+                    "answers": 4,
+                }),
+            ),
+            (
+                "outbox",
+                "Sink mail: delivered: 3; refused: 2; waiting: 4; to be tried again: 2; parked: 0\n\
+                 Sink files: delivered: 3; refused: 2; waiting: 4; to be tried again: 2; parked: 7; \
+                 nothing can be delivered now\n",
+                json!({
+                    "worker": "outbox", "sinks": [
+                        {
+                            "sink": "mail", "delivered": 3, "refused": 2, "waiting": 4, "retrying": 2, "parked": 0,
+                            "failing": false,
+                        },
+                        {
+                            "sink": "files", "delivered": 3, "refused": 2, "waiting": 4, "retrying": 2, "parked": 7,
+                            "failing": true,
+                        },
+                    ],
                 }),
             ),
         ] {
@@ -197,6 +284,33 @@ mod tests {
         let (result, out) = run_on(&host, &["worker", "run", "erasures", "--once"]).await;
         assert_eq!(result.unwrap_err().code, ErrorCode::ErasureStuck);
         assert!(out.contains("of which stuck: 2"), "{out}");
+    }
+
+    #[tokio::test]
+    async fn events_that_were_parked_are_something_to_look_after() {
+        let mut pass = told("mail", 9);
+        pass.relayed = Ok(Relayed { parked: 1, ..Relayed::default() });
+        let host = TestHost::default().with_pass(PassSummary::Outbox(vec![told("files", 1), pass]));
+        let (result, out) = run_on(&host, &["worker", "run", "outbox", "--once"]).await;
+        let failure = result.unwrap_err();
+        assert_eq!((failure.code, exit_code(failure.code)), (ErrorCode::EventsParked, 70));
+        assert!(failure.message.starts_with("events are parked: 1;") && out.contains("parked: 9"), "{out}");
+    }
+
+    #[tokio::test]
+    async fn a_sink_that_could_not_be_told_does_not_hide_the_others() {
+        let broken = SinkPass {
+            sink: "mail".parse().unwrap(),
+            relayed: Err(StoreError::Full("no space".into())),
+            figures: None,
+        };
+        let host = TestHost::default().with_pass(PassSummary::Outbox(vec![broken, told("files", 0)]));
+        let (result, out) = run_on(&host, &["worker", "run", "outbox", "--once"]).await;
+        assert_eq!(result.unwrap_err().code, ErrorCode::DatabaseFull);
+        assert!(out.contains("Sink files: delivered: 3"), "{out}");
+        let host = TestHost::default().with_pass(PassSummary::Outbox(Vec::new()));
+        let (result, out) = run_on(&host, &["worker", "run", "outbox", "--once"]).await;
+        assert_eq!((result, out.as_str()), (Ok(()), "No sink is configured\n"));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
 mod m20261124_000001_create_tables;
 mod m20261124_000002_serve;
 mod m20261124_000003_keep_the_promise;
+mod m20261128_000004_tell_the_world;
 
 pub(crate) struct Migrator;
 
@@ -14,6 +15,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000001_create_tables::Migration),
             Box::new(m20261124_000002_serve::Migration),
             Box::new(m20261124_000003_keep_the_promise::Migration),
+            Box::new(m20261128_000004_tell_the_world::Migration),
         ]
     }
 }

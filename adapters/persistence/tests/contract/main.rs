@@ -17,6 +17,7 @@ mod corrupt_rows;
 mod deletion_processes;
 mod due_processes;
 mod erasure_tasks;
+mod event_deliveries;
 mod files;
 mod housekeeping;
 mod identities;

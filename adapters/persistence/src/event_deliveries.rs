@@ -1,0 +1,390 @@
+//! The port `EventDeliveries`.
+//!
+//! The order of the outbox's positions is not that in which steps are committed, so nobody can say up to which position
+//! all events are there. Before an event is told of, it is given its place among those that are there already: by one at
+//! a time, in the order of their positions, which within one identity is that of its steps. Up to the last place that was
+//! given away, all events are there, and no other ever comes between them; so all that is kept of a sink is how far it has
+//! got, and what was set aside.
+
+use async_trait::async_trait;
+use reprieve_application::ports::{
+    EventDeliveries, ParkedEvent, Progress, SetAside, SinkClaim, SinkFigures, SinkHealth, WaitingEvent,
+};
+use reprieve_application::{SinkName, StoreError};
+use reprieve_domain::Timestamp;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Statement, Value};
+
+use crate::Store;
+use crate::database::{begin_to_write, end};
+use crate::deletion_processes::numbered;
+use crate::erasure_tasks::execute;
+use crate::error::store_error;
+use crate::mapping::Row;
+use crate::outbox::{COLUMNS, event_from_row};
+
+/// How many events are given their places in one go.
+const AT_ONCE: u32 = 5000;
+
+/// How many rows a statement is about. Neither database allows a statement any number of parameters.
+const ROWS: usize = 1000;
+
+/// A sink is noted to be there so often, even if nothing waits for it.
+const SEEN_EVERY: i64 = 3_600_000_000;
+
+/// Whether a sink is to be claimed. It is asked first, because claiming locks.
+const IS_TO_BE_CLAIMED: &str = "\
+SELECT CAST(lease_ends_at <= $1 AND due_at <= $1 AND (
+    seen_at <= $2
+    OR EXISTS (SELECT 1 FROM outbox WHERE sequence > settled_to)
+    OR EXISTS (SELECT 1 FROM outbox WHERE sequence IS NULL)
+    OR EXISTS (SELECT 1 FROM event_retries WHERE sink = $3 AND parked_at IS NULL AND due_at <= $1)
+) AS INTEGER) AS claims FROM event_sinks WHERE name = $3";
+
+const CLAIM: &str = "\
+INSERT INTO event_sinks (name, settled_to, fence, lease_ends_at, due_at, failures, seen_at)
+VALUES ($1, 0, 1, $3, $2, 0, $2)
+ON CONFLICT (name) DO UPDATE
+SET fence = event_sinks.fence + 1, lease_ends_at = excluded.lease_ends_at, seen_at = excluded.seen_at
+WHERE event_sinks.lease_ends_at <= $2 AND event_sinks.due_at <= $2
+RETURNING fence, settled_to, failures, failing_since";
+
+const GIVE_PLACES: &str = "\
+UPDATE outbox SET sequence = $1 + numbered.number FROM (
+    SELECT position, row_number() OVER (ORDER BY position) AS number FROM (
+        SELECT position FROM outbox WHERE sequence IS NULL ORDER BY position LIMIT $LIMIT
+    ) AS first_ones
+) AS numbered WHERE outbox.position = numbered.position";
+
+const NEXT: &str = "\
+SELECT $COLUMNS, CAST(0 AS bigint) AS attempts, CAST(NULL AS bigint) AS failing_since, CAST(EXISTS (
+    SELECT 1 FROM event_retries AS earlier
+    WHERE earlier.sink = $1 AND earlier.address = outbox.address AND earlier.parked_at IS NULL
+    AND earlier.sequence < outbox.sequence
+) AS INTEGER) AS is_behind
+FROM outbox WHERE sequence > $2 AND NOT EXISTS (
+    SELECT 1 FROM event_retries AS aside WHERE aside.sink = $1 AND aside.sequence = outbox.sequence
+)
+ORDER BY sequence LIMIT $LIMIT";
+
+const AGAIN: &str = "\
+SELECT $COLUMNS, retry.attempts, retry.failing_since, 0 AS is_behind
+FROM event_retries AS retry JOIN outbox ON outbox.sequence = retry.sequence
+WHERE retry.sink = $1 AND retry.parked_at IS NULL AND retry.due_at <= $2 AND NOT EXISTS (
+    SELECT 1 FROM event_retries AS earlier
+    WHERE earlier.sink = $1 AND earlier.address = retry.address AND earlier.parked_at IS NULL
+    AND earlier.sequence < retry.sequence
+)
+ORDER BY retry.due_at, retry.sequence LIMIT $LIMIT";
+
+const FIGURES: &str = "\
+SELECT name, (SELECT last FROM event_sequence) - settled_to AS waiting,
+    (SELECT count(*) FROM (SELECT 1 FROM outbox WHERE sequence IS NULL LIMIT 10000) AS without_place) AS without_place,
+    (SELECT count(*) FROM event_retries WHERE sink = name AND parked_at IS NULL) AS retrying,
+    (SELECT count(*) FROM event_retries WHERE sink = name AND parked_at IS NOT NULL) AS parked
+FROM event_sinks ORDER BY name";
+
+/// Written out: a planner that does not know how few they are may read the whole table to find them.
+fn limited(sql: &str, limit: u32) -> String {
+    sql.replace("$COLUMNS", COLUMNS).replace("$LIMIT", &limit.to_string())
+}
+
+#[async_trait]
+impl EventDeliveries for Store {
+    async fn claim(
+        &self,
+        sink: &SinkName,
+        now: Timestamp,
+        lease_ends_at: Timestamp,
+    ) -> Result<Option<SinkClaim>, StoreError> {
+        let now = now.unix_micros();
+        let values = vec![now.into(), (now - SEEN_EVERY).into(), sink.as_str().into()];
+        let known = self.reader.query_one_raw(self.statement(IS_TO_BE_CLAIMED.to_owned(), values)).await;
+        if let Some(known) = known.map_err(store_error)?
+            && Row::named(&known, "event_sinks", sink.as_str()).get::<i32>("claims")? == 0
+        {
+            return Ok(None);
+        }
+        let values = vec![sink.as_str().into(), now.into(), lease_ends_at.unix_micros().into()];
+        let statement = numbered(self.writer.get_database_backend(), CLAIM.to_owned(), values);
+        let claimed = self.writer.query_one_raw(statement).await.map_err(store_error)?;
+        claimed.map(|row| claim_from_row(sink, &row)).transpose()
+    }
+
+    async fn next(&self, sink: &SinkName, after: i64, limit: u32) -> Result<Vec<WaitingEvent>, StoreError> {
+        let mut events = self.read(sink, after, limit).await?;
+        let missing = limit.saturating_sub(u32::try_from(events.len()).unwrap_or(limit));
+        if missing > 0 && self.give_places().await? {
+            let after = events.last().map_or(after, |event| event.sequence);
+            events.extend(self.read(sink, after, missing).await?);
+        }
+        Ok(events)
+    }
+
+    async fn again(
+        &self,
+        sink: &SinkName,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<WaitingEvent>, StoreError> {
+        let values = vec![sink.as_str().into(), now.unix_micros().into()];
+        self.waiting(limited(AGAIN, limit), values).await
+    }
+
+    async fn settle(
+        &self,
+        claim: &SinkClaim,
+        progress: &Progress,
+        lease_ends_at: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        if progress.set_aside.is_empty() && progress.delivered.is_empty() {
+            return settle_sink(&self.writer, claim, progress, lease_ends_at).await;
+        }
+        let transaction = begin_to_write(&self.writer).await?;
+        let settled = settle_in(&transaction, claim, progress, lease_ends_at).await;
+        end(transaction, settled).await
+    }
+
+    async fn parked<'a>(
+        &self,
+        sink: Option<&'a SinkName>,
+        limit: u32,
+    ) -> Result<Vec<ParkedEvent>, StoreError> {
+        let mut values: Vec<Value> = Vec::new();
+        let mut of_sink = "";
+        if let Some(sink) = sink {
+            of_sink = "AND sink = $1";
+            values.push(sink.as_str().into());
+        }
+        let sql = format!(
+            "SELECT $COLUMNS, retry.sink, retry.attempts, retry.failing_since, retry.parked_at, retry.failure \
+             FROM event_retries AS retry JOIN outbox ON outbox.sequence = retry.sequence \
+             WHERE retry.parked_at IS NOT NULL {of_sink} ORDER BY retry.sequence, retry.sink LIMIT $LIMIT"
+        );
+        let rows = self.reader.query_all_raw(self.statement(limited(&sql, limit), values)).await;
+        rows.map_err(store_error)?.iter().map(parked_from_row).collect()
+    }
+
+    async fn redeliver<'a>(
+        &self,
+        sink: Option<&'a SinkName>,
+        event_id: Option<&'a str>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut conditions = vec!["parked_at IS NOT NULL".to_owned()];
+        let mut values: Vec<Value> = vec![now.unix_micros().into()];
+        if let Some(sink) = sink {
+            values.push(sink.as_str().into());
+            conditions.push(format!("sink = ${}", values.len()));
+        }
+        if let Some(event_id) = event_id {
+            values.push(event_id.into());
+            conditions.push(format!(
+                "EXISTS (SELECT 1 FROM outbox WHERE outbox.sequence = event_retries.sequence \
+                 AND outbox.event_id = ${})",
+                values.len()
+            ));
+        }
+        let sql = format!(
+            "UPDATE event_retries SET parked_at = NULL, attempts = 0, failing_since = NULL, due_at = $1 WHERE {}",
+            conditions.join(" AND ")
+        );
+        execute(&self.writer, &sql, values).await
+    }
+
+    async fn figures(&self) -> Result<Vec<SinkFigures>, StoreError> {
+        let rows = self.reader.query_all_raw(self.statement(FIGURES.to_owned(), Vec::new())).await;
+        rows.map_err(store_error)?.iter().map(figures_from_row).collect()
+    }
+
+    async fn end(&self) -> Result<i64, StoreError> {
+        while self.give_places().await? {}
+        let statement = self.statement("SELECT last FROM event_sequence".to_owned(), Vec::new());
+        let row = self.writer.query_one_raw(statement).await.map_err(store_error)?;
+        row.map_or(Ok(0), |row| Row::named(&row, "event_sequence", "1").get("last"))
+    }
+}
+
+impl Store {
+    async fn read(&self, sink: &SinkName, after: i64, limit: u32) -> Result<Vec<WaitingEvent>, StoreError> {
+        self.waiting(limited(NEXT, limit), vec![sink.as_str().into(), after.into()]).await
+    }
+
+    async fn waiting(&self, sql: String, values: Vec<Value>) -> Result<Vec<WaitingEvent>, StoreError> {
+        // Not through the readers: on SQLite they may see less than what has just been stored.
+        let rows = self.writer.query_all_raw(self.statement(sql, values)).await.map_err(store_error)?;
+        rows.iter().map(waiting_from_row).collect()
+    }
+
+    /// Gives events that have none their places, some at a time; says whether there were any, unless somebody else is at
+    /// it.
+    async fn give_places(&self) -> Result<bool, StoreError> {
+        let any = "SELECT 1 FROM outbox WHERE sequence IS NULL LIMIT 1".to_owned();
+        if self.reader.query_one_raw(self.statement(any, Vec::new())).await.map_err(store_error)?.is_none() {
+            return Ok(false);
+        }
+        let transaction = begin_to_write(&self.writer).await?;
+        let given = give_places_in(&transaction).await;
+        end(transaction, given).await
+    }
+}
+
+/// One at a time gives places: he holds the counter. What he sees of the outbox he sees afterwards, in another statement,
+/// so that what others gave before is given.
+async fn give_places_in(transaction: &DatabaseTransaction) -> Result<bool, StoreError> {
+    let backend = transaction.get_database_backend();
+    let lock = if backend == DbBackend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
+    let counter = numbered(backend, format!("SELECT last FROM event_sequence{lock}"), Vec::new());
+    let Some(row) = transaction.query_one_raw(counter).await.map_err(store_error)? else {
+        return Ok(false);
+    };
+    let last: i64 = Row::named(&row, "event_sequence", "1").get("last")?;
+    let given = execute(transaction, &limited(GIVE_PLACES, AT_ONCE), vec![last.into()]).await?;
+    let given = i64::try_from(given).unwrap_or(i64::MAX);
+    execute(transaction, "UPDATE event_sequence SET last = last + $1", vec![given.into()]).await?;
+    Ok(given > 0)
+}
+
+async fn settle_sink(
+    connection: &impl ConnectionTrait,
+    claim: &SinkClaim,
+    progress: &Progress,
+    lease_ends_at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let SinkHealth { failures, failing_since, due_at } = progress.health;
+    let sql = "UPDATE event_sinks SET settled_to = $3, lease_ends_at = $4, due_at = $5, failures = $6, \
+               failing_since = $7 WHERE name = $1 AND fence = $2";
+    let values = vec![
+        claim.sink.as_str().into(),
+        claim.fence.into(),
+        progress.cursor.into(),
+        micros_or_never(lease_ends_at),
+        micros_or_never(due_at),
+        i64::from(failures).into(),
+        failing_since.map(Timestamp::unix_micros).into(),
+    ];
+    match execute(connection, sql, values).await? {
+        0 => Err(StoreError::LeaseLost),
+        _ => Ok(()),
+    }
+}
+
+/// An instant that may be over already.
+fn micros_or_never(instant: Option<Timestamp>) -> Value {
+    instant.map_or(0, Timestamp::unix_micros).into()
+}
+
+async fn settle_in(
+    transaction: &DatabaseTransaction,
+    claim: &SinkClaim,
+    progress: &Progress,
+    lease_ends_at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    // The row of the sink first: whoever has it now is the only one to have written it.
+    settle_sink(transaction, claim, progress, lease_ends_at).await?;
+    for rows in progress.set_aside.chunks(ROWS) {
+        let statement = set_aside(transaction.get_database_backend(), &claim.sink, rows);
+        transaction.execute_raw(statement).await.map_err(store_error)?;
+    }
+    for sequences in progress.delivered.chunks(ROWS) {
+        let mut values: Vec<Value> = vec![claim.sink.as_str().into()];
+        let placeholders: Vec<String> =
+            (2..=sequences.len() + 1).map(|number| format!("${number}")).collect();
+        values.extend(sequences.iter().map(|sequence| Value::from(*sequence)));
+        let sql = format!(
+            "DELETE FROM event_retries WHERE sink = $1 AND sequence IN ({})",
+            placeholders.join(", ")
+        );
+        execute(transaction, &sql, values).await?;
+    }
+    Ok(())
+}
+
+fn set_aside(backend: DbBackend, sink: &SinkName, rows: &[SetAside]) -> Statement {
+    let mut values: Vec<Value> = vec![sink.as_str().into()];
+    let mut placeholders = Vec::with_capacity(rows.len());
+    for row in rows {
+        let first = values.len() + 1;
+        let numbers: Vec<String> = (first..first + 7).map(|number| format!("${number}")).collect();
+        placeholders.push(format!("($1, {})", numbers.join(", ")));
+        values.extend([
+            row.sequence.into(),
+            row.address.as_str().into(),
+            i64::from(row.attempts).into(),
+            row.failing_since.map(Timestamp::unix_micros).into(),
+            row.due_at.unix_micros().into(),
+            row.parked_at.map(Timestamp::unix_micros).into(),
+            row.failure.as_ref().map(|failure| failure.as_str().to_owned()).into(),
+        ]);
+    }
+    let sql = format!(
+        "INSERT INTO event_retries (sink, sequence, address, attempts, failing_since, due_at, parked_at, failure) \
+         VALUES {} ON CONFLICT (sink, sequence) DO UPDATE SET attempts = excluded.attempts, \
+         failing_since = excluded.failing_since, due_at = excluded.due_at, parked_at = excluded.parked_at, \
+         failure = excluded.failure",
+        placeholders.join(", ")
+    );
+    numbered(backend, sql, values)
+}
+
+fn claim_from_row(sink: &SinkName, row: &QueryResult) -> Result<SinkClaim, StoreError> {
+    let row = Row::named(row, "event_sinks", sink.as_str());
+    Ok(SinkClaim {
+        sink: sink.clone(),
+        fence: row.get("fence")?,
+        cursor: row.get("settled_to")?,
+        health: SinkHealth {
+            failures: count(&row, "failures")?,
+            failing_since: row.instant_if_there("failing_since")?,
+            due_at: None,
+        },
+    })
+}
+
+fn waiting_from_row(row: &QueryResult) -> Result<WaitingEvent, StoreError> {
+    // Without a place nothing could be said about it; the database itself sees to it that there is one.
+    let sequence: i64 = Row::named(row, "outbox", "unknown").get("sequence")?;
+    let key = sequence.to_string();
+    let row = Row::named(row, "outbox", &key);
+    Ok(WaitingEvent {
+        sequence,
+        address: row.get("address")?,
+        event: event_from_row(&row),
+        attempts: count(&row, "attempts")?,
+        failing_since: row.instant_if_there("failing_since")?,
+        is_behind: row.get::<i32>("is_behind")? != 0,
+    })
+}
+
+fn parked_from_row(row: &QueryResult) -> Result<ParkedEvent, StoreError> {
+    let sequence: i64 = Row::named(row, "outbox", "unknown").get("sequence")?;
+    let key = sequence.to_string();
+    let (event, retry) = (Row::named(row, "outbox", &key), Row::named(row, "event_retries", &key));
+    let failure: Option<String> = retry.get("failure")?;
+    Ok(ParkedEvent {
+        sink: retry.parse("sink")?,
+        event: event_from_row(&event),
+        sequence,
+        attempts: count(&retry, "attempts")?,
+        failing_since: retry.instant_if_there("failing_since")?,
+        parked_at: retry.instant("parked_at")?,
+        failure: failure
+            .map(|failure| failure.parse())
+            .transpose()
+            .map_err(|error| retry.corrupt("failure", error))?,
+    })
+}
+
+fn figures_from_row(row: &QueryResult) -> Result<SinkFigures, StoreError> {
+    let row = Row::new(row, "event_sinks", "name")?;
+    let number = |column: &str| Ok(u64::try_from(row.get::<i64>(column)?).unwrap_or(0));
+    Ok(SinkFigures {
+        sink: row.parse("name")?,
+        waiting: number("waiting")? + number("without_place")?,
+        retrying: number("retrying")?,
+        parked: number("parked")?,
+    })
+}
+
+fn count(row: &Row<'_>, column: &str) -> Result<u32, StoreError> {
+    u32::try_from(row.get::<i64>(column)?).map_err(|error| row.corrupt(column, error))
+}

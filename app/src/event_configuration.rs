@@ -1,0 +1,263 @@
+//! The section `events` of the configuration: who is told what happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reprieve_application::use_cases::RelaySettings;
+use reprieve_application::{Backoff, SinkName};
+use reprieve_events::{EventType, Format, Messages};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::worker_configuration::{SECONDS_PER_DAY, between, days, seconds};
+
+/// The section `events`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawEvents {
+    source: String,
+    lease_in_seconds: f64,
+    first_retry_in_seconds: f64,
+    longest_retry_in_seconds: f64,
+    patience_in_days: f64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allowed_private_hosts: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sinks: Vec<RawSink>,
+}
+
+/// One sink. Which of the members there may be depends on its type.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSink {
+    name: String,
+    r#type: RawSinkType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    types: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_in_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hidden_if_there")]
+    url: Option<SecretString>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hidden_if_there")]
+    secret: Option<SecretString>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<RawFormat>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "all_hidden")]
+    headers: Option<BTreeMap<String, SecretString>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allow_plaintext: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exchange: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routing_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject_prefix: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawSinkType {
+    Webhook,
+    Amqp,
+    Nats,
+    Stdout,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawFormat {
+    CloudEvents,
+    Connector,
+}
+
+/// Who is told what happened, valid as far as can be said without making a sink of it.
+#[derive(Debug, Clone)]
+pub(crate) struct EventConfiguration {
+    pub(crate) settings: RelaySettings,
+    pub(crate) allowed_private_hosts: Vec<String>,
+    pub(crate) sinks: Vec<SinkConfiguration>,
+}
+
+/// One sink.
+#[derive(Debug, Clone)]
+pub(crate) struct SinkConfiguration {
+    pub(crate) name: SinkName,
+    pub(crate) messages: Messages,
+    pub(crate) timeout: Duration,
+    pub(crate) concurrency: Option<usize>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) target: SinkTarget,
+}
+
+/// Where a sink is.
+#[derive(Debug, Clone)]
+pub(crate) enum SinkTarget {
+    Webhook {
+        url: SecretString,
+        secret: Option<SecretString>,
+        headers: BTreeMap<String, SecretString>,
+        allow_plaintext: bool,
+    },
+    Amqp {
+        url: SecretString,
+        exchange: String,
+        routing_key: Option<String>,
+    },
+    Nats {
+        url: SecretString,
+        subject_prefix: String,
+        stream: Option<String>,
+    },
+    Stdout,
+}
+
+/// How long a sink may take for an event, if nothing else is said.
+const TIMEOUT: f64 = 10.0;
+
+/// The most events that may be on their way to one sink.
+const MOST_AT_ONCE: u32 = 10_000;
+
+impl Default for RawEvents {
+    fn default() -> Self {
+        let RelaySettings { lease, backoff } = RelaySettings::default();
+        Self {
+            source: "urn:reprieve".to_owned(),
+            lease_in_seconds: lease.as_secs_f64(),
+            first_retry_in_seconds: backoff.first.as_secs_f64(),
+            longest_retry_in_seconds: backoff.longest.as_secs_f64(),
+            patience_in_days: backoff.patience.as_secs_f64() / SECONDS_PER_DAY,
+            allowed_private_hosts: Vec::new(),
+            sinks: Vec::new(),
+        }
+    }
+}
+
+fn hidden_if_there<S: Serializer>(_: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("***")
+}
+
+fn all_hidden<S: Serializer>(
+    headers: &Option<BTreeMap<String, SecretString>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.iter().flatten().map(|(name, _)| (name, "***")))
+}
+
+/// Validates the section; an error names its key.
+pub(crate) fn validate(raw: &RawEvents) -> Result<EventConfiguration, String> {
+    if raw.source.is_empty() || raw.source.chars().any(|sign| sign.is_whitespace() || sign.is_control()) {
+        return Err("key events.source: must be a URI reference".to_owned());
+    }
+    let settings = RelaySettings {
+        lease: seconds("events.lease_in_seconds", raw.lease_in_seconds)?,
+        backoff: Backoff {
+            first: seconds("events.first_retry_in_seconds", raw.first_retry_in_seconds)?,
+            longest: seconds("events.longest_retry_in_seconds", raw.longest_retry_in_seconds)?,
+            patience: days("events.patience_in_days", raw.patience_in_days)?,
+        },
+    };
+    let mut names = BTreeSet::new();
+    let mut sinks = Vec::with_capacity(raw.sinks.len());
+    for raw_sink in &raw.sinks {
+        let sink = sink(raw_sink, &raw.source, settings.lease).map_err(|(member, problem)| {
+            format!("key events.sinks ({}), {member}: {problem}", raw_sink.name)
+        })?;
+        if !names.insert(sink.name.clone()) {
+            return Err(format!(
+                "key events.sinks ({}), name: there are two sinks with this name",
+                sink.name
+            ));
+        }
+        sinks.push(sink);
+    }
+    Ok(EventConfiguration { settings, allowed_private_hosts: raw.allowed_private_hosts.clone(), sinks })
+}
+
+/// What is wrong with which member.
+type Mistake = (&'static str, String);
+
+fn sink(raw: &RawSink, source: &str, lease: Duration) -> Result<SinkConfiguration, Mistake> {
+    foreign_members(raw)?;
+    let name = raw.name.parse().map_err(|error| ("name", format!("{error}")))?;
+    let types = raw.types.as_ref().map(|names| names.iter().map(|name| name.parse()).collect());
+    let types: Option<BTreeSet<EventType>> =
+        types.transpose().map_err(|error: reprieve_events::UnknownEventType| ("types", error.to_string()))?;
+    let format = match raw.format {
+        None | Some(RawFormat::CloudEvents) => Format::CloudEvents,
+        Some(RawFormat::Connector) => Format::Connector,
+    };
+    // Whoever tells the sink says twice while he has it that he is still at it.
+    let seconds = raw.timeout_in_seconds.unwrap_or(TIMEOUT.min(lease.as_secs_f64() / 2.0));
+    let timeout = between(seconds, 0.001, lease.as_secs_f64() / 2.0).ok_or_else(|| {
+        ("timeout_in_seconds", "must be between 0.001 and half of events.lease_in_seconds".to_owned())
+    })?;
+    if raw.concurrency.is_some_and(|concurrency| !(1..=MOST_AT_ONCE).contains(&concurrency)) {
+        return Err(("concurrency", format!("must be between 1 and {MOST_AT_ONCE}")));
+    }
+    let url = || raw.url.clone().ok_or_else(|| ("url", "is missing".to_owned()));
+    let target = match raw.r#type {
+        RawSinkType::Webhook => {
+            if raw.secret.is_none() && format == Format::CloudEvents {
+                return Err(("secret", "is missing".to_owned()));
+            }
+            SinkTarget::Webhook {
+                url: url()?,
+                secret: raw.secret.clone(),
+                headers: raw.headers.clone().unwrap_or_default(),
+                allow_plaintext: raw.allow_plaintext.unwrap_or(false),
+            }
+        }
+        RawSinkType::Amqp => SinkTarget::Amqp {
+            url: url()?,
+            exchange: raw.exchange.clone().unwrap_or_default(),
+            routing_key: raw.routing_key.clone(),
+        },
+        RawSinkType::Nats => SinkTarget::Nats {
+            url: url()?,
+            subject_prefix: raw.subject_prefix.clone().unwrap_or_else(|| "events".to_owned()),
+            stream: raw.stream.clone(),
+        },
+        RawSinkType::Stdout => SinkTarget::Stdout,
+    };
+    Ok(SinkConfiguration {
+        name,
+        messages: Messages::new(source, types, format),
+        timeout,
+        concurrency: raw.concurrency.and_then(|concurrency| usize::try_from(concurrency).ok()),
+        ca_file: raw.ca_file.clone(),
+        target,
+    })
+}
+
+/// A member that means nothing for this type of sink is a mistake that would otherwise go unnoticed.
+fn foreign_members(raw: &RawSink) -> Result<(), Mistake> {
+    use RawSinkType::{Amqp, Nats, Stdout, Webhook};
+    let of = raw.r#type;
+    let is_remote = of != Stdout;
+    for (member, is_set, belongs) in [
+        ("timeout_in_seconds", raw.timeout_in_seconds.is_some(), is_remote),
+        ("concurrency", raw.concurrency.is_some(), is_remote),
+        ("url", raw.url.is_some(), is_remote),
+        ("ca_file", raw.ca_file.is_some(), is_remote),
+        ("secret", raw.secret.is_some(), of == Webhook),
+        ("format", raw.format.is_some(), of == Webhook),
+        ("headers", raw.headers.is_some(), of == Webhook),
+        ("allow_plaintext", raw.allow_plaintext.is_some(), of == Webhook),
+        ("exchange", raw.exchange.is_some(), of == Amqp),
+        ("routing_key", raw.routing_key.is_some(), of == Amqp),
+        ("subject_prefix", raw.subject_prefix.is_some(), of == Nats),
+        ("stream", raw.stream.is_some(), of == Nats),
+    ] {
+        if is_set && !belongs {
+            return Err((member, "means nothing for a sink of this type".to_owned()));
+        }
+    }
+    Ok(())
+}
