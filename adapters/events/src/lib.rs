@@ -6,11 +6,16 @@
 
 mod data;
 mod event_type;
+mod json;
 mod message;
+mod schemas;
+mod stdout;
 mod webhook;
 
 pub use event_type::{EventType, UnknownEventType};
 pub use message::{Format, Message, Messages};
+pub use schemas::{schema, schemas};
+pub use stdout::StdoutSink;
 pub use webhook::{
     InvalidWebhookHeader, InvalidWebhookUrl, WebhookSink, WebhookSinkError, WebhookSinkOptions, WebhookUrl,
 };

@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 
 use reprieve_application::OutgoingEvent;
-use reprieve_domain::Timestamp;
-use serde::Serialize;
 
-use crate::EventType;
-use crate::data::EventData;
+use crate::json::Object;
+use crate::{EventType, data};
 
 /// The media type of an event in the structured form.
 pub(crate) const CLOUD_EVENT: &str = "application/cloudevents+json";
@@ -43,31 +41,6 @@ pub struct Message {
     pub body: Vec<u8>,
 }
 
-/// <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>, with the extensions
-/// *Distributed Tracing* and *Sequence*.
-#[derive(Debug, Serialize)]
-struct CloudEvent<'a> {
-    specversion: &'static str,
-    id: &'a str,
-    source: &'a str,
-    r#type: &'static str,
-    subject: &'a str,
-    time: Timestamp,
-    datacontenttype: &'static str,
-    sequence: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tracestate: Option<&'a str>,
-    data: EventData<'a>,
-}
-
-#[derive(Debug, Serialize)]
-struct Trigger<'a> {
-    trigger: &'static str,
-    data: EventData<'a>,
-}
-
 impl Messages {
     /// Messages from this source, a URI reference. Without `types` all types of events are sent.
     #[must_use]
@@ -99,34 +72,32 @@ impl Messages {
         let (id, data) = match &event.process {
             // A step that changes the status is told of twice; each has an id of its own.
             Some(process) if event_type == EventType::StatusChanged => {
-                (format!("{}-status", event.id), EventData::status_changed(event, process))
+                (format!("{}-status", event.id), data::status_changed(event, process))
             }
-            _ => (event.id.clone(), EventData::identity(event)),
+            _ => (event.id.clone(), data::identity(event)),
         };
+        let (content_type, envelope) = match self.format {
+            Format::CloudEvents => (CLOUD_EVENT, self.cloud_event(event, event_type, &id)),
+            Format::Connector => ("application/json", Object::default().text("trigger", &event_type)),
+        };
+        Message { id, event_type, content_type, body: envelope.object("data", data).into_bytes() }
+    }
+
+    /// <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>, with the extensions
+    /// *Distributed Tracing* and *Sequence*.
+    fn cloud_event(&self, event: &OutgoingEvent, event_type: EventType, id: &str) -> Object {
         let trace = event.trace.as_ref();
-        let (content_type, body) = match self.format {
-            Format::CloudEvents => {
-                let cloud_event = CloudEvent {
-                    specversion: "1.0",
-                    id: &id,
-                    source: &self.source,
-                    r#type: event_type.name(),
-                    subject: event.event.process_id.as_str(),
-                    time: event.event.occurred_at,
-                    datacontenttype: "application/json",
-                    // So that comparing them as texts is comparing them as numbers.
-                    sequence: format!("{:019}", event.sequence),
-                    traceparent: trace.map(|trace| trace.parent.as_str()),
-                    tracestate: trace.and_then(|trace| trace.state.as_deref()),
-                    data,
-                };
-                (CLOUD_EVENT, serde_json::to_vec(&cloud_event))
-            }
-            Format::Connector => {
-                ("application/json", serde_json::to_vec(&Trigger { trigger: event_type.name(), data }))
-            }
-        };
-        // Texts and numbers, which always have a form in JSON.
-        Message { id, event_type, content_type, body: body.unwrap_or_default() }
+        Object::default()
+            .text("specversion", &"1.0")
+            .text("id", &id)
+            .text("source", &self.source)
+            .text("type", &event_type)
+            .text("subject", &event.event.process_id)
+            .text("time", &event.event.occurred_at)
+            .text("datacontenttype", &"application/json")
+            // So that comparing them as texts is comparing them as numbers.
+            .text("sequence", &format_args!("{:019}", event.sequence))
+            .text_if_any("traceparent", trace.map(|trace| &trace.parent))
+            .text_if_any("tracestate", trace.and_then(|trace| trace.state.as_ref()))
     }
 }

@@ -13,12 +13,11 @@ use reprieve_application::ErrorCode;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use crate::Service;
 use crate::refusal::Refusal;
+use crate::{Service, trace};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
-const TRACE_PARENT: &str = "traceparent";
 
 /// Where clients expect the codes of a Connector; everywhere else they are those of a Backbone.
 const CONNECTOR: &str = "/api/core/";
@@ -57,12 +56,20 @@ pub(crate) async fn context(State(service): State<Arc<Service>>, request: Reques
         status = Empty,
     );
     // What only a tracer wants to know would otherwise stand in every line of the log.
-    let is_traced = crate::trace::follow(&span, request.headers());
-    if is_traced {
+    let is_traced = trace::follow(&span, request.headers());
+    let of_span = if is_traced {
         span.record("otel.name", format!("{method} {route}")).record("otel.kind", "server");
-    }
+        trace::of_span(&span)
+    } else {
+        None
+    };
+    let of_request = of_span.or_else(|| trace::of_client(request.headers()));
     let in_flight = InFlight::begin();
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let handling = next.run(request).instrument(span.clone());
+    let mut response = match of_request {
+        None => handling.await,
+        Some(trace) => trace.scope(handling).await,
+    };
     drop(in_flight);
     span.in_scope(|| {
         response = in_envelope(&service, &route, std::mem::take(&mut response));
@@ -120,16 +127,7 @@ pub fn request_id(headers: &HeaderMap) -> Option<String> {
 /// The trace that the request is part of, by the header `traceparent` (<https://www.w3.org/TR/trace-context/>).
 #[must_use]
 pub fn trace_id(headers: &HeaderMap) -> Option<String> {
-    let parent = headers.get(TRACE_PARENT)?.to_str().ok()?;
-    let mut parts = parent.split('-');
-    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let hex = |text: &str, length| {
-        text.len() == length
-            && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-    };
-    let well_formed = hex(version, 2) && version != "ff" && hex(trace, 32) && hex(span, 16) && hex(flags, 2);
-    let zero = |text: &str| text.bytes().all(|byte| byte == b'0');
-    (well_formed && !zero(trace) && !zero(span)).then(|| trace.to_owned())
+    trace::trace_of(headers.get("traceparent")?.to_str().ok()?).map(str::to_owned)
 }
 
 /// Writes the body of a failure, those of the framework included.

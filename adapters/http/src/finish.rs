@@ -5,11 +5,18 @@
 //! and after a few of those there is no connection left. So nothing that talks to the database is ever dropped half way: it
 //! runs in a task of its own, and only the waiting for it can be given up.
 
+use reprieve_application::TraceContext;
 use tracing::Instrument;
 
 /// Runs `work` to its end. If nobody waits for that any more, it goes on all the same. Nothing comes of work that panics.
 pub(crate) async fn finish<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
-    tokio::spawn(work.in_current_span()).await.ok()
+    let work = work.in_current_span();
+    // A task of its own is no part of a trace by itself.
+    let task = match TraceContext::current() {
+        None => tokio::spawn(work),
+        Some(trace) => tokio::spawn(trace.scope(work)),
+    };
+    task.await.ok()
 }
 
 #[cfg(test)]

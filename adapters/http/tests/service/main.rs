@@ -31,3 +31,4 @@ mod openapi;
 mod operations;
 mod routes;
 mod shutdown;
+mod trace;

@@ -13,7 +13,7 @@ use reprieve_domain::{DeletionProcess, Identity, Step};
 use reprieve_http::authentication::{
     ApiKey, ApiKeyDigest, AuthenticationSettings, Scope, SelfSignedSettings,
 };
-use reprieve_http::{Metrics, Settings};
+use reprieve_http::{Metrics, Settings, UseCases};
 use reprieve_persistence::{ConnectionOptions, Database, Store};
 use reprieve_system::SystemIds;
 use reprieve_tests::TestDatabase;
@@ -66,7 +66,13 @@ impl Deployment {
     /// With settings that depend on the address.
     pub(crate) async fn start_at(&self, settings: impl FnOnce(SocketAddr) -> Settings) -> Server {
         let store = connect(&self.database).await.into_store(audit_key()).await.unwrap();
-        Server::start(self, store, authentication(), settings).await
+        Server::start(self, store, authentication(), settings, |_| {}).await
+    }
+
+    /// With some use cases of the test's own.
+    pub(crate) async fn start_changed(&self, change: impl FnOnce(&mut UseCases)) -> Server {
+        let store = connect(&self.database).await.into_store(audit_key()).await.unwrap();
+        Server::start(self, store, authentication(), |_| self::settings(), change).await
     }
 
     /// Keeps everybody else from writing until it is dropped.

@@ -34,14 +34,17 @@ impl Server {
         store: Store,
         authentication: AuthenticationSettings,
         settings: impl FnOnce(SocketAddr) -> Settings,
+        change: impl FnOnce(&mut UseCases),
     ) -> Self {
         let clock: Arc<dyn Clock> = deployment.clock.clone();
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let grace_period = GracePeriodSettings::from_days(14.0, 1.0, 365.0).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let mut use_cases = UseCases::new(&Arc::new(store.clone()), &clock, &ids, grace_period);
+        change(&mut use_cases);
         let service = Service::new(
-            UseCases::new(&Arc::new(store.clone()), &clock, &ids, grace_period),
+            use_cases,
             deployment.own.caller(),
             Authentication::new(authentication, clock.clone()).unwrap(),
             clock.clone(),
