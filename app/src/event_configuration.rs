@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use reprieve_application::use_cases::RelaySettings;
 use reprieve_application::{Backoff, SinkName};
-use reprieve_events::{EventType, Format, Messages};
+use reprieve_events::{EventType, Format, Messages, UnknownEventType};
+use reprieve_outbound::{AllowedHost, AllowedHosts};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -39,16 +40,16 @@ struct RawSink {
     timeout_in_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     concurrency: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hidden_if_there")]
-    url: Option<SecretString>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<Hidden>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ca_file: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hidden_if_there")]
-    secret: Option<SecretString>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<Hidden>,
     #[serde(skip_serializing_if = "Option::is_none")]
     format: Option<RawFormat>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "all_hidden")]
-    headers: Option<BTreeMap<String, SecretString>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<BTreeMap<String, Hidden>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     allow_plaintext: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,6 +60,17 @@ struct RawSink {
     subject_prefix: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream: Option<String>,
+}
+
+/// What may be a secret, or have one in it, and is never shown.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+struct Hidden(SecretString);
+
+impl Serialize for Hidden {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("***")
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +93,7 @@ enum RawFormat {
 #[derive(Debug, Clone)]
 pub(crate) struct EventConfiguration {
     pub(crate) settings: RelaySettings,
-    pub(crate) allowed_private_hosts: Vec<String>,
+    pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) sinks: Vec<SinkConfiguration>,
 }
 
@@ -118,7 +130,7 @@ pub(crate) enum SinkTarget {
     Stdout,
 }
 
-/// How long a sink may take for an event, if nothing else is said.
+/// How long a sink may take for a message, if nothing else is said.
 const TIMEOUT: f64 = 10.0;
 
 /// The most events that may be on their way to one sink.
@@ -139,17 +151,6 @@ impl Default for RawEvents {
     }
 }
 
-fn hidden_if_there<S: Serializer>(_: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str("***")
-}
-
-fn all_hidden<S: Serializer>(
-    headers: &Option<BTreeMap<String, SecretString>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(headers.iter().flatten().map(|(name, _)| (name, "***")))
-}
-
 /// Validates the section; an error names its key.
 pub(crate) fn validate(raw: &RawEvents) -> Result<EventConfiguration, String> {
     if raw.source.is_empty() || raw.source.chars().any(|sign| sign.is_whitespace() || sign.is_control()) {
@@ -163,6 +164,11 @@ pub(crate) fn validate(raw: &RawEvents) -> Result<EventConfiguration, String> {
             patience: days("events.patience_in_days", raw.patience_in_days)?,
         },
     };
+    let allowed_hosts = raw.allowed_private_hosts.iter().map(|host| {
+        host.parse::<AllowedHost>()
+            .map_err(|error| format!("key events.allowed_private_hosts: {host:?}: {error}"))
+    });
+    let allowed_hosts = allowed_hosts.collect::<Result<_, _>>()?;
     let mut names = BTreeSet::new();
     let mut sinks = Vec::with_capacity(raw.sinks.len());
     for raw_sink in &raw.sinks {
@@ -177,7 +183,7 @@ pub(crate) fn validate(raw: &RawEvents) -> Result<EventConfiguration, String> {
         }
         sinks.push(sink);
     }
-    Ok(EventConfiguration { settings, allowed_private_hosts: raw.allowed_private_hosts.clone(), sinks })
+    Ok(EventConfiguration { settings, allowed_hosts, sinks })
 }
 
 /// What is wrong with which member.
@@ -188,20 +194,24 @@ fn sink(raw: &RawSink, source: &str, lease: Duration) -> Result<SinkConfiguratio
     let name = raw.name.parse().map_err(|error| ("name", format!("{error}")))?;
     let types = raw.types.as_ref().map(|names| names.iter().map(|name| name.parse()).collect());
     let types: Option<BTreeSet<EventType>> =
-        types.transpose().map_err(|error: reprieve_events::UnknownEventType| ("types", error.to_string()))?;
+        types.transpose().map_err(|error: UnknownEventType| ("types", error.to_string()))?;
     let format = match raw.format {
         None | Some(RawFormat::CloudEvents) => Format::CloudEvents,
         Some(RawFormat::Connector) => Format::Connector,
     };
-    // Whoever tells the sink says twice while he has it that he is still at it.
-    let seconds = raw.timeout_in_seconds.unwrap_or(TIMEOUT.min(lease.as_secs_f64() / 2.0));
-    let timeout = between(seconds, 0.001, lease.as_secs_f64() / 2.0).ok_or_else(|| {
-        ("timeout_in_seconds", "must be between 0.001 and half of events.lease_in_seconds".to_owned())
-    })?;
+    // An event is up to two messages, and has to be through in half of the lease.
+    let longest = lease.as_secs_f64() / 4.0;
+    let timeout = between(raw.timeout_in_seconds.unwrap_or(TIMEOUT.min(longest)), 0.001, longest)
+        .ok_or_else(|| {
+            (
+                "timeout_in_seconds",
+                "must be between 0.001 and a quarter of events.lease_in_seconds".to_owned(),
+            )
+        })?;
     if raw.concurrency.is_some_and(|concurrency| !(1..=MOST_AT_ONCE).contains(&concurrency)) {
         return Err(("concurrency", format!("must be between 1 and {MOST_AT_ONCE}")));
     }
-    let url = || raw.url.clone().ok_or_else(|| ("url", "is missing".to_owned()));
+    let url = || raw.url.clone().map(|url| url.0).ok_or_else(|| ("url", "is missing".to_owned()));
     let target = match raw.r#type {
         RawSinkType::Webhook => {
             if raw.secret.is_none() && format == Format::CloudEvents {
@@ -209,8 +219,14 @@ fn sink(raw: &RawSink, source: &str, lease: Duration) -> Result<SinkConfiguratio
             }
             SinkTarget::Webhook {
                 url: url()?,
-                secret: raw.secret.clone(),
-                headers: raw.headers.clone().unwrap_or_default(),
+                secret: raw.secret.clone().map(|secret| secret.0),
+                headers: raw
+                    .headers
+                    .clone()
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, value)| (name, value.0))
+                    .collect(),
                 allow_plaintext: raw.allow_plaintext.unwrap_or(false),
             }
         }

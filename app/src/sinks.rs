@@ -1,16 +1,15 @@
 //! Makes sinks of their configuration.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use reprieve_application::ErrorCode;
 use reprieve_application::ports::{Clock, EventSink};
+use reprieve_application::{Coded, ErrorCode};
 use reprieve_cli::Failure;
+use reprieve_events::{StdoutSink, WebhookSink, WebhookSinkOptions};
+use secrecy::ExposeSecret as _;
 
 use crate::event_configuration::{EventConfiguration, SinkConfiguration, SinkTarget};
-
-fn invalid(sink: &SinkConfiguration, error: impl std::fmt::Display) -> Failure {
-    Failure::new(ErrorCode::ConfigurationInvalid, format!("key events.sinks ({}): {error}", sink.name))
-}
 
 /// Makes a sink, without calling it.
 pub(crate) fn sink(
@@ -18,11 +17,37 @@ pub(crate) fn sink(
     all: &EventConfiguration,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<dyn EventSink>, Failure> {
-    let _ = (all, clock, &sink.target);
-    match &sink.target {
-        SinkTarget::Webhook { .. }
-        | SinkTarget::Amqp { .. }
-        | SinkTarget::Nats { .. }
-        | SinkTarget::Stdout => Err(invalid(sink, "not there")),
-    }
+    let failed = |code, error: &dyn std::fmt::Display| {
+        Failure::new(code, format!("key events.sinks ({}): {error}", sink.name))
+    };
+    let invalid = |member: &str, error: &dyn std::fmt::Display| {
+        let code = ErrorCode::ConfigurationInvalid;
+        Failure::new(code, format!("key events.sinks ({}), {member}: {error}", sink.name))
+    };
+    let concurrency = sink.concurrency.and_then(NonZeroUsize::new);
+    let (name, messages) = (sink.name.clone(), sink.messages.clone());
+    Ok(match &sink.target {
+        SinkTarget::Webhook { url, secret, headers, allow_plaintext } => {
+            let secret = secret.as_ref().map(|secret| secret.expose_secret().parse()).transpose();
+            let options = WebhookSinkOptions {
+                name,
+                url: url.expose_secret().parse().map_err(|error| invalid("url", &error))?,
+                secret: secret.map_err(|error| invalid("secret", &error))?,
+                timeout: sink.timeout,
+                concurrency: concurrency.unwrap_or(WebhookSinkOptions::DEFAULT_CONCURRENCY),
+                messages,
+                certificate_authorities: sink.ca_file.clone(),
+                allow_plaintext: *allow_plaintext,
+                allowed_hosts: all.allowed_hosts.clone(),
+                headers: headers.clone(),
+            };
+            Arc::new(WebhookSink::new(options, clock.clone()).map_err(|error| failed(error.code(), &error))?)
+        }
+        SinkTarget::Amqp { .. } | SinkTarget::Nats { .. } => {
+            return Err(invalid("type", &"not there"));
+        }
+        SinkTarget::Stdout => Arc::new(
+            StdoutSink::new(name, messages).map_err(|error| failed(ErrorCode::SystemFailed, &error))?,
+        ),
+    })
 }

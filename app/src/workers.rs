@@ -320,7 +320,9 @@ fn count(worker: WorkerKind, outcome: &'static str) {
 fn tell(worker: WorkerKind, summary: &PassSummary) {
     count(worker, "done");
     match summary {
-        PassSummary::Reminders(Swept { stepped: 0, failed: 0, .. })
+        // Who tells a sink counts by himself.
+        PassSummary::Outbox(_)
+        | PassSummary::Reminders(Swept { stepped: 0, failed: 0, .. })
         | PassSummary::Deletions(Swept { stepped: 0, failed: 0, .. }) => {}
         PassSummary::Reminders(Swept { stepped, left_alone, failed, .. }) => {
             tracing::info!(sent = stepped, left_alone, failed, "reminders sent");
@@ -328,8 +330,6 @@ fn tell(worker: WorkerKind, summary: &PassSummary) {
         PassSummary::Deletions(Swept { stepped, left_alone, failed, .. }) => {
             tracing::info!(started = stepped, left_alone, failed, "deletions started");
         }
-        // Who tells a sink counts by himself.
-        PassSummary::Outbox(_) => {}
         PassSummary::Erasures(run) => tell_of_erasures(run),
         PassSummary::Housekeeping(forgotten) if *forgotten == Forgotten::default() => {}
         PassSummary::Housekeeping(Forgotten {

@@ -130,13 +130,10 @@ impl EventDeliveries for Store {
     }
 
     async fn next(&self, sink: &SinkName, after: i64, limit: u32) -> Result<Vec<WaitingEvent>, StoreError> {
-        let mut events = self.read(sink, after, limit).await?;
-        let missing = limit.saturating_sub(u32::try_from(events.len()).unwrap_or(limit));
-        if missing > 0 && self.give_places().await? {
-            let after = events.last().map_or(after, |event| event.sequence);
-            events.extend(self.read(sink, after, missing).await?);
-        }
-        Ok(events)
+        // First, and not only if there is nothing to read: somebody else may give places in between, and what waits would
+        // seem not to be there.
+        self.give_places().await?;
+        self.waiting(next_of(self.writer.get_database_backend(), sink, after, limit)).await
     }
 
     async fn again(
@@ -223,18 +220,14 @@ impl EventDeliveries for Store {
 }
 
 impl Store {
-    async fn read(&self, sink: &SinkName, after: i64, limit: u32) -> Result<Vec<WaitingEvent>, StoreError> {
-        self.waiting(next_of(self.writer.get_database_backend(), sink, after, limit)).await
-    }
-
     async fn waiting(&self, statement: Statement) -> Result<Vec<WaitingEvent>, StoreError> {
         // Not through the readers: on SQLite they may see less than what has just been stored.
         let rows = self.writer.query_all_raw(statement).await.map_err(store_error)?;
         rows.iter().map(waiting_from_row).collect()
     }
 
-    /// Gives events that have none their places, some at a time; says whether there were any, unless somebody else is at
-    /// it.
+    /// Gives events that have none their places, some at a time; says whether there were any. All that were there before
+    /// have theirs afterwards, if there are not too many, whoever gave them.
     async fn give_places(&self) -> Result<bool, StoreError> {
         let first = "SELECT min(position) AS first FROM outbox WHERE sequence IS NULL".to_owned();
         let first =
@@ -253,7 +246,7 @@ impl Store {
 /// so that what others gave before is given.
 async fn give_places_in(transaction: &DatabaseTransaction) -> Result<bool, StoreError> {
     let backend = transaction.get_database_backend();
-    let lock = if backend == DbBackend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
+    let lock = if backend == DbBackend::Postgres { " FOR UPDATE" } else { "" };
     let counter = numbered(backend, format!("SELECT last FROM event_sequence{lock}"), Vec::new());
     let Some(row) = transaction.query_one_raw(counter).await.map_err(store_error)? else {
         return Ok(false);

@@ -33,6 +33,7 @@ on_each_database!(
     an_event_is_kept_for_as_long_as_a_sink_waits_for_it,
     a_sink_that_is_not_configured_any_more_is_forgotten_after_a_while,
     more_are_set_aside_and_delivered_at_once_than_a_statement_has_parameters,
+    whoever_reads_while_somebody_else_gives_places_misses_nothing,
     many_who_step_and_many_who_read_at_once_agree_on_one_order,
 );
 
@@ -393,6 +394,22 @@ async fn more_are_set_aside_and_delivered_at_once_than_a_statement_has_parameter
     let delivered = (1..=many).collect();
     store.settle(&claimed, &Progress { delivered, ..up_to(many) }, None).await.unwrap();
     assert_eq!(count().await, 0);
+}
+
+async fn whoever_reads_while_somebody_else_gives_places_misses_nothing(opened: Opened) {
+    for round in 1..=5 {
+        initiated(&opened, (round * 100)..(round * 100 + 20)).await;
+        let barrier = Arc::new(Barrier::new(8));
+        let mut reading = JoinSet::new();
+        for number in 0..8 {
+            let (store, barrier) = (opened.store.clone(), barrier.clone());
+            reading.spawn(async move {
+                barrier.wait().await;
+                sequences(&next(&store, &format!("sink{number}"), 0).await).len()
+            });
+        }
+        assert_eq!(reading.join_all().await, [round * 20; 8]);
+    }
 }
 
 /// Steps are taken and events are read at the same time, by several, and each reader goes on behind the last that he saw.
