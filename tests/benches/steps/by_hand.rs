@@ -26,8 +26,8 @@ const UPDATE_PROCESS: &str = "UPDATE deletion_processes SET status = $1, cancell
 const INSERT_ENTRY: &str = "INSERT INTO audit_entries (process_id, sequence, created_at, old_status, new_status, \
     message_key, additional_data, identity_hash, device_hash, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
-const INSERT_EVENT: &str = "INSERT INTO outbox (process_id, revision, address, event_type, occurred_at, data) \
-    VALUES ($1, $2, $3, $4, $5, $6)";
+const INSERT_EVENT: &str = "INSERT INTO outbox (process_id, revision, address, event_type, occurred_at, data, \
+    event_id, process) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
 /// What is read of the open process: id, revision, head of the audit chain, end of the grace period.
 pub(crate) type Open = (String, i64, Vec<u8>, i64);
@@ -42,6 +42,8 @@ pub(crate) struct Rows {
     pub(crate) seal: KeyedHash,
     pub(crate) event_type: &'static str,
     pub(crate) event: String,
+    pub(crate) event_id: String,
+    pub(crate) process: String,
 }
 
 /// The rows of a new process.
@@ -100,6 +102,12 @@ impl Step {
             action,
         };
         let (entry, head) = key.seal(&entry, head);
+        let event_id = entry.hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        // Of a cancelled one other members are written, which are as long.
+        let process = format!(
+            r#"{{"status":"{new_status}","createdAt":"{now}","createdByDevice":"{}","gracePeriodEndsAt":"{ends_at}"}}"#,
+            caller.device,
+        );
         let event = Event { process_id: id.clone(), address: caller.address.clone(), occurred_at: now, kind };
         Rows {
             status: new_status.as_str(),
@@ -110,6 +118,8 @@ impl Step {
             head,
             event_type: event.kind.name(),
             event: serde_json::to_string(&event).unwrap(),
+            event_id,
+            process,
         }
     }
 }
@@ -205,6 +215,8 @@ macro_rules! transactions {
             .bind($rows.event_type)
             .bind($rows.now)
             .bind(&$rows.event)
+            .bind(&$rows.event_id)
+            .bind(&$rows.process)
             .execute(&mut *$transaction)
             .await
             .unwrap();

@@ -9,7 +9,7 @@ use sqlx::postgres::PgRow;
 use crate::by_hand::{Open, Rows, SELECT, cancelled, initiated};
 use crate::way::{Way, audit_key};
 
-/// The audit entry and the event, from $1 to $13, behind the write of the process.
+/// The audit entry and the event, from $1 to $13 and from $17 on, behind the write of the process.
 macro_rules! statement {
     ($write_process:literal) => {
         concat!(
@@ -18,8 +18,8 @@ macro_rules! statement {
             " RETURNING id), audit AS (INSERT INTO audit_entries (process_id, sequence, created_at, old_status, \
              new_status, message_key, additional_data, identity_hash, device_hash, hash) \
              SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM process), event AS (INSERT INTO outbox (process_id, \
-             revision, address, event_type, occurred_at, data) \
-             SELECT id, $2, $11, $12, $3, $13 FROM process) SELECT id FROM process"
+             revision, address, event_type, occurred_at, data, event_id, process) \
+             SELECT id, $2, $11, $12, $3, $13, $17, $18 FROM process) SELECT id FROM process"
         )
     };
 }
@@ -67,6 +67,8 @@ impl OneStatementByHand {
             .bind(caller.device.as_str())
             .bind(number)
             .bind(&rows.seal.as_bytes()[..])
+            .bind(&rows.event_id)
+            .bind(&rows.process)
             .fetch_optional(&self.pool)
             .await
             .unwrap();
