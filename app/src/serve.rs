@@ -49,6 +49,7 @@ pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<
     let own = ProvideOwnIdentity::new(store.clone(), ids.clone(), domain).execute().await?.caller();
     let workers = configuration.workers.enabled.then(|| Workers::new(store.clone(), configuration));
     let workers = workers.map(Arc::new);
+    workers.iter().try_for_each(|workers| workers.prepare())?;
     let listener = TcpListener::bind(http.listen)
         .await
         .map_err(|error| system_failed(&format!("cannot listen on {}", http.listen), error))?;

@@ -174,6 +174,7 @@ impl Host for Wiring {
 
     async fn run_worker(&self, worker: WorkerKind) -> Result<(), Failure> {
         let workers = self.workers("worker").await?;
+        workers.prepare()?;
         let told_to_stop = ToldToStop::listen()?;
         let (stop, stopped) = watch::channel(false);
         let stopping = async {

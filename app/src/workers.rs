@@ -101,6 +101,11 @@ impl Workers {
         Ok(self.erasers.get_or_init(|| erasers).clone())
     }
 
+    /// Makes what can only be made of a configuration that is valid in all its parts, before anybody relies on it.
+    pub(crate) fn prepare(&self) -> Result<(), Failure> {
+        self.outbox().map(drop)
+    }
+
     /// Who tells the sinks; each keeps its connections from one pass to the next.
     fn outbox(&self) -> Result<Arc<Outbox>, Failure> {
         if let Some(outbox) = self.outbox.get() {

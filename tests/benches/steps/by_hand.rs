@@ -102,7 +102,7 @@ impl Step {
             action,
         };
         let (entry, head) = key.seal(&entry, head);
-        let event_id = entry.hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let event_id = entry.hash.iter().take(16).fold(String::new(), |id, byte| id + &format!("{byte:02x}"));
         // Of a cancelled one other members are written, which are as long.
         let process = format!(
             r#"{{"status":"{new_status}","createdAt":"{now}","createdByDevice":"{}","gracePeriodEndsAt":"{ends_at}"}}"#,
