@@ -15,8 +15,10 @@ pub struct Asked {
     pub what: String,
     /// The headers, their names in small letters.
     pub headers: Vec<(String, String)>,
-    /// The body; null if there is none.
+    /// The body as JSON; null if it is none.
     pub body: Value,
+    /// The body as it came.
+    pub content: Vec<u8>,
 }
 
 /// What the service does with a question.
@@ -104,6 +106,12 @@ impl EraserService {
         }
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Its part of the configuration.
     #[must_use]
     pub fn toml(&self, name: &str, timeout_in_seconds: f64) -> String {
@@ -164,5 +172,6 @@ fn read(stream: &TcpStream) -> Option<Asked> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Asked { what, headers, body: serde_json::from_slice(&body).unwrap_or_default() })
+    let json = serde_json::from_slice(&body).unwrap_or_default();
+    Some(Asked { what, headers, body: json, content: body })
 }
