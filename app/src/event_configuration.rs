@@ -80,6 +80,7 @@ enum RawFormat {
 /// Who is told what happened, valid as far as can be said without making a sink of it.
 #[derive(Debug, Clone)]
 pub(crate) struct EventConfiguration {
+    pub(crate) source: String,
     pub(crate) settings: RelaySettings,
     pub(crate) allowed_private_hosts: Vec<String>,
     pub(crate) sinks: Vec<SinkConfiguration>,
@@ -177,7 +178,8 @@ pub(crate) fn validate(raw: &RawEvents) -> Result<EventConfiguration, String> {
         }
         sinks.push(sink);
     }
-    Ok(EventConfiguration { settings, allowed_private_hosts: raw.allowed_private_hosts.clone(), sinks })
+    let (source, allowed_private_hosts) = (raw.source.clone(), raw.allowed_private_hosts.clone());
+    Ok(EventConfiguration { source, settings, allowed_private_hosts, sinks })
 }
 
 /// What is wrong with which member.
