@@ -92,6 +92,7 @@ enum RawFormat {
 /// Who is told what happened, valid as far as can be said without making a sink of it.
 #[derive(Debug, Clone)]
 pub(crate) struct EventConfiguration {
+    pub(crate) source: String,
     pub(crate) settings: RelaySettings,
     pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) sinks: Vec<SinkConfiguration>,
@@ -183,7 +184,7 @@ pub(crate) fn validate(raw: &RawEvents) -> Result<EventConfiguration, String> {
         }
         sinks.push(sink);
     }
-    Ok(EventConfiguration { settings, allowed_hosts, sinks })
+    Ok(EventConfiguration { source: raw.source.clone(), settings, allowed_hosts, sinks })
 }
 
 /// What is wrong with which member.

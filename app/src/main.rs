@@ -2,6 +2,7 @@
 
 mod configuration;
 mod event_configuration;
+mod following;
 mod http_configuration;
 mod outbox;
 mod serve;

@@ -128,6 +128,11 @@ impl ToldToStop {
 
     /// Over when the first signal comes.
     pub(crate) async fn first(mut self) {
+        self.next().await;
+    }
+
+    /// Over when the next signal comes. Giving up waiting for it loses none.
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -6,11 +6,14 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use reprieve_application::facade::{IdentityDeletionFacade, LocalIdentityDeletion};
 use reprieve_application::use_cases::{
-    GenerateApiKey, IssueIdentityToken, PlanErasure, ProvideOwnIdentity, ReplayLedger, RetryErasures,
-    ShowErasures, ShowReceipt, VerifyAuditTrail,
+    FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, ProvideOwnIdentity, RedeliverEvents,
+    ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt, VerifyAuditTrail,
 };
 use reprieve_application::{ErrorCode, OwnIdentity};
-use reprieve_cli::{Command, ConfigurationInForce, Failure, Host, PassSummary, Server, WorkerKind};
+use reprieve_cli::{
+    Command, ConfigurationInForce, EventLines, Failure, Host, PassSummary, Server, UntilToldToStop,
+    WorkerKind,
+};
 use reprieve_domain::audit::AuditKey;
 use reprieve_persistence::{ConnectionOptions, Database, Store};
 use reprieve_remote::{RemoteIdentityDeletion, RemoteOptions};
@@ -18,6 +21,7 @@ use reprieve_system::{AuditKeyFile, JwtSigner, SystemClock, SystemIds, verify_re
 use tokio::sync::watch;
 
 use crate::configuration::{AuditKeySource, Configuration};
+use crate::following;
 use crate::serve::{self, ToldToStop};
 use crate::workers::{self, Workers};
 
@@ -30,10 +34,15 @@ pub(crate) struct Wiring {
     opened: OnceLock<Database>,
 }
 
-/// One thread does for one command; the service has one a core.
+/// One thread does for one command, another one beside it if it may have to wait for who reads; the service has one a core.
 pub(crate) fn runtime(command: &Command) -> Result<tokio::runtime::Runtime, Failure> {
     let mut builder = match command {
         Command::Start => tokio::runtime::Builder::new_multi_thread(),
+        command if command.is_following() => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(1);
+            builder
+        }
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     builder.enable_all().build().map_err(|error| {
@@ -105,6 +114,12 @@ impl Wiring {
         let configuration = self.valid()?;
         let store = Arc::new(self.store(configuration.connections).await?);
         Ok(Workers::new(store, configuration))
+    }
+
+    /// The events in the own database, and who has received them.
+    async fn event_deliveries(&self, command: &str) -> Result<Arc<Store>, Failure> {
+        self.local_only(command)?;
+        Ok(Arc::new(self.store(ONE_CONNECTION).await?))
     }
 
     /// The own identity, and the store it is kept in.
@@ -222,6 +237,30 @@ impl Host for Wiring {
 
     async fn replay_ledger(&self) -> Result<ReplayLedger, Failure> {
         self.workers("ledger replay").await?.replay_ledger()
+    }
+
+    fn event_schemas(&self) -> Vec<(&'static str, &'static str)> {
+        following::schemas()
+    }
+
+    async fn show_parked_events(&self) -> Result<ShowParkedEvents, Failure> {
+        Ok(ShowParkedEvents::new(self.event_deliveries("events parked").await?))
+    }
+
+    async fn redeliver_events(&self) -> Result<RedeliverEvents, Failure> {
+        Ok(RedeliverEvents::new(self.event_deliveries("events redeliver").await?, Arc::new(SystemClock)))
+    }
+
+    async fn follow_events(&self, from_beginning: bool) -> Result<FollowEvents, Failure> {
+        Ok(FollowEvents::new(self.event_deliveries("events follow").await?, from_beginning))
+    }
+
+    fn event_lines(&self) -> Result<EventLines, Failure> {
+        Ok(following::lines(&self.valid()?.events))
+    }
+
+    fn until_told_to_stop(&self) -> Result<Box<dyn UntilToldToStop>, Failure> {
+        following::until_told_to_stop()
     }
 
     async fn migrate(&self) -> Result<Vec<String>, Failure> {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use reprieve_tests::Sandbox;
 
 /// Every command, and what stands between it and the program.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 23] = [
     "",
     "identity",
     "identity status",
@@ -17,6 +17,11 @@ const COMMANDS: [&str; 18] = [
     "identityDeletion list",
     "audit",
     "audit verify",
+    "events",
+    "events schema",
+    "events parked",
+    "events redeliver",
+    "events follow",
     "database",
     "database migrate",
     "config",
@@ -46,6 +51,10 @@ fn wrong_usage_is_exit_code_2_with_help_on_standard_error() {
         "identityDeletion init --grace-period-in-days 1 --grace-period-in-days 2",
         "identityDeletion show a b",
         "identityDeletion cancel --force",
+        "events",
+        "events redeliver",
+        "events redeliver a --all",
+        "events parked --limit 0",
         "--output xml identity status",
         "--output",
         "completions",

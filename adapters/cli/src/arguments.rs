@@ -11,7 +11,7 @@ use clap_complete::Shell;
 use serde::Serialize;
 
 pub use operations::WorkerKind;
-pub(crate) use operations::{DeletionsCommand, LedgerCommand, ReceiptCommand, WorkerCommand};
+pub(crate) use operations::{DeletionsCommand, EventsCommand, LedgerCommand, ReceiptCommand, WorkerCommand};
 
 /// Reversible identity deletion: ask for your identity to be deleted, and change your mind while the grace period runs.
 #[derive(Debug, Clone, Parser)]
@@ -86,6 +86,9 @@ pub enum Command {
     /// Deletions that are under way, for whoever runs the service
     #[command(subcommand)]
     Deletions(DeletionsCommand),
+    /// What others are told of, and what they have yet to be told
+    #[command(subcommand)]
+    Events(EventsCommand),
     /// Signed proof that a deletion was completed
     #[command(subcommand)]
     Receipt(ReceiptCommand),
@@ -119,6 +122,12 @@ impl Command {
     #[must_use]
     pub fn is_service(&self) -> bool {
         matches!(self, Self::Start | Self::Worker(WorkerCommand::Run { once: false, .. }))
+    }
+
+    /// Whether it writes results for as long as it runs, so that it may be told to stop while nobody reads them.
+    #[must_use]
+    pub fn is_following(&self) -> bool {
+        matches!(self, Self::Events(EventsCommand::Follow { .. }))
     }
 }
 
@@ -248,6 +257,11 @@ mod tests {
         };
         let show = |process_id| Command::Deletions(DeletionsCommand::Show { process_id });
         let retry = |eraser| Command::Deletions(DeletionsCommand::Retry { process_id: "IDP".into(), eraser });
+        let own = |text: Option<&str>| text.map(ToOwned::to_owned);
+        let parked = |sink, limit| Command::Events(EventsCommand::Parked { sink: own(sink), limit });
+        let redeliver = |event_id, all, sink| {
+            Command::Events(EventsCommand::Redeliver { event_id: own(event_id), all, sink: own(sink) })
+        };
         let replay = |addresses: Option<&str>, dry_run| {
             let backup_taken_at = addresses.map(|_| "then".to_owned());
             let addresses = addresses.map(PathBuf::from);
@@ -277,6 +291,25 @@ mod tests {
             ("receipt verify -", Some(verify("-", None))),
             ("receipt verify a --public-key b", Some(verify("a", Some("b")))),
             ("receipt public-key", Some(Command::Receipt(ReceiptCommand::PublicKey))),
+            ("events schema", Some(Command::Events(EventsCommand::Schema { event_type: None }))),
+            (
+                "events schema a",
+                Some(Command::Events(EventsCommand::Schema { event_type: Some("a".into()) })),
+            ),
+            ("events parked", Some(parked(None, 100))),
+            ("events parked --sink a --limit 10000", Some(parked(Some("a"), 10_000))),
+            ("events parked --limit 0", None),
+            ("events parked --limit 10001", None),
+            ("events redeliver EVT", Some(redeliver(Some("EVT"), false, None))),
+            ("events redeliver --all --sink a", Some(redeliver(None, true, Some("a")))),
+            ("events redeliver", None),
+            ("events redeliver --sink a", None),
+            ("events redeliver EVT --all", None),
+            ("events follow", Some(Command::Events(EventsCommand::Follow { from_beginning: false }))),
+            (
+                "events follow --from-beginning",
+                Some(Command::Events(EventsCommand::Follow { from_beginning: true })),
+            ),
             ("ledger replay", Some(replay(None, false))),
             ("ledger replay --addresses - --backup-taken-at then --dry-run", Some(replay(Some("-"), true))),
             ("ledger replay --addresses -", None),
@@ -304,7 +337,8 @@ mod tests {
                 Just("identityDeletion".to_owned()), Just("init".to_owned()), Just("--output".to_owned()),
                 Just("--grace-period-in-days".to_owned()), Just("show".to_owned()), Just("worker".to_owned()),
                 Just("run".to_owned()), Just("deletions".to_owned()), Just("receipt".to_owned()), Just("verify".to_owned()),
-                Just("ledger".to_owned()), Just("replay".to_owned()), ".{0,12}",
+                Just("ledger".to_owned()), Just("replay".to_owned()), Just("events".to_owned()), Just("redeliver".to_owned()),
+                Just("--limit".to_owned()), ".{0,12}",
             ],
             0..7,
         )) {

@@ -1,16 +1,18 @@
 //! What the command line needs from whoever wires it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
 use reprieve_application::ports::SinkFigures;
 use reprieve_application::use_cases::{
-    ErasuresRun, Forgotten, GenerateApiKey, IssueIdentityToken, PlanErasure, Relayed, ReplayLedger,
-    RetryErasures, ShowErasures, ShowReceipt, Swept, VerifyAuditTrail,
+    ErasuresRun, FollowEvents, Forgotten, GenerateApiKey, IssueIdentityToken, PlanErasure, RedeliverEvents,
+    Relayed, ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt, Swept,
+    VerifyAuditTrail,
 };
 
-use reprieve_application::{SinkName, StoreError};
+use reprieve_application::{OutgoingEvent, SinkName, StoreError};
 
 use crate::{Failure, WorkerKind};
 
@@ -94,6 +96,39 @@ pub trait Host: Send + Sync {
     /// If a server is named instead, the configuration is not valid or the database cannot be used.
     async fn replay_ledger(&self) -> Result<ReplayLedger, Failure>;
 
+    /// The name of each type of events that is told of, and its JSON Schema. Nothing is opened.
+    fn event_schemas(&self) -> Vec<(&'static str, &'static str)>;
+
+    /// The events of the own database that wait for somebody to look after them.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid or the database cannot be used.
+    async fn show_parked_events(&self) -> Result<ShowParkedEvents, Failure>;
+
+    /// Having them delivered again.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid or the database cannot be used.
+    async fn redeliver_events(&self) -> Result<RedeliverEvents, Failure>;
+
+    /// The events of the own database, from now on or from the first.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid or the database cannot be used.
+    async fn follow_events(&self, from_beginning: bool) -> Result<FollowEvents, Failure>;
+
+    /// How events look that are sent, for programs.
+    ///
+    /// # Errors
+    /// If the configuration is not valid.
+    fn event_lines(&self) -> Result<EventLines, Failure>;
+
+    /// Who says until when something goes on that has no end by itself. From now on, a signal ends nothing else.
+    ///
+    /// # Errors
+    /// If signals cannot be listened to.
+    fn until_told_to_stop(&self) -> Result<Box<dyn UntilToldToStop>, Failure>;
+
     /// Brings the own database to this version; returns the migrations that were applied.
     ///
     /// # Errors
@@ -111,6 +146,16 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// If it is not valid.
     fn configuration(&self) -> Result<ConfigurationInForce, Failure>;
+}
+
+/// The lines that an event is told in, each a JSON document without a line break.
+pub type EventLines = Box<dyn Fn(&OutgoingEvent) -> Vec<String> + Send + Sync>;
+
+/// Says until when something goes on that has no end by itself.
+#[async_trait]
+pub trait UntilToldToStop: Send {
+    /// Waits this long, or until it is told to stop if that is sooner; says whether to go on.
+    async fn pause(&mut self, pause: Duration) -> bool;
 }
 
 /// What one pass did.

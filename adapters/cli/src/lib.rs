@@ -16,6 +16,8 @@ mod output;
 pub use arguments::{Arguments, Command, GlobalOptions, OutputFormat, WorkerKind};
 pub use commands::run;
 pub use exit_code::exit_code;
-pub use host::{ConfigurationInForce, Host, Listening, PassSummary, Server, SinkPass};
+pub use host::{
+    ConfigurationInForce, EventLines, Host, Listening, PassSummary, Server, SinkPass, UntilToldToStop,
+};
 pub use output::Output;
 pub use reprieve_application::Failure;

@@ -42,12 +42,35 @@ impl<'a> Output<'a> {
                 .map_err(io::Error::from)
                 .and_then(|()| self.out.write_all(b"\n")),
         };
+        self.is_read(written).map(drop)
+    }
+
+    /// Writes a part of a result that has no end: `text` for people, or `json`, lines with a document each. Says whether
+    /// somebody still reads.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn lines(
+        &mut self,
+        json: impl FnOnce() -> String,
+        text: impl FnOnce() -> String,
+    ) -> Result<bool, Failure> {
+        let lines = match self.format {
+            OutputFormat::Text => text(),
+            OutputFormat::Json => json(),
+        };
+        let written = self.out.write_all(lines.as_bytes());
+        self.is_read(written)
+    }
+
+    fn is_read(&mut self, written: io::Result<()>) -> Result<bool, Failure> {
         match written.and_then(|()| self.out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(Failure::new(
                 ErrorCode::OutputFailed,
                 format!("done, but the result cannot be written to standard output: {error}"),
             )),
-            _ => Ok(()),
         }
     }
 
@@ -87,6 +110,8 @@ mod tests {
             let (mut out, mut err) = (Failing(kind), Vec::new());
             let mut output = Output::new(OutputFormat::Json, &mut out, &mut err);
             assert_eq!(output.result(&json!({}), "").is_err(), failed);
+            let lines = output.lines(|| "{}\n".to_owned(), String::new);
+            assert_eq!(lines.ok(), (!failed).then_some(false));
         }
     }
 

@@ -67,6 +67,10 @@ FROM outbox WHERE sequence > $2 AND NOT EXISTS (
 )
 ORDER BY sequence LIMIT $LIMIT";
 
+const SINCE: &str = "\
+SELECT $COLUMNS, CAST(0 AS bigint) AS attempts, CAST(NULL AS bigint) AS failing_since, 0 AS is_behind
+FROM outbox WHERE sequence > $1 ORDER BY sequence LIMIT $LIMIT";
+
 const AGAIN: &str = "\
 SELECT $COLUMNS, retry.attempts, retry.failing_since, 0 AS is_behind
 FROM event_retries AS retry JOIN outbox ON outbox.sequence = retry.sequence
@@ -134,6 +138,11 @@ impl EventDeliveries for Store {
         // seem not to be there.
         self.give_places().await?;
         self.waiting(next_of(self.writer.get_database_backend(), sink, after, limit)).await
+    }
+
+    async fn since(&self, after: i64, limit: u32) -> Result<Vec<WaitingEvent>, StoreError> {
+        self.give_places().await?;
+        self.waiting(limited(SINCE, limit), vec![after.into()]).await
     }
 
     async fn again(

@@ -135,6 +135,13 @@ pub trait EventDeliveries: Send + Sync {
     /// If the store fails. What is wrong with a single row is said in its place.
     async fn next(&self, sink: &SinkName, after: i64, limit: u32) -> Result<Vec<WaitingEvent>, StoreError>;
 
+    /// At most `limit` events behind the place `after`, in their order, whatever sinks there are and whatever they have set
+    /// aside. Each has its place as in [`Self::next`]; of what only a sink knows of it, nothing is said.
+    ///
+    /// # Errors
+    /// If the store fails. What is wrong with a single row is said in its place.
+    async fn since(&self, after: i64, limit: u32) -> Result<Vec<WaitingEvent>, StoreError>;
+
     /// At most `limit` of the events that were set aside and may be tried at `now`: of each identity only the first.
     ///
     /// # Errors

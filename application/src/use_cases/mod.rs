@@ -4,6 +4,7 @@ mod answer_once;
 mod cancel_identity_deletion_process;
 mod cancel_identity_deletion_process_by_id;
 mod check_health;
+mod follow_events;
 mod generate_api_key;
 mod get_active_identity_deletion_process;
 mod get_figures;
@@ -17,6 +18,7 @@ mod issue_identity_token;
 mod keep_house;
 mod list_deletion_processes;
 mod manage_erasures;
+mod manage_events;
 mod plan_erasure;
 mod provide_own_identity;
 mod relay_events;
@@ -37,6 +39,7 @@ pub use cancel_identity_deletion_process_by_id::{
     CancelIdentityDeletionProcessById, CancelIdentityDeletionProcessByIdError,
 };
 pub use check_health::{CheckHealth, Health};
+pub use follow_events::FollowEvents;
 pub use generate_api_key::{GenerateApiKey, GenerateApiKeyError, GeneratedApiKey};
 pub use get_active_identity_deletion_process::{
     GetActiveIdentityDeletionProcess, GetActiveIdentityDeletionProcessError,
@@ -54,6 +57,7 @@ pub use issue_identity_token::{IssueIdentityToken, IssueIdentityTokenError};
 pub use keep_house::{Forgotten, KeepHouse, Retention};
 pub use list_deletion_processes::ListDeletionProcesses;
 pub use manage_erasures::{ManageErasuresError, RetryErasures, ShowErasures};
+pub use manage_events::{RedeliverEvents, RedeliverEventsError, ShowParkedEvents};
 pub use plan_erasure::PlanErasure;
 pub use provide_own_identity::{ProvideOwnIdentity, ProvideOwnIdentityError};
 pub use relay_events::{RelayEvents, RelaySettings, Relayed};

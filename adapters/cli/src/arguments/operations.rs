@@ -126,3 +126,49 @@ pub enum LedgerCommand {
         dry_run: bool,
     },
 }
+
+/// What others are told of, and what they have yet to be told.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum EventsCommand {
+    /// Print what the events look like that are sent: the JSON Schema of one type, or of all by their names
+    Schema {
+        /// A type of events, such as reprieve.identityDeleted
+        #[arg(value_name = "TYPE")]
+        event_type: Option<String>,
+    },
+    /// Show events that a sink did not take for so long that they wait for somebody to look after them, the oldest first
+    ///
+    /// They are not sent again by themselves, and hold up nothing. `reprieve events redeliver` sends them again.
+    Parked {
+        /// Only those of the sink with this name
+        #[arg(long, value_name = "NAME")]
+        sink: Option<String>,
+        /// How many at most
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+    /// Have parked events sent again, as if for the first time: one, or all
+    ///
+    /// The worker sends them when its next pass comes. An event that was received although nobody knows comes a second
+    /// time, with the same id.
+    Redeliver {
+        /// The id of an event, as `reprieve events parked` shows it
+        #[arg(value_name = "EVENT-ID", required_unless_present = "all", conflicts_with = "all")]
+        event_id: Option<String>,
+        /// Every parked event
+        #[arg(long)]
+        all: bool,
+        /// Only to the sink with this name
+        #[arg(long, value_name = "NAME")]
+        sink: Option<String>,
+    },
+    /// Show events as they happen, until told to stop (SIGTERM, Ctrl-C) or until nobody reads any more
+    ///
+    /// This takes nothing away from any sink. With --output json, each event is a line or two of its own, as it is sent
+    /// to others (CloudEvents), instead of one document.
+    Follow {
+        /// Begin with the oldest event that is kept, not with the next one
+        #[arg(long)]
+        from_beginning: bool,
+    },
+}

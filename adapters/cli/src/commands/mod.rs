@@ -8,6 +8,10 @@ mod database;
 mod deletions_plan;
 mod deletions_retry;
 mod deletions_show;
+mod events_follow;
+mod events_parked;
+mod events_redeliver;
+mod events_schema;
 mod identity_deletion_cancel;
 mod identity_deletion_init;
 mod identity_deletion_list;
@@ -25,8 +29,8 @@ mod test_host;
 mod worker_run;
 
 use crate::arguments::{
-    ApiKeyCommand, AuditCommand, Command, ConfigCommand, DatabaseCommand, DeletionsCommand, IdentityCommand,
-    IdentityDeletionCommand, LedgerCommand, ReceiptCommand, WorkerCommand,
+    ApiKeyCommand, AuditCommand, Command, ConfigCommand, DatabaseCommand, DeletionsCommand, EventsCommand,
+    IdentityCommand, IdentityDeletionCommand, LedgerCommand, ReceiptCommand, WorkerCommand,
 };
 use crate::{Failure, Host, Output};
 
@@ -65,6 +69,18 @@ pub async fn run(command: &Command, host: &dyn Host, output: &mut Output<'_>) ->
                 deletions_retry::run(host, output, process_id, eraser.as_deref()).await
             }
             DeletionsCommand::Plan { address } => deletions_plan::run(host, output, address).await,
+        },
+        Command::Events(command) => match command {
+            EventsCommand::Schema { event_type } => events_schema::run(host, output, event_type.as_deref()),
+            EventsCommand::Parked { sink, limit } => {
+                events_parked::run(host, output, sink.as_deref(), *limit).await
+            }
+            EventsCommand::Redeliver { event_id, sink, .. } => {
+                events_redeliver::run(host, output, event_id.as_deref(), sink.as_deref()).await
+            }
+            EventsCommand::Follow { from_beginning } => {
+                events_follow::run(host, output, *from_beginning).await
+            }
         },
         Command::Receipt(command) => match command {
             ReceiptCommand::Show { process_id } => receipt_show::run(host, output, process_id).await,

@@ -2,25 +2,26 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
 use reprieve_application::ports::{
-    Eraser, ErasureTasks, LedgerContent, Loaded, MockAuditTrail, MockClock, MockDeletionProcesses,
-    MockEraser, MockErasureLedger, MockErasureTasks, MockIdentities, MockIds, MockReceipts, MockTokenSigner,
-    Receipts, Version,
+    Eraser, ErasureTasks, EventDeliveries, LedgerContent, Loaded, MockAuditTrail, MockClock,
+    MockDeletionProcesses, MockEraser, MockErasureLedger, MockErasureTasks, MockEventDeliveries,
+    MockIdentities, MockIds, MockReceipts, MockTokenSigner, Receipts, Version,
 };
 use reprieve_application::use_cases::{
-    GenerateApiKey, IssueIdentityToken, PlanErasure, ReplayLedger, ReplayLedgerPorts, RetryErasures,
-    ShowErasures, ShowReceipt, VerifyAuditTrail,
+    FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, RedeliverEvents, ReplayLedger,
+    ReplayLedgerPorts, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt, VerifyAuditTrail,
 };
-use reprieve_application::{Erasers, ErrorCode, KeyPair, OwnIdentity, SecretKey};
+use reprieve_application::{Erasers, ErrorCode, KeyPair, OutgoingEvent, OwnIdentity, SecretKey, StoreError};
 use reprieve_domain::audit::{ErasureLedgerEntry, KeyedHash};
-use reprieve_domain::{Address, GracePeriod, Identity, Timestamp};
+use reprieve_domain::{Address, Event, EventKind, GracePeriod, Identity, Timestamp};
 
 use crate::{
-    Arguments, Command, ConfigurationInForce, Failure, Host, Output, OutputFormat, PassSummary, Server,
-    WorkerKind,
+    Arguments, Command, ConfigurationInForce, EventLines, Failure, Host, Output, OutputFormat, PassSummary,
+    Server, UntilToldToStop, WorkerKind,
 };
 
 use clap::Parser as _;
@@ -43,6 +44,54 @@ pub(super) struct TestHost {
     erasers: Erasers,
     receipts: Option<Arc<dyn Receipts>>,
     ledger: Option<Ledger>,
+    deliveries: Option<Arc<dyn EventDeliveries>>,
+    pauses_left: usize,
+    pauses: Arc<Mutex<Vec<Duration>>>,
+}
+
+/// What the types of events of the host look like.
+pub(super) const SCHEMAS: [(&str, &str); 2] =
+    [("a.happened", r#"{"title": "a"}"#), ("b.happened", r#"{"title": "b", "a": 1}"#)];
+
+/// An event with this place.
+pub(super) fn outgoing(sequence: i64) -> OutgoingEvent {
+    OutgoingEvent {
+        id: format!("EVT{sequence}"),
+        sequence,
+        event: Event {
+            process_id: "IDP0123456789abcdefg".parse().unwrap(),
+            address: "did:web:example.org".parse().unwrap(),
+            occurred_at: now(),
+            kind: EventKind::IdentityDeleted,
+        },
+        process: None,
+        trace: None,
+    }
+}
+
+/// What a row is that is no event. It is not to be trusted, not even to be one line.
+pub(super) fn corrupt() -> StoreError {
+    StoreError::Corrupt {
+        table: "outbox",
+        key: "8".to_owned(),
+        column: "payload".to_owned(),
+        problem: "not an\nevent".to_owned(),
+    }
+}
+
+/// Goes on for some pauses and notes them.
+struct Pauses {
+    left: usize,
+    noted: Arc<Mutex<Vec<Duration>>>,
+}
+
+#[async_trait]
+impl UntilToldToStop for Pauses {
+    async fn pause(&mut self, pause: Duration) -> bool {
+        self.noted.lock().unwrap().push(pause);
+        self.left -= 1;
+        self.left > 0
+    }
 }
 
 /// A ledger with two identities, neither of which is stored when the replay begins.
@@ -76,6 +125,20 @@ impl TestHost {
 
     pub(super) fn with_ledger(self, ledger: Ledger) -> Self {
         Self { ledger: Some(ledger), ..self }
+    }
+
+    pub(super) fn with_deliveries(self, deliveries: MockEventDeliveries) -> Self {
+        Self { deliveries: Some(Arc::new(deliveries)), ..self }
+    }
+
+    /// What goes on without an end is told to stop at this pause.
+    pub(super) fn stopping_after(self, pauses: usize) -> Self {
+        Self { pauses_left: pauses, ..self }
+    }
+
+    /// The pauses that were made.
+    pub(super) fn pauses(&self) -> Vec<Duration> {
+        self.pauses.lock().unwrap().clone()
     }
 }
 
@@ -235,6 +298,30 @@ impl Host for TestHost {
 
     async fn replay_ledger(&self) -> Result<ReplayLedger, Failure> {
         Ok(self.ledger.unwrap().replay())
+    }
+
+    fn event_schemas(&self) -> Vec<(&'static str, &'static str)> {
+        SCHEMAS.to_vec()
+    }
+
+    async fn show_parked_events(&self) -> Result<ShowParkedEvents, Failure> {
+        Ok(ShowParkedEvents::new(self.deliveries.clone().unwrap()))
+    }
+
+    async fn redeliver_events(&self) -> Result<RedeliverEvents, Failure> {
+        Ok(RedeliverEvents::new(self.deliveries.clone().unwrap(), clock()))
+    }
+
+    async fn follow_events(&self, from_beginning: bool) -> Result<FollowEvents, Failure> {
+        Ok(FollowEvents::new(self.deliveries.clone().unwrap(), from_beginning))
+    }
+
+    fn event_lines(&self) -> Result<EventLines, Failure> {
+        Ok(Box::new(|event| ["-status", ""].map(|end| format!(r#"{{"id":"{}{end}"}}"#, event.id)).to_vec()))
+    }
+
+    fn until_told_to_stop(&self) -> Result<Box<dyn UntilToldToStop>, Failure> {
+        Ok(Box::new(Pauses { left: self.pauses_left, noted: self.pauses.clone() }))
     }
 
     async fn identity_deletion(&self) -> Result<Box<dyn IdentityDeletionFacade>, Failure> {

@@ -27,6 +27,7 @@ on_each_database!(
     what_is_set_aside_is_handed_out_again_when_it_is_due_and_the_first_of_its_identity_only,
     what_comes_behind_something_set_aside_says_so,
     what_is_parked_is_shown_holds_up_nothing_and_can_be_sent_again,
+    whoever_looks_on_sees_every_event_in_its_place_whatever_becomes_of_it,
     each_sink_has_its_own_progress_and_its_own_figures,
     a_sink_that_has_failed_is_not_handed_out_before_its_time,
     an_event_that_cannot_be_read_is_reported_in_its_place,
@@ -274,6 +275,30 @@ async fn what_is_parked_is_shown_holds_up_nothing_and_can_be_sent_again(opened: 
     assert_eq!(store.redeliver(None, None, at(100)).await.unwrap(), 1);
     assert!(store.parked(None, 100).await.unwrap().is_empty());
     assert!(claim(store, "files", 100).await.is_some());
+}
+
+async fn whoever_looks_on_sees_every_event_in_its_place_whatever_becomes_of_it(opened: Opened) {
+    let store = &opened.store;
+    let since = async |after, limit| store.since(after, limit).await.unwrap();
+    assert_eq!(sequences(&since(0, 10).await), [0; 0]);
+    initiated(&opened, [1, 2]).await;
+    // Nobody has asked for them before, so that they have had no place.
+    assert_eq!(sequences(&since(0, 10).await), [1, 2]);
+    let claimed = claim(store, "mail", 1).await.unwrap();
+    let parked = SetAside { parked_at: Some(at(2)), ..aside(2, 2, 2) };
+    let progress = Progress { set_aside: vec![aside(1, 1, 2), parked], ..up_to(2) };
+    store.settle(&claimed, &progress, None).await.unwrap();
+    initiated(&opened, [3, 4]).await;
+    let seen = since(0, 10).await;
+    assert_eq!(sequences(&seen), [1, 2, 3, 4]);
+    for waiting in &seen {
+        let known = (waiting.attempts, waiting.failing_since, waiting.is_behind);
+        assert_eq!(known, (0, None, false), "{waiting:?}");
+    }
+    assert_eq!(sequences(&since(0, 3).await), [1, 2, 3]);
+    assert_eq!(sequences(&since(2, 3).await), [3, 4]);
+    assert_eq!(sequences(&since(store.end().await.unwrap(), 3).await), [0; 0]);
+    assert_eq!(events(seen), events(next(store, "files", 0).await));
 }
 
 async fn each_sink_has_its_own_progress_and_its_own_figures(opened: Opened) {

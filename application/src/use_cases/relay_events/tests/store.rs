@@ -146,6 +146,10 @@ impl EventDeliveries for Memory {
         Ok(next)
     }
 
+    async fn since(&self, _: i64, _: u32) -> Result<Vec<WaitingEvent>, StoreError> {
+        unreachable!("the relay does not ask")
+    }
+
     async fn again(&self, _: &SinkName, now: Timestamp, limit: u32) -> Result<Vec<WaitingEvent>, StoreError> {
         tokio::task::yield_now().await;
         let state = self.0.lock().unwrap();

@@ -1,0 +1,106 @@
+//! What operators ask about events that could not be delivered, and the one thing they can do about them.
+
+use std::sync::Arc;
+
+use crate::ports::{Clock, EventDeliveries, ParkedEvent};
+use crate::{Coded, ErrorCode, SinkName, StoreError};
+
+/// Shows events that wait for somebody to look after them.
+pub struct ShowParkedEvents {
+    deliveries: Arc<dyn EventDeliveries>,
+}
+
+/// Has them delivered again.
+pub struct RedeliverEvents {
+    deliveries: Arc<dyn EventDeliveries>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Why nothing is delivered again.
+#[derive(Debug, thiserror::Error)]
+pub enum RedeliverEventsError {
+    /// The event does not wait for anybody.
+    #[error("no event with this id is parked")]
+    NotParked,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Coded for RedeliverEventsError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotParked => ErrorCode::RecordNotFound,
+            Self::Store(error) => error.code(),
+        }
+    }
+}
+
+impl ShowParkedEvents {
+    /// With its port.
+    #[must_use]
+    pub fn new(deliveries: Arc<dyn EventDeliveries>) -> Self {
+        Self { deliveries }
+    }
+
+    /// At most `limit` events, of one sink or of all, the oldest first.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn execute(&self, sink: Option<&SinkName>, limit: u32) -> Result<Vec<ParkedEvent>, StoreError> {
+        self.deliveries.parked(sink, limit).await
+    }
+}
+
+impl RedeliverEvents {
+    /// With its ports.
+    #[must_use]
+    pub fn new(deliveries: Arc<dyn EventDeliveries>, clock: Arc<dyn Clock>) -> Self {
+        Self { deliveries, clock }
+    }
+
+    /// Makes parked events due again, of one sink or of all: the one with this id, or all there are. Returns how many.
+    ///
+    /// # Errors
+    /// If the one with this id is not parked, or if the store fails.
+    pub async fn execute(
+        &self,
+        sink: Option<&SinkName>,
+        event_id: Option<&str>,
+    ) -> Result<u64, RedeliverEventsError> {
+        match self.deliveries.redeliver(sink, event_id, self.clock.now()).await? {
+            0 if event_id.is_some() => Err(RedeliverEventsError::NotParked),
+            count => Ok(count),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::MockEventDeliveries;
+    use crate::use_cases::test_data::{at, clock_at};
+
+    #[tokio::test]
+    async fn an_event_that_is_not_parked_is_refused_but_that_there_are_none_at_all_is_not() {
+        for (event_id, count, expected) in [
+            (Some("EVT1"), 2, Ok(2)),
+            (Some("EVT1"), 0, Err(ErrorCode::RecordNotFound)),
+            (None, 3, Ok(3)),
+            (None, 0, Ok(0)),
+        ] {
+            let sink: SinkName = "hook".parse().unwrap();
+            let mut deliveries = MockEventDeliveries::new();
+            deliveries
+                .expect_redeliver()
+                .withf(move |name, id, now| {
+                    name.map(SinkName::as_str) == Some("hook") && *id == event_id && *now == at(5)
+                })
+                .times(1)
+                .returning(move |_, _, _| Ok(count));
+            let use_case = RedeliverEvents::new(Arc::new(deliveries), clock_at(5));
+            let result = use_case.execute(Some(&sink), event_id).await;
+            assert_eq!(result.map_err(|error| error.code()), expected);
+        }
+    }
+}
