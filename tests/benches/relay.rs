@@ -18,8 +18,8 @@ use reprieve_application::{Caller, GracePeriodSettings};
 use reprieve_domain::audit::AuditKey;
 use reprieve_persistence::{ConnectionOptions, Database, Store};
 use reprieve_system::{SystemClock, SystemIds};
-use rustix::process::{Pid, Signal, kill_process};
 use reprieve_tests::{AMQP_URL, Sandbox, Sql, TestDatabase, is_measuring, postgres_server, publish};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::runtime::Runtime;
 
 /// How much waits, and how long and how often it is measured.
@@ -31,13 +31,8 @@ struct Plan {
     turns: usize,
 }
 
-const MEASURED: Plan = Plan {
-    events: 100_000,
-    drains: 5,
-    clients: &[1, 16],
-    turn: Duration::from_secs(3),
-    turns: 11,
-};
+const MEASURED: Plan =
+    Plan { events: 100_000, drains: 5, clients: &[1, 16], turn: Duration::from_secs(3), turns: 11 };
 const TRIED: Plan =
     Plan { events: 100, drains: 1, clients: &[2], turn: Duration::from_millis(100), turns: 1 };
 
@@ -63,7 +58,8 @@ struct Deployment {
 
 fn main() {
     let runtime = Runtime::new().unwrap();
-    let ready = runtime.block_on(async { Ok::<_, String>((postgres_server().await?, Broker::connect().await?)) });
+    let ready =
+        runtime.block_on(async { Ok::<_, String>((postgres_server().await?, Broker::connect().await?)) });
     let (server, broker) = match ready {
         Ok(ready) => ready,
         Err(reason) if is_measuring() => return publish("relay", &format!("**Not measured**: {reason}.")),
@@ -74,12 +70,15 @@ fn main() {
     let mut drains = Vec::new();
     for round in 0..plan.drains {
         // Who comes second finds the machine as the first one left it, so they take turns at that, too.
-        let bare_first = (round % 2 == 0).then(|| runtime.block_on(deployment.broker.publish_bare(plan.events)));
+        let bare_first =
+            (round % 2 == 0).then(|| runtime.block_on(deployment.broker.publish_bare(plan.events)));
         let drained = deployment.drain(plan.events, &runtime);
-        let bare = bare_first.unwrap_or_else(|| runtime.block_on(deployment.broker.publish_bare(plan.events)));
+        let bare =
+            bare_first.unwrap_or_else(|| runtime.block_on(deployment.broker.publish_bare(plan.events)));
         drains.push((drained, bare));
     }
-    let steps: Vec<_> = plan.clients.iter().map(|clients| (*clients, deployment.steps(*clients, &plan, &runtime))).collect();
+    let steps: Vec<_> =
+        plan.clients.iter().map(|clients| (*clients, deployment.steps(*clients, &plan, &runtime))).collect();
     runtime.block_on(deployment.broker.remove());
     if is_measuring() {
         publish("relay", &figures(&plan, &drains, &steps));
@@ -177,7 +176,8 @@ impl Broker {
                 .with_content_type("application/cloudevents+json".into())
                 .with_message_id(format!("{number:032x}").into());
             let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-            let sent = self.channel.basic_publish("".into(), self.queue.as_str().into(), options, &body, properties);
+            let sent =
+                self.channel.basic_publish("".into(), self.queue.as_str().into(), options, &body, properties);
             confirmations.push_back(sent.await.unwrap());
         }
         for confirmation in confirmations {
@@ -208,8 +208,9 @@ impl Deployment {
         ));
         let options = ConnectionOptions { max_connections: 16, acquire_timeout: Duration::from_mins(1) };
         let opened = Database::connect(&database.url().parse().unwrap(), &options).await.unwrap();
-        let key: Vec<u8> =
-            (0..32).map(|index| u8::from_str_radix(&AUDIT_KEY[2 * index..2 * index + 2], 16).unwrap()).collect();
+        let key: Vec<u8> = (0..32)
+            .map(|index| u8::from_str_radix(&AUDIT_KEY[2 * index..2 * index + 2], 16).unwrap())
+            .collect();
         let store = Arc::new(opened.into_store(AuditKey::new(&key).unwrap()).await.unwrap());
         let sql = Sql::open(database.url());
         Self { sandbox, sql, store, broker, _database: database }
@@ -266,13 +267,25 @@ impl Deployment {
         turns
     }
 
-    fn alone(&mut self, clients: u64, turn: Duration, next: &Arc<AtomicU64>, runtime: &Runtime) -> (f64, u64) {
+    fn alone(
+        &mut self,
+        clients: u64,
+        turn: Duration,
+        next: &Arc<AtomicU64>,
+        runtime: &Runtime,
+    ) -> (f64, u64) {
         self.forget();
         self.sql.execute("CHECKPOINT");
         runtime.block_on(steps(&self.store, clients, turn, next))
     }
 
-    fn beside(&mut self, clients: u64, turn: Duration, next: &Arc<AtomicU64>, runtime: &Runtime) -> (f64, f64) {
+    fn beside(
+        &mut self,
+        clients: u64,
+        turn: Duration,
+        next: &Arc<AtomicU64>,
+        runtime: &Runtime,
+    ) -> (f64, f64) {
         self.forget();
         self.sql.execute("CHECKPOINT");
         let relay = self.relay().spawn().unwrap();
@@ -300,8 +313,12 @@ async fn steps(store: &Arc<Store>, clients: u64, turn: Duration, next: &Arc<Atom
     let mut running = tokio::task::JoinSet::new();
     for _ in 0..clients {
         let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));
-        let initiate =
-            InitiateIdentityDeletionProcess::new(store.clone(), clock.clone(), ids, GracePeriodSettings::default());
+        let initiate = InitiateIdentityDeletionProcess::new(
+            store.clone(),
+            clock.clone(),
+            ids,
+            GracePeriodSettings::default(),
+        );
         let cancel = CancelIdentityDeletionProcess::new(store.clone(), clock);
         let (next, is_over) = (next.clone(), is_over.clone());
         running.spawn(async move {

@@ -2,6 +2,7 @@
 //!
 //! It knows none of the crates it helps to test; only the binary `contender` does.
 
+mod amqp;
 mod binary;
 mod both;
 mod contenders;
@@ -13,12 +14,14 @@ mod namespace;
 mod performance;
 mod private_brokers;
 mod private_postgres;
+mod proxy;
 mod random;
 mod server;
 mod service;
 mod sql;
 mod tokens;
 
+pub use amqp::{AMQP_URL, AmqpMessage, TestAmqp};
 pub use binary::{Files, Outcome, Sandbox, reprieve_binary};
 pub use contenders::Contenders;
 pub use database::{POSTGRES_URL, TestDatabase};
@@ -29,6 +32,7 @@ pub use namespace::{make_read_only, on_a_small_disk};
 pub use performance::{is_measuring, publish};
 pub use private_brokers::{PrivateNats, PrivateRabbitMq};
 pub use private_postgres::PrivatePostgres;
+pub use proxy::Proxy;
 pub use random::Random;
 pub use server::postgres_server;
 pub use service::{Service, Stop};

@@ -123,7 +123,9 @@ impl PrivateRabbitMq {
             let mut command = Command::new("/usr/lib/rabbitmq/bin/rabbitmq-server");
             command.env("HOME", folder).env("RABBITMQ_NODENAME", format!("reprieve{port}@localhost"));
             command.env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1").env("RABBITMQ_NODE_PORT", port.to_string());
-            command.env("RABBITMQ_DIST_PORT", distribution.to_string()).env("ERL_EPMD_PORT", epmd.to_string());
+            command
+                .env("RABBITMQ_DIST_PORT", distribution.to_string())
+                .env("ERL_EPMD_PORT", epmd.to_string());
             command.env("RABBITMQ_MNESIA_BASE", server.path("data"));
             command.env("RABBITMQ_LOG_BASE", server.path("log"));
             command.env("RABBITMQ_ENABLED_PLUGINS_FILE", server.path("plugins"));

@@ -142,7 +142,8 @@ impl EventDeliveries for Store {
 
     async fn since(&self, after: i64, limit: u32) -> Result<Vec<WaitingEvent>, StoreError> {
         self.give_places().await?;
-        self.waiting(limited(SINCE, limit), vec![after.into()]).await
+        let backend = self.writer.get_database_backend();
+        self.waiting(numbered(backend, limited(SINCE, limit), vec![after.into()])).await
     }
 
     async fn again(

@@ -59,7 +59,12 @@ async fn step(store: Arc<Store>, worker: usize, pace: Duration) {
 
 fn start(sandbox: &Sandbox, sinks: &Sinks) -> Child {
     let mut command = sandbox.command();
-    command.args(["worker", "run", "outbox"]).stdout(sinks.standard_output()).stderr(Stdio::null()).spawn().unwrap()
+    command
+        .args(["worker", "run", "outbox"])
+        .stdout(sinks.standard_output())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 fn kill(mut relay: Child) {

@@ -54,12 +54,8 @@ impl Sinks {
                 _ => Answer::Erased(0),
             }
         });
-        let sinks = Self {
-            webhook,
-            output: sandbox.home().join("output"),
-            rabbit: rabbit.url(),
-            nats: nats.url(),
-        };
+        let sinks =
+            Self { webhook, output: sandbox.home().join("output"), rabbit: rabbit.url(), nats: nats.url() };
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
             let (connection, channel) = channel(&sinks.rabbit).await;

@@ -1,0 +1,11 @@
+//! Sinks and real brokers: `RabbitMQ` and NATS.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise, in helpers as well as in test functions"
+)]
+
+mod amqp;
+mod amqp_broken;
+mod amqp_tls;
+mod support;
