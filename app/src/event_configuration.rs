@@ -122,11 +122,13 @@ pub(crate) enum SinkTarget {
         url: SecretString,
         exchange: String,
         routing_key: Option<String>,
+        allow_plaintext: bool,
     },
     Nats {
         url: SecretString,
         subject_prefix: String,
         stream: Option<String>,
+        allow_plaintext: bool,
     },
     Stdout,
 }
@@ -235,11 +237,13 @@ fn sink(raw: &RawSink, source: &str, lease: Duration) -> Result<SinkConfiguratio
             url: url()?,
             exchange: raw.exchange.clone().unwrap_or_default(),
             routing_key: raw.routing_key.clone(),
+            allow_plaintext: raw.allow_plaintext.unwrap_or(false),
         },
         RawSinkType::Nats => SinkTarget::Nats {
             url: url()?,
             subject_prefix: raw.subject_prefix.clone().unwrap_or_else(|| "events".to_owned()),
             stream: raw.stream.clone(),
+            allow_plaintext: raw.allow_plaintext.unwrap_or(false),
         },
         RawSinkType::Stdout => SinkTarget::Stdout,
     };
@@ -266,7 +270,7 @@ fn foreign_members(raw: &RawSink) -> Result<(), Mistake> {
         ("secret", raw.secret.is_some(), of == Webhook),
         ("format", raw.format.is_some(), of == Webhook),
         ("headers", raw.headers.is_some(), of == Webhook),
-        ("allow_plaintext", raw.allow_plaintext.is_some(), of == Webhook),
+        ("allow_plaintext", raw.allow_plaintext.is_some(), is_remote),
         ("exchange", raw.exchange.is_some(), of == Amqp),
         ("routing_key", raw.routing_key.is_some(), of == Amqp),
         ("subject_prefix", raw.subject_prefix.is_some(), of == Nats),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use reprieve_application::ports::{Clock, EventSink};
 use reprieve_application::{Coded, ErrorCode};
 use reprieve_cli::Failure;
-use reprieve_events::{StdoutSink, WebhookSink, WebhookSinkOptions};
+use reprieve_events::{
+    AmqpSink, AmqpSinkOptions, NatsSink, NatsSinkOptions, StdoutSink, WebhookSink, WebhookSinkOptions,
+};
 use secrecy::ExposeSecret as _;
 
 use crate::event_configuration::{EventConfiguration, SinkConfiguration, SinkTarget};
@@ -43,8 +45,33 @@ pub(crate) fn sink(
             };
             Arc::new(WebhookSink::new(options, clock.clone()).map_err(|error| failed(error.code(), &error))?)
         }
-        SinkTarget::Amqp { .. } | SinkTarget::Nats { .. } => {
-            return Err(invalid("type", &"not there"));
+        SinkTarget::Amqp { url, exchange, routing_key, allow_plaintext } => {
+            let options = AmqpSinkOptions {
+                name,
+                url: url.clone(),
+                exchange: exchange.clone(),
+                routing_key: routing_key.clone(),
+                timeout: sink.timeout,
+                concurrency: concurrency.map_or(AmqpSinkOptions::DEFAULT_CONCURRENCY, NonZeroUsize::get),
+                messages,
+                allow_plaintext: *allow_plaintext,
+                certificate_authorities: sink.ca_file.clone(),
+            };
+            Arc::new(AmqpSink::new(options).map_err(|error| failed(error.code(), &error))?)
+        }
+        SinkTarget::Nats { url, subject_prefix, stream, allow_plaintext } => {
+            let options = NatsSinkOptions {
+                name,
+                url: url.clone(),
+                subject_prefix: subject_prefix.clone(),
+                stream: stream.clone(),
+                timeout: sink.timeout,
+                concurrency: concurrency.unwrap_or(NatsSinkOptions::DEFAULT_CONCURRENCY),
+                messages,
+                allow_plaintext: *allow_plaintext,
+                certificate_authorities: sink.ca_file.clone(),
+            };
+            Arc::new(NatsSink::new(options).map_err(|error| failed(error.code(), &error))?)
         }
         SinkTarget::Stdout => Arc::new(
             StdoutSink::new(name, messages).map_err(|error| failed(ErrorCode::SystemFailed, &error))?,

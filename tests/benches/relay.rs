@@ -1,7 +1,8 @@
-//! What telling others costs, on PostgreSQL and RabbitMQ: how fast waiting events drain, compared with a program that does
+//! What telling others costs, on PostgreSQL and `RabbitMQ`: how fast waiting events drain, compared with a program that does
 //! nothing but publish and wait for confirmations, and what it takes from the use cases.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -120,7 +121,9 @@ fn figures(plan: &Plan, drains: &[(Duration, Duration)], steps: &[(u64, Vec<Turn
         let mut ratios: Vec<f64> = turns.iter().map(|turn| turn.beside / turn.alone).collect();
         let ratio = median(&mut ratios);
         let middle = |values: Vec<f64>| median(&mut { values });
-        text += &format!(
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
             "- **{ratio:.2} ×** the steps a second that {clients} {} without a relay take with one that runs (median \
              of {} pairs, lowest {:.2}, highest {:.2}): {:.0} and {:.0}; {:.0} % of their events had arrived when they \
              stopped. Target: at least 0.9 ×, {}.\n",
@@ -317,7 +320,7 @@ async fn steps(store: &Arc<Store>, clients: u64, turn: Duration, next: &Arc<Atom
             store.clone(),
             clock.clone(),
             ids,
-            GracePeriodSettings::default(),
+            GracePeriodSettings::from_days(14.0, 1.0, 365.0).unwrap(),
         );
         let cancel = CancelIdentityDeletionProcess::new(store.clone(), clock);
         let (next, is_over) = (next.clone(), is_over.clone());

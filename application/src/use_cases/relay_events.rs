@@ -22,10 +22,10 @@ pub struct RelaySettings {
 }
 
 impl Default for RelaySettings {
-    /// Forty seconds; one second, one hour, three days.
+    /// One minute; one second, one hour, three days.
     fn default() -> Self {
         Self {
-            lease: Duration::from_secs(40),
+            lease: Duration::from_mins(1),
             backoff: Backoff {
                 first: Duration::from_secs(1),
                 longest: Duration::from_hours(1),

@@ -41,7 +41,7 @@ async fn store(url: &str) -> Arc<Store> {
 /// Initiates and cancels, as fast as there is time for until everybody has been killed.
 async fn step(store: Arc<Store>, worker: usize, pace: Duration) {
     let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));
-    let bounds = GracePeriodSettings::default();
+    let bounds = GracePeriodSettings::from_days(14.0, 1.0, 365.0).unwrap();
     let initiate = InitiateIdentityDeletionProcess::new(store.clone(), clock.clone(), ids, bounds);
     let cancel = CancelIdentityDeletionProcess::new(store, clock);
     for number in 0..STEPS / WORKERS / 2 {

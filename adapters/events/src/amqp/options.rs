@@ -35,6 +35,11 @@ pub struct AmqpSinkOptions {
     pub certificate_authorities: Option<PathBuf>,
 }
 
+impl AmqpSinkOptions {
+    /// How many events may be on their way at once, unless said otherwise.
+    pub const DEFAULT_CONCURRENCY: usize = 2048;
+}
+
 /// Why there can be no sink with these options.
 #[derive(Debug, thiserror::Error)]
 pub enum AmqpSinkError {
