@@ -11,3 +11,4 @@ mod amqp;
 mod amqp_broken;
 mod amqp_tls;
 mod support;
+mod throughput;
