@@ -9,3 +9,4 @@ mod amqp;
 mod amqp_broken;
 mod amqp_tls;
 mod support;
+mod throughput;

@@ -99,7 +99,7 @@ pub(crate) async fn send_while(sink: Arc<dyn EventSink>, count: u64, mut disturb
                 assert!(results.iter().all(Result::is_ok));
                 return;
             }
-            () = sleep(Duration::from_millis(7)) => disturb(),
+            () = sleep(Duration::from_millis(53)) => disturb(),
         }
     }
 }
