@@ -76,7 +76,7 @@ fn kill(mut relay: Child) {
 #[ignore = "needs PostgreSQL, RabbitMQ and NATS: tests/run"]
 fn every_event_arrives_everywhere_in_its_order_whoever_is_killed() {
     let sandbox = Sandbox::postgres().with("REPRIEVE__AUDIT__KEY", AUDIT_KEY);
-    let (mut rabbit, mut nats) = (PrivateRabbitMq::start(), PrivateNats::start());
+    let (rabbit, mut nats) = (PrivateRabbitMq::start(), PrivateNats::start());
     let sinks = Sinks::start(&sandbox, &rabbit, &nats);
     sandbox.configure(&sinks.toml());
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -86,13 +86,14 @@ fn every_event_arrives_everywhere_in_its_order_whoever_is_killed() {
     let pace = Duration::from_millis(350 * KILLS * WORKERS as u64 / STEPS as u64);
     let stepping: Vec<_> =
         (0..WORKERS).map(|worker| runtime.spawn(step(store.clone(), worker, pace))).collect();
-    let mut restarting = None;
+    let (mut running, mut restarting) = (Some(rabbit), None);
     for number in 0..KILLS {
         match number {
             50 => nats.kill(),
             55 => nats.start_again(),
             // While it starts, others are killed.
             100 => {
+                let mut rabbit = running.take().unwrap();
                 rabbit.kill();
                 restarting = Some(thread::spawn(move || {
                     rabbit.start_again();
@@ -105,7 +106,7 @@ fn every_event_arrives_everywhere_in_its_order_whoever_is_killed() {
         sleep(Duration::from_millis(random.below(700)));
         kill(relay);
     }
-    let rabbit = restarting.take().unwrap().join().unwrap();
+    let rabbit = restarting.unwrap().join().unwrap();
     for stepped in stepping {
         runtime.block_on(stepped).unwrap();
     }

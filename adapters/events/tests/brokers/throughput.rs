@@ -44,8 +44,13 @@ async fn amqp_throughput() {
                         .with_content_type(message.content_type.into())
                         .with_message_id(message.id.into());
                     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-                    let published =
-                        channel.basic_publish("".into(), queue.as_str().into(), options, &message.body, properties);
+                    let published = channel.basic_publish(
+                        "".into(),
+                        queue.as_str().into(),
+                        options,
+                        &message.body,
+                        properties,
+                    );
                     assert!(published.await.unwrap().await.unwrap().is_ack());
                 }
             })
