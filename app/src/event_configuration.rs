@@ -282,3 +282,77 @@ fn foreign_members(raw: &RawSink) -> Result<(), Mistake> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn validated(text: &str) -> Result<EventConfiguration, String> {
+        validate(&toml::from_str(text).unwrap())
+    }
+
+    const WEBHOOK: &str = "[[sinks]]\nname = 'crm'\ntype = 'webhook'\nurl = 'https://crm.example'\n\
+                           secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'\n";
+    const AMQP: &str = "[[sinks]]\nname = 'bus'\ntype = 'amqp'\nurl = 'amqps://u:hidden@rabbit.example'\n";
+    const STDOUT: &str = "[[sinks]]\nname = 'log'\ntype = 'stdout'\n";
+
+    #[test]
+    fn the_defaults_are_those_of_the_use_case_and_without_sinks() {
+        let configuration = validated("").unwrap();
+        assert_eq!(configuration.settings, RelaySettings::default());
+        assert!(configuration.sinks.is_empty());
+    }
+
+    #[test]
+    fn sinks_are_read_and_their_secrets_are_not_shown() {
+        let text =
+            format!("{WEBHOOK}headers = {{ 'X-API-KEY' = 'hidden' }}\n{AMQP}exchange = 'events'\n{STDOUT}");
+        let configuration = validated(&text).unwrap();
+        let names: Vec<&str> = configuration.sinks.iter().map(|sink| sink.name.as_str()).collect();
+        assert_eq!(names, ["crm", "bus", "log"]);
+        assert_eq!(configuration.sinks[0].timeout, Duration::from_secs(10));
+        let raw: RawEvents = toml::from_str(&text).unwrap();
+        let shown = serde_json::to_string(&raw).unwrap();
+        assert!(shown.contains("X-API-KEY") && shown.contains("events"), "{shown}");
+        for shown in [shown, format!("{configuration:?} {raw:?}")] {
+            assert!(!shown.contains("hidden") && !shown.contains("MfKQ9r8"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_time_out_fits_into_the_lease() {
+        assert_eq!(
+            validated(&format!("lease_in_seconds = 8\n{AMQP}")).unwrap().sinks[0].timeout,
+            Duration::from_secs(2)
+        );
+        assert!(validated(&format!("lease_in_seconds = 8\n{AMQP}timeout_in_seconds = 2")).is_ok());
+    }
+
+    #[test]
+    fn a_mistake_is_named_by_its_key() {
+        for (text, start) in [
+            ("source = ''", "key events.source: "),
+            ("source = 'a b'", "key events.source: "),
+            ("lease_in_seconds = 0", "key events.lease_in_seconds: "),
+            ("first_retry_in_seconds = nan", "key events.first_retry_in_seconds: "),
+            ("patience_in_days = -1", "key events.patience_in_days: "),
+            ("allowed_private_hosts = ['*.example']", "key events.allowed_private_hosts: \"*.example\": "),
+            (&STDOUT.replace("log", "my log"), "key events.sinks (my log), name: "),
+            (&STDOUT.repeat(2), "key events.sinks (log), name: "),
+            (&format!("{STDOUT}types = ['identityDeleted']"), "key events.sinks (log), types: "),
+            (&format!("{STDOUT}url = 'x'"), "key events.sinks (log), url: "),
+            (&format!("{STDOUT}concurrency = 1"), "key events.sinks (log), concurrency: "),
+            (&format!("{AMQP}secret = 'x'"), "key events.sinks (bus), secret: "),
+            (&format!("{AMQP}stream = 'x'"), "key events.sinks (bus), stream: "),
+            (&format!("{AMQP}timeout_in_seconds = 15.1"), "key events.sinks (bus), timeout_in_seconds: "),
+            (&format!("{AMQP}concurrency = 0"), "key events.sinks (bus), concurrency: "),
+            (&WEBHOOK.replace("url", "exchange"), "key events.sinks (crm), exchange: "),
+            (&WEBHOOK.replace("secret", "#"), "key events.sinks (crm), secret: "),
+            (&AMQP.replace("url", "#"), "key events.sinks (bus), url: "),
+        ] {
+            let error = validated(text).unwrap_err();
+            assert!(error.starts_with(start), "{text}: {error}");
+            assert!(!error.contains("hidden") && !error.contains("MfKQ9r8"), "{error}");
+        }
+    }
+}

@@ -122,11 +122,11 @@ fn figures(plan: &Plan, drains: &[(Duration, Duration)], steps: &[(u64, Vec<Turn
         let ratio = median(&mut ratios);
         let middle = |values: Vec<f64>| median(&mut { values });
         // Writing to a String cannot fail.
-        let _ = write!(
+        let _ = writeln!(
             text,
             "- **{ratio:.2} ×** the steps a second that {clients} {} without a relay take with one that runs (median \
              of {} pairs, lowest {:.2}, highest {:.2}): {:.0} and {:.0}; {:.0} % of their events had arrived when they \
-             stopped. Target: at least 0.9 ×, {}.\n",
+             stopped. Target: at least 0.9 ×, {}.",
             if *clients == 1 { "client takes" } else { "clients take" },
             turns.len(),
             ratios[0],

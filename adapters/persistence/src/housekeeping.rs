@@ -44,18 +44,26 @@ impl Housekeeping for Store {
         self.forget(select, "process_id", "closed_processes", instant, limit, &forget).await
     }
 
-    async fn events(&self, instant: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn events(&self, known: &[SinkName], instant: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let mut values: Vec<Value> = vec![instant.unix_micros().into(), i64::from(limit).into()];
+        let mut are_all_seen = "true".to_owned();
+        if !known.is_empty() {
+            let names = named(&mut values, known);
+            let number = known.len();
+            are_all_seen = format!("(SELECT count(*) FROM event_sinks WHERE name IN ({names})) = {number}");
+        }
         // The oldest have the lowest positions, so that this reads no more than it forgets, and what sinks wait for.
-        let sql = "DELETE FROM outbox WHERE position IN \
-                   (SELECT position FROM (\
-                        SELECT position, occurred_at FROM outbox WHERE (\
-                            NOT EXISTS (SELECT 1 FROM event_sinks) \
-                            OR sequence <= (SELECT min(settled_to) FROM event_sinks)) \
-                        AND NOT EXISTS (SELECT 1 FROM event_retries WHERE event_retries.sequence = outbox.sequence) \
-                        ORDER BY position LIMIT $2) AS oldest \
-                    WHERE occurred_at < $1)";
-        let values = vec![instant.unix_micros().into(), i64::from(limit).into()];
-        let deleted = self.writer.execute_raw(self.statement(sql.to_owned(), values)).await;
+        let sql = format!(
+            "DELETE FROM outbox WHERE position IN \
+             (SELECT position FROM (\
+                  SELECT position, occurred_at FROM outbox WHERE {are_all_seen} AND (\
+                      NOT EXISTS (SELECT 1 FROM event_sinks) \
+                      OR sequence <= (SELECT min(settled_to) FROM event_sinks)) \
+                  AND NOT EXISTS (SELECT 1 FROM event_retries WHERE event_retries.sequence = outbox.sequence) \
+                  ORDER BY position LIMIT $2) AS oldest \
+              WHERE occurred_at < $1)"
+        );
+        let deleted = self.writer.execute_raw(self.statement(sql, values)).await;
         Ok(deleted.map_err(store_error)?.rows_affected())
     }
 
@@ -63,10 +71,7 @@ impl Housekeeping for Store {
         let mut values: Vec<Value> = vec![instant.unix_micros().into()];
         let mut is_old = "seen_at < $1".to_owned();
         if !known.is_empty() {
-            let placeholders: Vec<String> =
-                (2..=known.len() + 1).map(|number| format!("${number}")).collect();
-            is_old = format!("{is_old} AND name NOT IN ({})", placeholders.join(", "));
-            values.extend(known.iter().map(|name| Value::from(name.as_str())));
+            is_old = format!("{is_old} AND name NOT IN ({})", named(&mut values, known));
         }
         let transaction = begin_to_write(&self.writer).await?;
         let forgotten = async {
@@ -97,6 +102,14 @@ impl Store {
         let forgotten = forget_in(&transaction, select, key, table, (instant, limit), statements).await;
         end(transaction, forgotten).await
     }
+}
+
+/// Binds the names behind the values that are there, and returns their placeholders.
+fn named(values: &mut Vec<Value>, names: &[SinkName]) -> String {
+    let first = values.len() + 1;
+    values.extend(names.iter().map(|name| Value::from(name.as_str())));
+    let placeholders: Vec<String> = (first..=values.len()).map(|number| format!("${number}")).collect();
+    placeholders.join(", ")
 }
 
 async fn forget_in(

@@ -22,11 +22,12 @@ pub trait Housekeeping: Send + Sync {
     /// If the store fails.
     async fn audit_trails(&self, instant: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
-    /// Forgets events that occurred before `instant` and that no sink waits for. Returns how many there were.
+    /// Forgets events that occurred before `instant` and that no sink waits for: none of these, which may not have been told
+    /// anything yet, and none that was ever told anything. Returns how many there were.
     ///
     /// # Errors
     /// If the store fails.
-    async fn events(&self, instant: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    async fn events(&self, known: &[SinkName], instant: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// Forgets sinks that are not among these and that nobody has told anything since before `instant`, so that no event is
     /// kept for them any more. Returns how many there were.

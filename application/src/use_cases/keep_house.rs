@@ -83,7 +83,7 @@ impl KeepHouse {
             audit_trails: all(|| house.audit_trails(trails, BATCH)).await?,
             // The sinks first: events may be kept for them alone.
             sinks: house.sinks(&self.sinks, events).await?,
-            events: all(|| house.events(events, BATCH)).await?,
+            events: all(|| house.events(&self.sinks, events, BATCH)).await?,
             answers: all(|| self.answered.forget_before(answers, BATCH)).await?,
         })
     }
@@ -123,7 +123,7 @@ mod tests {
             .expect_sinks()
             .withf(move |sinks, instant| sinks == known && *instant == at(793 * DAY))
             .returning(|_, _| Ok(5));
-        house.expect_events().withf(|instant, _| *instant == at(793 * DAY)).returning(|_, _| Ok(3));
+        house.expect_events().withf(|_, instant, _| *instant == at(793 * DAY)).returning(|_, _, _| Ok(3));
         let mut answered = MockAnsweredRequests::new();
         answered.expect_forget_before().withf(|instant, _| *instant == at(799 * DAY)).returning(|_, _| Ok(4));
         let use_case = KeepHouse::new(

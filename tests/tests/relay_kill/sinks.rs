@@ -128,7 +128,9 @@ async fn from_nats(url: &str) -> Vec<Value> {
     let context = jetstream::new(async_nats::connect(url).await.unwrap());
     let mut stream = context.get_stream("TOLD").await.unwrap();
     let count = stream.info().await.unwrap().state.messages;
-    let options = jetstream::consumer::pull::Config::default();
+    // Of what has to be acknowledged, only some is handed out at once.
+    let ack_policy = jetstream::consumer::AckPolicy::None;
+    let options = jetstream::consumer::pull::Config { ack_policy, ..Default::default() };
     let consumer = stream.create_consumer(options).await.unwrap();
     let messages = consumer.messages().await.unwrap();
     let all = messages.take(usize::try_from(count).unwrap());

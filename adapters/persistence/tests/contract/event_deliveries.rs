@@ -368,14 +368,18 @@ async fn an_event_is_kept_for_as_long_as_a_sink_waits_for_it(opened: Opened) {
     let store = &opened.store;
     initiated(&opened, 1..6).await;
     let (mail, files) = (claim(store, "mail", 0).await.unwrap(), claim(store, "files", 0).await.unwrap());
-    let forget = async || store.events(at(DAY), 100).await.unwrap();
+    let known = [sink("files")];
+    let forget = async || store.events(&known, at(DAY), 100).await.unwrap();
+    let other = [sink("files"), sink("other")];
     // They have no place yet.
     assert_eq!(forget().await, 0);
     next(store, "mail", 0).await;
     assert_eq!(forget().await, 0);
     store.settle(&mail, &Progress { set_aside: vec![aside(2, 2, 50)], ..up_to(4) }, None).await.unwrap();
     store.settle(&files, &up_to(3), None).await.unwrap();
-    assert_eq!(store.events(at(0), 100).await.unwrap(), 0);
+    assert_eq!(store.events(&known, at(0), 100).await.unwrap(), 0);
+    // It is configured, and has not been told anything yet.
+    assert_eq!(store.events(&other, at(DAY), 100).await.unwrap(), 0);
     assert_eq!(forget().await, 2);
     assert_eq!(again(store, "mail", 50).await, [2]);
     assert_eq!(sequences(&next(store, "files", 3).await), [4, 5]);
@@ -405,7 +409,7 @@ async fn a_sink_that_is_not_configured_any_more_is_forgotten_after_a_while(opene
     assert_eq!(again(store, "mail", 50).await, [1]);
     assert_eq!(store.sinks(&[], at(1)).await.unwrap(), 1);
     assert!(store.figures().await.unwrap().is_empty());
-    assert_eq!(store.events(at(DAY), 100).await.unwrap(), 2);
+    assert_eq!(store.events(&[], at(DAY), 100).await.unwrap(), 2);
 }
 
 async fn more_are_set_aside_and_delivered_at_once_than_a_statement_has_parameters(opened: Opened) {

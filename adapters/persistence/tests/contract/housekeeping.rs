@@ -94,7 +94,7 @@ async fn no_more_are_forgotten_than_asked_for(opened: Opened) {
         assert_eq!(opened.store.audit_trails(at(0), limit).await.unwrap(), expected);
     }
     for (limit, expected) in [(0, 0), (4, 4), (4, 4), (4, 2), (4, 0)] {
-        assert_eq!(opened.store.events(at(DAY), limit).await.unwrap(), expected);
+        assert_eq!(opened.store.events(&[], at(DAY), limit).await.unwrap(), expected);
     }
     assert_eq!(column(&opened, "process_id", "audit_entries").await, ids([]));
 }
@@ -173,9 +173,9 @@ async fn events_before_the_instant_are_forgotten(opened: Opened) {
         opened.step(&address(number), |identity| initiate(identity, number, now)).await;
     }
     let trail = sound(&opened).await;
-    assert_eq!(opened.store.events(at(0), 10).await.unwrap(), 0);
-    assert_eq!(opened.store.events(at(2), 10).await.unwrap(), 2);
-    assert_eq!(opened.store.events(at(2), 10).await.unwrap(), 0);
+    assert_eq!(opened.store.events(&[], at(0), 10).await.unwrap(), 0);
+    assert_eq!(opened.store.events(&[], at(2), 10).await.unwrap(), 2);
+    assert_eq!(opened.store.events(&[], at(2), 10).await.unwrap(), 0);
     assert_eq!(column(&opened, "process_id", "outbox").await, ids([2, 3]));
     assert_eq!(sound(&opened).await, trail);
 }
