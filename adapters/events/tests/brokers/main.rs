@@ -9,4 +9,3 @@ mod amqp;
 mod amqp_broken;
 mod amqp_tls;
 mod support;
-mod throughput;
