@@ -94,7 +94,8 @@ impl TestAmqp {
     pub async fn exchange(&self, name: &str, kind: ExchangeKind) -> String {
         let name = self.exchange_name(name);
         let options = ExchangeDeclareOptions::default();
-        let declared = self.channel.exchange_declare(name.as_str().into(), kind, options, FieldTable::default());
+        let declared =
+            self.channel.exchange_declare(name.as_str().into(), kind, options, FieldTable::default());
         declared.await.unwrap();
         name
     }

@@ -10,7 +10,9 @@ mod event_type;
 mod failure;
 mod link;
 mod message;
+mod nats;
 
 pub use amqp::{AmqpSink, AmqpSinkError, AmqpSinkOptions, InvalidAmqpUrl};
 pub use event_type::{EventType, UnknownEventType};
 pub use message::{Format, Message, Messages};
+pub use nats::{InvalidNatsUrl, NatsCredentials, NatsSink, NatsSinkError, NatsSinkOptions, NatsStream};

@@ -43,7 +43,9 @@ impl<T: Connected> Link<T> {
             let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             match current.as_ref().map(|attempt| (attempt, attempt.peek())) {
                 Some((_, Some(Ok(connection)))) if connection.is_open() => return Ok(Arc::clone(connection)),
-                Some((_, Some(Err(failed)))) if failed.at.elapsed() < PAUSE => return Err(failed.why.clone()),
+                Some((_, Some(Err(failed)))) if failed.at.elapsed() < PAUSE => {
+                    return Err(failed.why.clone());
+                }
                 Some((attempt, None)) => attempt.clone(),
                 _ => current.insert(begin(open())).clone(),
             }
@@ -86,7 +88,11 @@ mod tests {
         }
     }
 
-    async fn get(link: &Link<Thing>, attempts: &AtomicUsize, succeeds: bool) -> Result<Arc<Thing>, FailureCode> {
+    async fn get(
+        link: &Link<Thing>,
+        attempts: &AtomicUsize,
+        succeeds: bool,
+    ) -> Result<Arc<Thing>, FailureCode> {
         link.get(|| {
             attempts.fetch_add(1, Ordering::Relaxed);
             async move {

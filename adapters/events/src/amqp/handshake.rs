@@ -137,7 +137,8 @@ impl Opening {
     ) -> Result<(usize, Option<Duration>), OpenError> {
         self.write(PROTOCOL_HEADER).await?;
         match self.receive().await? {
-            Received::Start { mechanisms } if mechanisms.split(|byte| *byte == b' ').any(|name| name == b"PLAIN") => {}
+            Received::Start { mechanisms }
+                if mechanisms.split(|byte| *byte == b' ').any(|name| name == b"PLAIN") => {}
             _ => return Err(OpenError::Unexpected),
         }
         let (user, password) = (broker.user.expose_secret(), broker.password.expose_secret());

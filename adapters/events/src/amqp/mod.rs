@@ -5,6 +5,7 @@ mod encode;
 mod handshake;
 mod options;
 mod session;
+mod unconfirmed;
 mod url;
 
 use std::fmt;
@@ -116,7 +117,9 @@ impl AmqpSink {
             async move {
                 let connection_name = format!("{APPLICATION} {name}");
                 let opening = handshake::open(&broker, &tls, &connection_name, &exchange);
-                let Ok(opened) = timeout(longest, opening).await else { return Err(FailureCode::timed_out()) };
+                let Ok(opened) = timeout(longest, opening).await else {
+                    return Err(FailureCode::timed_out());
+                };
                 let opened = opened.map_err(|error| {
                     // The code alone is kept, so that what is behind it is logged here.
                     tracing::info!(sink = %name, error = &error as &dyn std::error::Error, "no connection to the broker");

@@ -42,7 +42,9 @@ pub enum AmqpSinkError {
     #[error(transparent)]
     Url(#[from] InvalidAmqpUrl),
     /// Whoever listens on the way would learn who is deleted, and our password.
-    #[error("amqp:// is for brokers on this machine only, because anybody on the way could read it: use amqps://")]
+    #[error(
+        "amqp:// is for brokers on this machine only, because anybody on the way could read it: use amqps://"
+    )]
     Plaintext,
     /// Nothing would say which queue is meant.
     #[error("the default exchange needs a routing key: the name of a queue")]

@@ -11,9 +11,7 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::amqp::{options, sink_to_queue};
-use crate::support::{
-    event, send_all, send_until_taken, send_while, timed, timed_out, unreachable,
-};
+use crate::support::{event, send_all, send_until_taken, send_while, timed, timed_out, unreachable};
 
 const SHORT: Duration = Duration::from_millis(500);
 
@@ -110,7 +108,7 @@ async fn nothing_that_was_acknowledged_is_lost_however_often_the_connection_is()
         }
     })
     .await;
-    assert!(proxy.connections() > 5, "{}", proxy.connections());
+    assert!(proxy.connections() > 2, "{}", proxy.connections());
     let taken = amqp.take_all(&queue).await.into_iter().map(|message| message.message_id.unwrap());
     assert_eq!(taken.collect::<BTreeSet<_>>(), (0..20_000).map(|number| event(number).id).collect());
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 pub(crate) const SECONDS: i64 = 1_796_673_840;
 
 /// Longer than anything takes that is not stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An event that is told of under one type.
 pub(crate) fn event(number: u64) -> OutgoingEvent {
