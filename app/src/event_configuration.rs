@@ -8,7 +8,7 @@ use reprieve_application::use_cases::RelaySettings;
 use reprieve_application::{Backoff, SinkName};
 use reprieve_events::{EventType, Format, Messages, UnknownEventType};
 use reprieve_outbound::{AllowedHost, AllowedHosts};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::worker_configuration::{SECONDS_PER_DAY, between, days, seconds};
@@ -60,6 +60,8 @@ struct RawSink {
     subject_prefix: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate_window_in_seconds: Option<f64>,
 }
 
 /// What may be a secret, or have one in it, and is never shown.
@@ -125,9 +127,10 @@ pub(crate) enum SinkTarget {
         allow_plaintext: bool,
     },
     Nats {
-        url: SecretString,
+        urls: Vec<SecretString>,
         subject_prefix: String,
         stream: Option<String>,
+        duplicate_window: Duration,
         allow_plaintext: bool,
     },
     Stdout,
@@ -135,6 +138,9 @@ pub(crate) enum SinkTarget {
 
 /// How long a sink may take for a message, if nothing else is said.
 const TIMEOUT: f64 = 10.0;
+
+/// How long a stream that is made knows the ids of messages, if nothing else is said: an hour.
+const DUPLICATE_WINDOW: f64 = 3600.0;
 
 /// The most events that may be on their way to one sink.
 const MOST_AT_ONCE: u32 = 10_000;
@@ -240,7 +246,13 @@ fn sink(raw: &RawSink, source: &str, lease: Duration) -> Result<SinkConfiguratio
             allow_plaintext: raw.allow_plaintext.unwrap_or(false),
         },
         RawSinkType::Nats => SinkTarget::Nats {
-            url: url()?,
+            // Several servers of one cluster stand behind each other, as with NATS's own programs.
+            urls: url()?.expose_secret().split(',').map(SecretString::from).collect(),
+            duplicate_window: seconds(
+                "duplicate_window_in_seconds",
+                raw.duplicate_window_in_seconds.unwrap_or(DUPLICATE_WINDOW),
+            )
+            .map_err(|error| ("duplicate_window_in_seconds", error))?,
             subject_prefix: raw.subject_prefix.clone().unwrap_or_else(|| "events".to_owned()),
             stream: raw.stream.clone(),
             allow_plaintext: raw.allow_plaintext.unwrap_or(false),
@@ -275,6 +287,7 @@ fn foreign_members(raw: &RawSink) -> Result<(), Mistake> {
         ("routing_key", raw.routing_key.is_some(), of == Amqp),
         ("subject_prefix", raw.subject_prefix.is_some(), of == Nats),
         ("stream", raw.stream.is_some(), of == Nats),
+        ("duplicate_window_in_seconds", raw.duplicate_window_in_seconds.is_some(), of == Nats),
     ] {
         if is_set && !belongs {
             return Err((member, "means nothing for a sink of this type".to_owned()));

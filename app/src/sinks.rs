@@ -7,7 +7,8 @@ use reprieve_application::ports::{Clock, EventSink};
 use reprieve_application::{Coded, ErrorCode};
 use reprieve_cli::Failure;
 use reprieve_events::{
-    AmqpSink, AmqpSinkOptions, NatsSink, NatsSinkOptions, StdoutSink, WebhookSink, WebhookSinkOptions,
+    AmqpSink, AmqpSinkOptions, NatsCredentials, NatsSink, NatsSinkOptions, NatsStream, StdoutSink,
+    WebhookSink, WebhookSinkOptions,
 };
 use secrecy::ExposeSecret as _;
 
@@ -59,14 +60,17 @@ pub(crate) fn sink(
             };
             Arc::new(AmqpSink::new(options).map_err(|error| failed(error.code(), &error))?)
         }
-        SinkTarget::Nats { url, subject_prefix, stream, allow_plaintext } => {
+        SinkTarget::Nats { urls, subject_prefix, stream, duplicate_window, allow_plaintext } => {
             let options = NatsSinkOptions {
                 name,
-                url: url.clone(),
+                urls: urls.clone(),
+                credentials: NatsCredentials::None,
                 subject_prefix: subject_prefix.clone(),
-                stream: stream.clone(),
+                stream: stream
+                    .as_ref()
+                    .map(|name| NatsStream { name: name.clone(), duplicate_window: *duplicate_window }),
                 timeout: sink.timeout,
-                concurrency: concurrency.unwrap_or(NatsSinkOptions::DEFAULT_CONCURRENCY),
+                concurrency: concurrency.map_or(NatsSinkOptions::DEFAULT_CONCURRENCY, NonZeroUsize::get),
                 messages,
                 allow_plaintext: *allow_plaintext,
                 certificate_authorities: sink.ca_file.clone(),

@@ -19,7 +19,7 @@ mod webhook;
 pub use amqp::{AmqpSink, AmqpSinkError, AmqpSinkOptions, InvalidAmqpUrl};
 pub use event_type::{EventType, UnknownEventType};
 pub use message::{Format, Message, Messages};
-pub use nats::{InvalidNatsUrl, NatsSink, NatsSinkError, NatsSinkOptions};
+pub use nats::{InvalidNatsUrl, NatsCredentials, NatsSink, NatsSinkError, NatsSinkOptions, NatsStream};
 pub use schemas::{schema, schemas};
 pub use stdout::StdoutSink;
 pub use webhook::{

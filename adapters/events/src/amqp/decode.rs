@@ -229,3 +229,124 @@ impl<'a> Fields<'a> {
         Ok(Received::ReturnedHeader { body, message_id })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::amqp::encode::{Content, Publication, put_heartbeat, put_publication};
+
+    const LONGEST: usize = 4096;
+
+    async fn received(bytes: &[u8], at_once: usize) -> Result<Vec<Received>, Malformed> {
+        let mut incoming = Incoming::new(LONGEST);
+        let mut all = Vec::new();
+        for mut part in bytes.chunks(at_once) {
+            while !part.is_empty() {
+                incoming.fill(&mut part).await.unwrap();
+            }
+            while let Some(received) = incoming.next()? {
+                all.push(received);
+            }
+        }
+        Ok(all)
+    }
+
+    #[tokio::test]
+    async fn frames_are_whole_however_they_come() {
+        let mut bytes = Content::method(60, 80).u32(0).u32(7).u8(1).into_frame(1);
+        put_heartbeat(&mut bytes);
+        bytes.extend(
+            Content::method(10, 50).u16(320).short("CONNECTION_FORCED").unwrap().u32(0).into_frame(0),
+        );
+        bytes.extend(Content::method(99, 1).u16(1).into_frame(0));
+        for at_once in 1..=bytes.len() {
+            let expected = [
+                Received::Ack { tag: 7, multiple: true },
+                Received::Heartbeat,
+                Received::Close { code: 320, text: "CONNECTION_FORCED".to_owned() },
+                Received::Other { class: 99, method: 1 },
+            ];
+            assert_eq!(received(&bytes, at_once).await.unwrap(), expected, "{at_once}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_comes_back_has_the_id_with_which_it_was_sent() {
+        let publication = Publication {
+            exchange: "e",
+            routing_key: "k",
+            content_type: "application/json",
+            message_id: "the-id",
+            seconds: 1,
+            message_type: "t",
+            application: "a",
+            body: &[b'x'; 10_000],
+        };
+        let mut bytes = Vec::new();
+        put_publication(&mut bytes, &publication, LONGEST).unwrap();
+        let received = received(&bytes, bytes.len()).await.unwrap();
+        let body = |length: usize| Received::ReturnedBody(length as u64);
+        let longest = LONGEST - FRAME_OVERHEAD;
+        let expected = [
+            Received::Other { class: 60, method: 40 },
+            Received::ReturnedHeader { body: 10_000, message_id: Some("the-id".to_owned()) },
+            body(longest),
+            body(longest),
+            body(10_000 - 2 * longest),
+        ];
+        assert_eq!(received, expected);
+
+        let too_long = "x".repeat(256);
+        let before = bytes.clone();
+        for publication in [
+            Publication { message_id: &too_long, ..publication },
+            Publication { routing_key: &too_long, ..publication },
+        ] {
+            put_publication(&mut bytes, &publication, LONGEST).unwrap_err();
+            assert_eq!(bytes, before);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_id_is_found_behind_every_other_property() {
+        let properties = Content::default().u16(60).u16(0).u32(0).u32(3).u16(0xFF80);
+        let header = properties.short("type").unwrap().short("encoding").unwrap();
+        let header = header.table(&Content::default().text_field("a", "b").unwrap()).u8(2).u8(9);
+        let header = header.short("correlation").unwrap().short("reply").unwrap().short("1000").unwrap();
+        let mut bytes = header.short("the-id").unwrap().into_frame(1);
+        bytes[0] = HEADER;
+        let expected = Received::ReturnedHeader { body: 3, message_id: Some("the-id".to_owned()) };
+        assert_eq!(received(&bytes, 1).await.unwrap(), [expected]);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_frame_is_seen() {
+        let good = Content::method(10, 41).into_frame(0);
+        let mut no_end = good.clone();
+        *no_end.last_mut().unwrap() = 0;
+        let mut no_kind = good.clone();
+        no_kind[0] = 9;
+        let mut too_long = good.clone();
+        too_long[5] = 16;
+        let too_short = Content::method(60, 80).u16(0).into_frame(1);
+        for bytes in [no_end, no_kind, too_long, too_short, b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()] {
+            assert_eq!(received(&bytes, bytes.len()).await, Err(Malformed), "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_strange(
+            kind in 0_u8..10, content: Vec<u8>, class in prop::sample::select(&[10_u8, 20, 40, 60, 85]), method: u8,
+        ) {
+            let mut bytes = vec![kind, 0, 1, 0, 0, 0, u8::try_from((content.len() + 4).min(255)).unwrap()];
+            bytes.extend([0, class, 0, method]);
+            bytes.extend(content.into_iter().take(251));
+            bytes.push(FRAME_END);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let _ = runtime.block_on(received(&bytes, bytes.len()));
+        }
+    }
+}

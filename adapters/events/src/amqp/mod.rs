@@ -5,6 +5,7 @@ mod encode;
 mod handshake;
 mod options;
 mod session;
+mod unconfirmed;
 mod url;
 
 use std::fmt;

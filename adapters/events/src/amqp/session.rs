@@ -1,6 +1,5 @@
 //! An open connection, on which messages are sent side by side and confirmed in whatever order.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::decode::{Incoming, Received};
 use super::encode::{Content, Publication, put_heartbeat, put_publication};
 use super::handshake::Opened;
+use super::unconfirmed::{Answer, Senseless, Unconfirmed};
 use crate::failure;
 
 /// How long the broker may take to hear that we go.
@@ -39,22 +39,11 @@ struct Shared {
 struct State {
     /// Frames that are to be written.
     outgoing: Vec<u8>,
-    /// What was sent and not confirmed yet. The first one has the tag `first_tag`, and each one after it the next. Those
-    /// that were confirmed before the first one leave a gap.
-    unconfirmed: VecDeque<Option<Unconfirmed>>,
-    first_tag: u64,
+    unconfirmed: Unconfirmed,
     /// When a message was last confirmed or refused.
     last_answer: Option<Instant>,
     /// Why it is over.
     over: Option<FailureCode>,
-}
-
-#[derive(Debug)]
-struct Unconfirmed {
-    message_id: String,
-    /// It reached no queue. The broker says so before it confirms.
-    is_returned: bool,
-    answer: oneshot::Sender<Result<(), SendError>>,
 }
 
 /// Why a connection is over.
@@ -73,14 +62,19 @@ enum Over {
     Senseless,
 }
 
+impl From<Senseless> for Over {
+    fn from(_: Senseless) -> Self {
+        Self::Senseless
+    }
+}
+
 impl Session {
     /// Begins to write and to read.
     pub(super) fn start(opened: Opened, sink: SinkName) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 outgoing: Vec::new(),
-                unconfirmed: VecDeque::new(),
-                first_tag: 1,
+                unconfirmed: Unconfirmed::new(),
                 last_answer: None,
                 over: None,
             }),
@@ -121,48 +115,13 @@ impl Drop for Session {
 impl State {
     /// Everybody who waits learns why.
     fn end(&mut self, why: FailureCode) {
-        for unconfirmed in self.unconfirmed.drain(..).flatten() {
-            // Whoever does not wait any more does not want to know.
-            let _ = unconfirmed.answer.send(Err(SendError::Unreachable(why.clone())));
-        }
+        self.unconfirmed.fail_all(&why);
         self.over.get_or_insert(why);
     }
 
-    /// Answers for a message, or for all up to it. Tag 0 is for all.
     fn answer(&mut self, tag: u64, multiple: bool, is_taken: bool) -> Result<(), Over> {
-        let end = match tag.checked_sub(self.first_tag) {
-            Some(place) => usize::try_from(place).map_err(|_| Over::Senseless)? + 1,
-            None if tag == 0 && multiple => self.unconfirmed.len(),
-            None => return Err(Over::Senseless),
-        };
-        if end > self.unconfirmed.len() {
-            return Err(Over::Senseless);
-        }
-        let start = if multiple { 0 } else { end - 1 };
-        for unconfirmed in self.unconfirmed.range_mut(start..end).filter_map(Option::take) {
-            let answer = if unconfirmed.is_returned {
-                Err(SendError::Refused(failure::unroutable()))
-            } else if is_taken {
-                Ok(())
-            } else {
-                Err(SendError::Refused(failure::nacked()))
-            };
-            let _ = unconfirmed.answer.send(answer);
-        }
-        while self.unconfirmed.pop_front_if(|first| first.is_none()).is_some() {
-            self.first_tag += 1;
-        }
+        self.unconfirmed.answer(tag, multiple, is_taken)?;
         self.last_answer = Some(Instant::now());
-        Ok(())
-    }
-
-    /// Marks the message that came back. Which one that is must be known, or another one would count as delivered.
-    fn mark_returned(&mut self, message_id: Option<&str>) -> Result<(), Over> {
-        let mut waiting = self.unconfirmed.iter_mut().flatten();
-        let returned = waiting.find(|unconfirmed| {
-            !unconfirmed.is_returned && Some(unconfirmed.message_id.as_str()) == message_id
-        });
-        returned.ok_or(Over::Senseless)?.is_returned = true;
         Ok(())
     }
 }
@@ -179,13 +138,7 @@ impl Shared {
         self.ended.notify_one();
     }
 
-    fn put(
-        &self,
-        publication: &Publication<'_>,
-        answer: oneshot::Sender<Result<(), SendError>>,
-    ) -> Result<(), SendError> {
-        let unconfirmed =
-            Unconfirmed { message_id: publication.message_id.to_owned(), is_returned: false, answer };
+    fn put(&self, publication: &Publication<'_>, answer: Answer) -> Result<(), SendError> {
         let mut state = self.state();
         if let Some(why) = &state.over {
             return Err(SendError::Unreachable(why.clone()));
@@ -193,8 +146,7 @@ impl Shared {
         let was_idle = state.outgoing.is_empty();
         put_publication(&mut state.outgoing, publication, self.longest_frame)
             .map_err(|_| SendError::Refused(failure::too_long()))?;
-        // The broker counts as we do: in the order in which the messages are written.
-        state.unconfirmed.push_back(Some(unconfirmed));
+        state.unconfirmed.push(publication.message_id, answer);
         drop(state);
         if was_idle {
             self.stirred.notify_one();
@@ -284,7 +236,9 @@ impl Shared {
         match received {
             Received::Ack { tag, multiple } => self.state().answer(tag, multiple, true),
             Received::Nack { tag, multiple } => self.state().answer(tag, multiple, false),
-            Received::ReturnedHeader { message_id, .. } => self.state().mark_returned(message_id.as_deref()),
+            Received::ReturnedHeader { message_id, .. } => {
+                Ok(self.state().unconfirmed.mark_returned(message_id.as_deref())?)
+            }
             Received::Heartbeat | Received::Return | Received::ReturnedBody(_) => Ok(()),
             Received::Blocked { reason } => {
                 tracing::warn!(%sink, ?reason, "the broker takes no messages for now");
