@@ -67,7 +67,7 @@ fn main() {
         Err(reason) => return println!("relay: not run: {reason}"),
     };
     let plan = if is_measuring() { MEASURED } else { TRIED };
-    let mut deployment = runtime.block_on(Deployment::on(&server, broker));
+    let mut deployment = Deployment::on(&server, broker, &runtime);
     let mut drains = Vec::new();
     for round in 0..plan.drains {
         // Who comes second finds the machine as the first one left it, so they take turns at that, too.
@@ -199,8 +199,8 @@ fn message() -> Vec<u8> {
 }
 
 impl Deployment {
-    async fn on(server: &str, broker: Broker) -> Self {
-        let database = TestDatabase::postgres_on(server).await;
+    fn on(server: &str, broker: Broker, runtime: &Runtime) -> Self {
+        let database = runtime.block_on(TestDatabase::postgres_on(server));
         let sandbox = Sandbox::new().on(database.url()).with("REPRIEVE__AUDIT__KEY", AUDIT_KEY);
         let migrated = sandbox.run(["database", "migrate"]);
         assert_eq!(migrated.code, 0, "{migrated:?}");
@@ -210,18 +210,21 @@ impl Deployment {
             broker.url, broker.queue
         ));
         let options = ConnectionOptions { max_connections: 16, acquire_timeout: Duration::from_mins(1) };
-        let opened = Database::connect(&database.url().parse().unwrap(), &options).await.unwrap();
         let key: Vec<u8> = (0..32)
             .map(|index| u8::from_str_radix(&AUDIT_KEY[2 * index..2 * index + 2], 16).unwrap())
             .collect();
-        let store = Arc::new(opened.into_store(AuditKey::new(&key).unwrap()).await.unwrap());
+        let store = runtime.block_on(async {
+            let opened = Database::connect(&database.url().parse().unwrap(), &options).await.unwrap();
+            opened.into_store(AuditKey::new(&key).unwrap()).await.unwrap()
+        });
         let sql = Sql::open(database.url());
-        Self { sandbox, sql, store, broker, _database: database }
+        Self { sandbox, sql, store: Arc::new(store), broker, _database: database }
     }
 
     fn relay(&self) -> Command {
         let mut command = self.sandbox.command();
-        command.args(["worker", "run", "outbox"]).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(["worker", "run", "outbox"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
 
