@@ -38,7 +38,11 @@ on_each_database!(
     many_who_step_and_many_who_read_at_once_agree_on_one_order,
 );
 
-on_postgres!(mod alone, an_event_that_is_committed_late_gets_a_place_behind_those_that_were_seen);
+on_postgres!(
+    mod alone,
+    an_event_that_is_committed_late_gets_a_place_behind_those_that_were_seen,
+    an_event_that_is_forgotten_while_places_are_given_does_not_have_one_given_twice,
+);
 
 fn sink(name: &str) -> SinkName {
     name.parse().unwrap()
@@ -513,4 +517,23 @@ async fn an_event_that_is_committed_late_gets_a_place_behind_those_that_were_see
     );
     opened.step(&address(1), |identity| start(identity, &[], ENDS_AT)).await;
     assert_eq!(sequences(&next(&opened.store, "mail", 4).await), [5]);
+}
+
+/// Whoever gives places has seen the event, and waits for whoever forgets it.
+async fn an_event_that_is_forgotten_while_places_are_given_does_not_have_one_given_twice(opened: Opened) {
+    initiated(&opened, [1, 2, 3]).await;
+    opened.sql.run("BEGIN; DELETE FROM outbox WHERE position = 1").await;
+    let store = opened.store.clone();
+    let reading = tokio::spawn(async move { sequences(&next(&store, "mail", 0).await) });
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid";
+    while opened.sql.value::<i64>(waiting).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    opened.sql.run("COMMIT").await;
+    let seen = reading.await.unwrap();
+    assert_eq!(seen.len(), 2);
+    initiated(&opened, [4]).await;
+    let later = sequences(&next(&opened.store, "mail", *seen.last().unwrap()).await);
+    assert_eq!(later.len(), 1, "{seen:?}");
+    assert_eq!(opened.store.end().await.unwrap(), later[0]);
 }
