@@ -38,7 +38,12 @@ SELECT CAST(lease_ends_at <= $1 AND due_at <= $1 AND (
     seen_at <= $2
     OR settled_to < (SELECT last FROM event_sequence)
     OR (SELECT min(position) FROM outbox WHERE sequence IS NULL) IS NOT NULL
-    OR coalesce((SELECT min(due_at) FROM event_retries WHERE sink = $3 AND parked_at IS NULL) <= $1, false)
+    OR (SELECT min(retry.due_at) FROM event_retries AS retry
+        WHERE retry.sink = $3 AND retry.parked_at IS NULL AND retry.due_at <= $1 AND NOT EXISTS (
+            SELECT 1 FROM event_retries AS earlier
+            WHERE earlier.sink = $3 AND earlier.address = retry.address AND earlier.parked_at IS NULL
+            AND earlier.sequence < retry.sequence
+        )) IS NOT NULL
 ) AS INTEGER) AS claims FROM event_sinks WHERE name = $3";
 
 const CLAIM: &str = "\

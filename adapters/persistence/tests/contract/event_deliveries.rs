@@ -26,6 +26,7 @@ on_each_database!(
     of_many_claimants_one_has_the_sink,
     what_is_set_aside_is_handed_out_again_when_it_is_due_and_the_first_of_its_identity_only,
     what_comes_behind_something_set_aside_says_so,
+    nobody_is_to_claim_a_sink_for_what_has_to_wait_for_something_that_is_not_due,
     what_is_parked_is_shown_holds_up_nothing_and_can_be_sent_again,
     whoever_looks_on_sees_every_event_in_its_place_whatever_becomes_of_it,
     each_sink_has_its_own_progress_and_its_own_figures,
@@ -243,6 +244,21 @@ async fn what_comes_behind_something_set_aside_says_so(opened: Opened) {
     let parked = SetAside { parked_at: Some(at(60)), ..aside(1, 1, 50) };
     store.settle(&claimed, &Progress { set_aside: vec![parked], ..up_to(2) }, None).await.unwrap();
     assert_eq!(behind(next(store, "mail", 2).await), [(3, false), (4, false)]);
+}
+
+async fn nobody_is_to_claim_a_sink_for_what_has_to_wait_for_something_that_is_not_due(opened: Opened) {
+    let store = &opened.store;
+    initiated(&opened, [1]).await;
+    opened.step(&address(1), |identity| cancel(identity, 1)).await;
+    let claimed = claim(store, "mail", 0).await.unwrap();
+    next(store, "mail", 0).await;
+    // What was never tried is due as soon as its turn comes.
+    let progress = Progress { set_aside: vec![aside(1, 1, 50), aside(2, 1, 1)], ..up_to(2) };
+    store.settle(&claimed, &progress, None).await.unwrap();
+    assert_eq!(claim(store, "mail", 49).await, None);
+    let claimed = claim(store, "mail", 50).await.unwrap();
+    store.settle(&claimed, &Progress { delivered: vec![1], ..up_to(2) }, None).await.unwrap();
+    assert!(claim(store, "mail", 51).await.is_some());
 }
 
 async fn what_is_parked_is_shown_holds_up_nothing_and_can_be_sent_again(opened: Opened) {
