@@ -48,7 +48,10 @@ SELECT CAST(lease_ends_at <= $1 AND due_at <= $1 AND (
 
 const CLAIM: &str = "\
 INSERT INTO event_sinks (name, settled_to, fence, lease_ends_at, due_at, failures, seen_at)
-VALUES ($1, 0, 1, $3, $2, 0, $2)
+VALUES (
+    $1, coalesce((SELECT min(sequence) FROM outbox WHERE sequence IS NOT NULL) - 1, (SELECT last FROM event_sequence)),
+    1, $3, $2, 0, $2
+)
 ON CONFLICT (name) DO UPDATE
 SET fence = event_sinks.fence + 1, lease_ends_at = excluded.lease_ends_at, seen_at = excluded.seen_at
 WHERE event_sinks.lease_ends_at <= $2 AND event_sinks.due_at <= $2

@@ -33,6 +33,7 @@ on_each_database!(
     a_sink_that_has_failed_is_not_handed_out_before_its_time,
     an_event_that_cannot_be_read_is_reported_in_its_place,
     an_event_is_kept_for_as_long_as_a_sink_waits_for_it,
+    for_a_new_sink_nothing_waits_that_was_forgotten_before,
     a_sink_that_is_not_configured_any_more_is_forgotten_after_a_while,
     more_are_set_aside_and_delivered_at_once_than_a_statement_has_parameters,
     whoever_reads_while_somebody_else_gives_places_misses_nothing,
@@ -411,6 +412,29 @@ async fn an_event_is_kept_for_as_long_as_a_sink_waits_for_it(opened: Opened) {
     assert_eq!(forget().await, 3);
     initiated(&opened, [7]).await;
     assert_eq!(sequences(&next(store, "mail", 5).await), [6]);
+}
+
+async fn for_a_new_sink_nothing_waits_that_was_forgotten_before(opened: Opened) {
+    let store = &opened.store;
+    let waiting = async |name: &str| {
+        let figures = store.figures().await.unwrap();
+        figures.into_iter().find(|figures| figures.sink == sink(name)).unwrap().waiting
+    };
+    initiated(&opened, [1, 2, 3]).await;
+    let mail = claim(store, "mail", 0).await.unwrap();
+    next(store, "mail", 0).await;
+    store.settle(&mail, &up_to(2), None).await.unwrap();
+    assert_eq!(store.events(&[sink("mail")], at(DAY), 100).await.unwrap(), 2);
+    assert_eq!(claim(store, "files", 0).await.unwrap().cursor, 2);
+    assert_eq!(waiting("files").await, 1);
+    let mail = claim(store, "mail", LEASE).await.unwrap();
+    store.settle(&mail, &up_to(3), None).await.unwrap();
+    let files = claim(store, "files", LEASE).await.unwrap();
+    store.settle(&files, &up_to(3), None).await.unwrap();
+    assert_eq!(store.events(&[], at(DAY), 100).await.unwrap(), 1);
+    initiated(&opened, [4]).await;
+    assert_eq!(claim(store, "other", LEASE).await.unwrap().cursor, 3);
+    assert_eq!((waiting("other").await, sequences(&next(store, "other", 3).await)), (1, vec![4]));
 }
 
 async fn a_sink_that_is_not_configured_any_more_is_forgotten_after_a_while(opened: Opened) {
