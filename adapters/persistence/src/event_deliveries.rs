@@ -20,7 +20,7 @@ use crate::deletion_processes::numbered;
 use crate::erasure_tasks::execute;
 use crate::error::store_error;
 use crate::mapping::Row;
-use crate::outbox::{COLUMNS, event_from_row};
+use crate::outbox::{COLUMNS, EVENT_ID, event_from_row};
 
 /// How many events are given their places in one go.
 const AT_ONCE: u32 = 5000;
@@ -98,7 +98,7 @@ FROM event_sinks ORDER BY name";
 
 /// Written out: a planner that does not know how few they are may read the whole table to find them.
 fn limited(sql: &str, limit: u32) -> String {
-    sql.replace("$COLUMNS", COLUMNS).replace("$LIMIT", &limit.to_string())
+    sql.replace("$COLUMNS", COLUMNS).replace("$EVENT_ID", EVENT_ID).replace("$LIMIT", &limit.to_string())
 }
 
 pub(crate) fn is_to_be_claimed(backend: DbBackend, sink: &SinkName, now: Timestamp) -> Statement {
@@ -213,7 +213,7 @@ impl EventDeliveries for Store {
             values.push(event_id.into());
             conditions.push(format!(
                 "EXISTS (SELECT 1 FROM outbox WHERE outbox.sequence = event_retries.sequence \
-                 AND outbox.event_id = ${})",
+                 AND {EVENT_ID} = ${})",
                 values.len()
             ));
         }
