@@ -204,6 +204,9 @@ fn sink(raw: &RawSink, source: &str, lease: Duration) -> Result<SinkConfiguratio
     let types = raw.types.as_ref().map(|names| names.iter().map(|name| name.parse()).collect());
     let types: Option<BTreeSet<EventType>> =
         types.transpose().map_err(|error: UnknownEventType| ("types", error.to_string()))?;
+    if types.as_ref().is_some_and(BTreeSet::is_empty) {
+        return Err(("types", "is empty, so that it would never be told anything".to_owned()));
+    }
     let format = match raw.format {
         None | Some(RawFormat::CloudEvents) => Format::CloudEvents,
         Some(RawFormat::Connector) => Format::Connector,
@@ -353,6 +356,7 @@ mod tests {
             (&STDOUT.replace("log", "my log"), "key events.sinks (my log), name: "),
             (&STDOUT.repeat(2), "key events.sinks (log), name: "),
             (&format!("{STDOUT}types = ['identityDeleted']"), "key events.sinks (log), types: "),
+            (&format!("{STDOUT}types = []"), "key events.sinks (log), types: "),
             (&format!("{STDOUT}url = 'x'"), "key events.sinks (log), url: "),
             (&format!("{STDOUT}concurrency = 1"), "key events.sinks (log), concurrency: "),
             (&format!("{AMQP}secret = 'x'"), "key events.sinks (bus), secret: "),

@@ -38,8 +38,7 @@ impl Outbox {
 
     /// Tells all of them once, beside each other.
     pub(crate) async fn pass(&self) -> Vec<SinkPass> {
-        let never = || false;
-        let relayed = join_all(self.sinks.iter().map(|sink| self.relay.execute(sink.as_ref(), &never))).await;
+        let relayed = join_all(self.sinks.iter().map(|sink| self.tell_all(sink.as_ref()))).await;
         let figures = self.figures.execute().await.unwrap_or_else(|error| {
             tracing::warn!(%error, "the events cannot be counted");
             Vec::new()
@@ -50,6 +49,21 @@ impl Outbox {
             figures: figures.iter().find(|figures| figures.sink == *sink.name()).cloned(),
         };
         self.sinks.iter().zip(relayed).map(pass).collect()
+    }
+
+    /// Tells a sink of all that waits for it, however much that is.
+    async fn tell_all(&self, sink: &dyn EventSink) -> Result<Relayed, StoreError> {
+        let mut before = Relayed::default();
+        loop {
+            let mut relayed = self.relay.execute(sink, &|| false).await?;
+            relayed.delivered += before.delivered;
+            relayed.refused += before.refused;
+            relayed.parked += before.parked;
+            if !relayed.may_be_more {
+                return Ok(relayed);
+            }
+            before = relayed;
+        }
     }
 
     /// Tells all of them again and again until `stop` says so, with pauses.
@@ -67,6 +81,9 @@ impl Outbox {
         while !*stop.borrow() {
             let relayed = self.relay.execute(sink, &|| *stopping.borrow()).await;
             tell(sink.name(), &relayed);
+            if relayed.is_ok_and(|relayed| relayed.may_be_more) {
+                continue;
+            }
             tokio::select! {
                 _ = stop.changed() => {}
                 () = tokio::time::sleep(pause()) => {}

@@ -77,8 +77,11 @@ pub(crate) fn sink(
             };
             Arc::new(NatsSink::new(options).map_err(|error| failed(error.code(), &error))?)
         }
-        SinkTarget::Stdout => Arc::new(
-            StdoutSink::new(name, messages).map_err(|error| failed(ErrorCode::SystemFailed, &error))?,
-        ),
+        SinkTarget::Stdout => {
+            let stdout = StdoutSink::new(name, messages);
+            let stdout = stdout.map_err(|error| failed(ErrorCode::SystemFailed, &error))?;
+            // However short the lease is, it comes to an end within half of it.
+            Arc::new(stdout.with_timeout(sink.timeout))
+        }
     })
 }

@@ -1,9 +1,10 @@
 //! Standard output: colours for people at a terminal only, and readers that go away or disks that fill up behind it.
 
 use std::fs::OpenOptions;
-use std::io::Read;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use reprieve_tests::{Outcome, Sandbox};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -139,4 +140,26 @@ fn standard_streams_may_be_closed_altogether() {
     assert_eq!(shell("identityDeletion init >&- 2>&- <&-"), Some(1));
     // Whatever the closed descriptors were reused for, the database did not get the output.
     assert_eq!(sandbox.json("audit verify")["entries"], 1);
+}
+
+/// A quarter of the lease, as every other sink, or somebody else would take over while it waits.
+#[test]
+fn who_takes_no_events_is_given_up_before_the_lease_is_over() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[events]\nlease_in_seconds = 1\n[[events.sinks]]\nname = 'log'\ntype = 'stdout'");
+    let _ = sandbox.line("identityDeletion init").succeeded();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let room = rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
+    writer.write_all(&vec![b' '; room]).unwrap();
+    let mut command = sandbox.command();
+    command.args(["worker", "run", "outbox"]).stdout(Stdio::from(writer)).stderr(Stdio::piped());
+    let start = Instant::now();
+    let mut process = command.spawn().unwrap();
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("failure=timedOut")));
+    let elapsed = start.elapsed();
+    process.kill().unwrap();
+    process.wait().unwrap();
+    drop(reader);
+    assert!(elapsed < Duration::from_secs(4), "{elapsed:?}");
 }

@@ -20,7 +20,7 @@ use crate::deletion_processes::numbered;
 use crate::erasure_tasks::execute;
 use crate::error::store_error;
 use crate::mapping::Row;
-use crate::outbox::{COLUMNS, event_from_row};
+use crate::outbox::{COLUMNS, EVENT_ID, event_from_row};
 
 /// How many events are given their places in one go.
 const AT_ONCE: u32 = 5000;
@@ -38,12 +38,20 @@ SELECT CAST(lease_ends_at <= $1 AND due_at <= $1 AND (
     seen_at <= $2
     OR settled_to < (SELECT last FROM event_sequence)
     OR (SELECT min(position) FROM outbox WHERE sequence IS NULL) IS NOT NULL
-    OR coalesce((SELECT min(due_at) FROM event_retries WHERE sink = $3 AND parked_at IS NULL) <= $1, false)
+    OR (SELECT min(retry.due_at) FROM event_retries AS retry
+        WHERE retry.sink = $3 AND retry.parked_at IS NULL AND retry.due_at <= $1 AND NOT EXISTS (
+            SELECT 1 FROM event_retries AS earlier
+            WHERE earlier.sink = $3 AND earlier.address = retry.address AND earlier.parked_at IS NULL
+            AND earlier.sequence < retry.sequence
+        )) IS NOT NULL
 ) AS INTEGER) AS claims FROM event_sinks WHERE name = $3";
 
 const CLAIM: &str = "\
 INSERT INTO event_sinks (name, settled_to, fence, lease_ends_at, due_at, failures, seen_at)
-VALUES ($1, 0, 1, $3, $2, 0, $2)
+VALUES (
+    $1, coalesce((SELECT min(sequence) FROM outbox WHERE sequence IS NOT NULL) - 1, (SELECT last FROM event_sequence)),
+    1, $3, $2, 0, $2
+)
 ON CONFLICT (name) DO UPDATE
 SET fence = event_sinks.fence + 1, lease_ends_at = excluded.lease_ends_at, seen_at = excluded.seen_at
 WHERE event_sinks.lease_ends_at <= $2 AND event_sinks.due_at <= $2
@@ -90,7 +98,7 @@ FROM event_sinks ORDER BY name";
 
 /// Written out: a planner that does not know how few they are may read the whole table to find them.
 fn limited(sql: &str, limit: u32) -> String {
-    sql.replace("$COLUMNS", COLUMNS).replace("$LIMIT", &limit.to_string())
+    sql.replace("$COLUMNS", COLUMNS).replace("$EVENT_ID", EVENT_ID).replace("$LIMIT", &limit.to_string())
 }
 
 pub(crate) fn is_to_be_claimed(backend: DbBackend, sink: &SinkName, now: Timestamp) -> Statement {
@@ -205,7 +213,7 @@ impl EventDeliveries for Store {
             values.push(event_id.into());
             conditions.push(format!(
                 "EXISTS (SELECT 1 FROM outbox WHERE outbox.sequence = event_retries.sequence \
-                 AND outbox.event_id = ${})",
+                 AND {EVENT_ID} = ${})",
                 values.len()
             ));
         }
@@ -261,11 +269,16 @@ async fn give_places_in(transaction: &DatabaseTransaction) -> Result<bool, Store
     let Some(row) = transaction.query_one_raw(counter).await.map_err(store_error)? else {
         return Ok(false);
     };
-    let last: i64 = Row::named(&row, "event_sequence", "1").get("last")?;
-    let given = transaction.execute_raw(places_of(backend, last)).await.map_err(store_error)?;
-    let given = i64::try_from(given.rows_affected()).unwrap_or(i64::MAX);
-    execute(transaction, "UPDATE event_sequence SET last = last + $1", vec![given.into()]).await?;
-    Ok(given > 0)
+    let last_before: i64 = Row::named(&row, "event_sequence", "1").get("last")?;
+    let given = transaction.execute_raw(places_of(backend, last_before)).await.map_err(store_error)?;
+    if given.rows_affected() == 0 {
+        return Ok(false);
+    }
+    // Not as many more as there were: an event that was forgotten at the same time leaves a gap, behind which others have
+    // theirs, and no place may be given away twice.
+    let last = "UPDATE event_sequence SET last = (SELECT max(sequence) FROM outbox WHERE sequence > $1)";
+    execute(transaction, last, vec![last_before.into()]).await?;
+    Ok(true)
 }
 
 async fn settle_sink(

@@ -90,8 +90,12 @@ fn to_json(value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Unavailable(error.into()))
 }
 
-/// The columns that [`event_from_row`] reads.
-pub(crate) const COLUMNS: &str = "outbox.sequence, outbox.address, outbox.event_id, outbox.data, outbox.process, \
+/// The id of an event. An older version of this program that still runs writes none when the tables have been migrated; its
+/// events have the id that the migration gave to those that were there.
+pub(crate) const EVENT_ID: &str = "coalesce(outbox.event_id, outbox.process_id || 'r' || outbox.revision)";
+
+/// The columns that [`event_from_row`] reads; the id is [`EVENT_ID`].
+pub(crate) const COLUMNS: &str = "outbox.sequence, outbox.address, $EVENT_ID AS event_id, outbox.data, outbox.process, \
     outbox.trace_parent, outbox.trace_state";
 
 pub(crate) fn event_from_row(row: &Row<'_>) -> Result<OutgoingEvent, StoreError> {

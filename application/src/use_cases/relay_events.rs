@@ -63,6 +63,8 @@ pub struct Relayed {
     pub is_failing: bool,
     /// Whether somebody else has taken the sink over.
     pub is_overtaken: bool,
+    /// Whether it has gone on for so long that it came to its end although more may wait.
+    pub may_be_more: bool,
 }
 
 impl RelayEvents {
@@ -78,7 +80,8 @@ impl RelayEvents {
     }
 
     /// One pass: until nothing waits for the sink that may be tried now, or this is to end: then what is on its way comes to
-    /// its end, and the rest stays where it is. Nothing is done if somebody else tells the sink.
+    /// its end, and the rest stays where it is. Nothing is done if somebody else tells the sink. Where events never cease, a
+    /// pass ends after about as long as a lease, so that somebody learns what it did.
     ///
     /// # Errors
     /// If the store fails. What was delivered and not stored is delivered again.

@@ -12,7 +12,7 @@ use reprieve_domain::FailureCode;
 use reprieve_outbound::tls_configuration;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use reqwest::{Client, Response, redirect, retry};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::headers::header_map;
 use super::resolver::{GuardedResolver, Names, PrivateTarget, SystemNames};
@@ -85,10 +85,12 @@ impl WebhookSink {
 
     /// Sends one message.
     async fn deliver(&self, message: &Message) -> Result<(), SendError> {
+        let began = Instant::now();
         let answered = timeout(self.options.timeout, self.post(message)).await;
         let response = answered.map_err(|_| SendError::Refused(FailureCode::timed_out()))??;
         let status = response.status();
-        read(response).await;
+        // Somebody counts on it that a message takes no longer than this.
+        read(response, self.options.timeout.saturating_sub(began.elapsed())).await;
         if status.is_success() {
             Ok(())
         } else {
@@ -119,7 +121,7 @@ impl WebhookSink {
             match self.options.url.redirect(&url, response.status(), response.headers()) {
                 Some(next) if redirects < MOST_REDIRECTS => {
                     redirects += 1;
-                    read(response).await;
+                    read(response, LONGEST_READING).await;
                     url = next;
                 }
                 _ => return Ok(response),
@@ -157,7 +159,7 @@ fn check(options: &WebhookSinkOptions) -> Result<(), WebhookSinkError> {
 }
 
 /// Reads what is left of an answer, within bounds. What breaks off here has been answered before.
-async fn read(mut response: Response) {
+async fn read(mut response: Response, longest: Duration) {
     let reading = async {
         let mut length = 0;
         while let Ok(Some(part)) = response.chunk().await {
@@ -167,7 +169,7 @@ async fn read(mut response: Response) {
             }
         }
     };
-    let _ = timeout(LONGEST_READING, reading).await;
+    let _ = timeout(longest.min(LONGEST_READING), reading).await;
 }
 
 fn is_private_target(error: &(dyn Error + 'static)) -> bool {

@@ -26,19 +26,26 @@ on_each_database!(
     of_many_claimants_one_has_the_sink,
     what_is_set_aside_is_handed_out_again_when_it_is_due_and_the_first_of_its_identity_only,
     what_comes_behind_something_set_aside_says_so,
+    nobody_is_to_claim_a_sink_for_what_has_to_wait_for_something_that_is_not_due,
     what_is_parked_is_shown_holds_up_nothing_and_can_be_sent_again,
     whoever_looks_on_sees_every_event_in_its_place_whatever_becomes_of_it,
     each_sink_has_its_own_progress_and_its_own_figures,
     a_sink_that_has_failed_is_not_handed_out_before_its_time,
     an_event_that_cannot_be_read_is_reported_in_its_place,
+    an_event_that_an_older_version_writes_meanwhile_has_an_id_as_well,
     an_event_is_kept_for_as_long_as_a_sink_waits_for_it,
+    for_a_new_sink_nothing_waits_that_was_forgotten_before,
     a_sink_that_is_not_configured_any_more_is_forgotten_after_a_while,
     more_are_set_aside_and_delivered_at_once_than_a_statement_has_parameters,
     whoever_reads_while_somebody_else_gives_places_misses_nothing,
     many_who_step_and_many_who_read_at_once_agree_on_one_order,
 );
 
-on_postgres!(mod alone, an_event_that_is_committed_late_gets_a_place_behind_those_that_were_seen);
+on_postgres!(
+    mod alone,
+    an_event_that_is_committed_late_gets_a_place_behind_those_that_were_seen,
+    an_event_that_is_forgotten_while_places_are_given_does_not_have_one_given_twice,
+);
 
 fn sink(name: &str) -> SinkName {
     name.parse().unwrap()
@@ -241,6 +248,21 @@ async fn what_comes_behind_something_set_aside_says_so(opened: Opened) {
     assert_eq!(behind(next(store, "mail", 2).await), [(3, false), (4, false)]);
 }
 
+async fn nobody_is_to_claim_a_sink_for_what_has_to_wait_for_something_that_is_not_due(opened: Opened) {
+    let store = &opened.store;
+    initiated(&opened, [1]).await;
+    opened.step(&address(1), |identity| cancel(identity, 1)).await;
+    let claimed = claim(store, "mail", 0).await.unwrap();
+    next(store, "mail", 0).await;
+    // What was never tried is due as soon as its turn comes.
+    let progress = Progress { set_aside: vec![aside(1, 1, 50), aside(2, 1, 1)], ..up_to(2) };
+    store.settle(&claimed, &progress, None).await.unwrap();
+    assert_eq!(claim(store, "mail", 49).await, None);
+    let claimed = claim(store, "mail", 50).await.unwrap();
+    store.settle(&claimed, &Progress { delivered: vec![1], ..up_to(2) }, None).await.unwrap();
+    assert!(claim(store, "mail", 51).await.is_some());
+}
+
 async fn what_is_parked_is_shown_holds_up_nothing_and_can_be_sent_again(opened: Opened) {
     let store = &opened.store;
     initiated(&opened, [1, 2]).await;
@@ -339,9 +361,8 @@ async fn a_sink_that_has_failed_is_not_handed_out_before_its_time(opened: Opened
 
 async fn an_event_that_cannot_be_read_is_reported_in_its_place(opened: Opened) {
     let store = &opened.store;
-    let spoilt =
-        ["data = 'x'", "data = replace(data, 'users:2', 'users:9')", "process = '{}'", "event_id = NULL"];
-    initiated(&opened, 1..6).await;
+    let spoilt = ["data = 'x'", "data = replace(data, 'users:2', 'users:9')", "process = '{}'"];
+    initiated(&opened, 1..5).await;
     for (number, change) in (2..).zip(spoilt) {
         opened
             .sql
@@ -351,7 +372,7 @@ async fn an_event_that_cannot_be_read_is_reported_in_its_place(opened: Opened) {
     let change = "UPDATE outbox SET data = replace(data, 'users:3', 'users:9') WHERE position = 3";
     opened.sql.run(change).await;
     let found = next(store, "mail", 0).await;
-    assert_eq!(sequences(&found), [1, 2, 3, 4, 5]);
+    assert_eq!(sequences(&found), [1, 2, 3, 4]);
     assert!(found[0].event.is_ok());
     for (number, waiting) in (2..).zip(&found[1..]) {
         let error = waiting.event.as_ref().unwrap_err();
@@ -360,8 +381,23 @@ async fn an_event_that_cannot_be_read_is_reported_in_its_place(opened: Opened) {
     }
     let claimed = claim(store, "mail", 0).await.unwrap();
     let parked = SetAside { parked_at: Some(at(60)), ..aside(2, 2, 50) };
-    store.settle(&claimed, &Progress { set_aside: vec![parked], ..up_to(5) }, None).await.unwrap();
+    store.settle(&claimed, &Progress { set_aside: vec![parked], ..up_to(4) }, None).await.unwrap();
     assert!(store.parked(None, 9).await.unwrap()[0].event.is_err());
+}
+
+/// It does not know of the columns that came later.
+async fn an_event_that_an_older_version_writes_meanwhile_has_an_id_as_well(opened: Opened) {
+    let store = &opened.store;
+    initiated(&opened, [1]).await;
+    opened.sql.run("UPDATE outbox SET event_id = NULL, process = NULL").await;
+    let id = format!("{}r1", process_id(1));
+    let claimed = claim(store, "mail", 0).await.unwrap();
+    let found = events(next(store, "mail", 0).await);
+    assert_eq!((&found[0].id, &found[0].process), (&id, &None));
+    let parked = SetAside { parked_at: Some(at(60)), ..aside(1, 1, 50) };
+    store.settle(&claimed, &Progress { set_aside: vec![parked], ..up_to(1) }, None).await.unwrap();
+    assert_eq!(store.parked(None, 9).await.unwrap()[0].event.as_ref().unwrap().id, id);
+    assert_eq!(store.redeliver(None, Some(&id), at(70)).await.unwrap(), 1);
 }
 
 async fn an_event_is_kept_for_as_long_as_a_sink_waits_for_it(opened: Opened) {
@@ -391,6 +427,29 @@ async fn an_event_is_kept_for_as_long_as_a_sink_waits_for_it(opened: Opened) {
     assert_eq!(forget().await, 3);
     initiated(&opened, [7]).await;
     assert_eq!(sequences(&next(store, "mail", 5).await), [6]);
+}
+
+async fn for_a_new_sink_nothing_waits_that_was_forgotten_before(opened: Opened) {
+    let store = &opened.store;
+    let waiting = async |name: &str| {
+        let figures = store.figures().await.unwrap();
+        figures.into_iter().find(|figures| figures.sink == sink(name)).unwrap().waiting
+    };
+    initiated(&opened, [1, 2, 3]).await;
+    let mail = claim(store, "mail", 0).await.unwrap();
+    next(store, "mail", 0).await;
+    store.settle(&mail, &up_to(2), None).await.unwrap();
+    assert_eq!(store.events(&[sink("mail")], at(DAY), 100).await.unwrap(), 2);
+    assert_eq!(claim(store, "files", 0).await.unwrap().cursor, 2);
+    assert_eq!(waiting("files").await, 1);
+    let mail = claim(store, "mail", LEASE).await.unwrap();
+    store.settle(&mail, &up_to(3), None).await.unwrap();
+    let files = claim(store, "files", LEASE).await.unwrap();
+    store.settle(&files, &up_to(3), None).await.unwrap();
+    assert_eq!(store.events(&[], at(DAY), 100).await.unwrap(), 1);
+    initiated(&opened, [4]).await;
+    assert_eq!(claim(store, "other", LEASE).await.unwrap().cursor, 3);
+    assert_eq!((waiting("other").await, sequences(&next(store, "other", 3).await)), (1, vec![4]));
 }
 
 async fn a_sink_that_is_not_configured_any_more_is_forgotten_after_a_while(opened: Opened) {
@@ -513,4 +572,23 @@ async fn an_event_that_is_committed_late_gets_a_place_behind_those_that_were_see
     );
     opened.step(&address(1), |identity| start(identity, &[], ENDS_AT)).await;
     assert_eq!(sequences(&next(&opened.store, "mail", 4).await), [5]);
+}
+
+/// Whoever gives places has seen the event, and waits for whoever forgets it.
+async fn an_event_that_is_forgotten_while_places_are_given_does_not_have_one_given_twice(opened: Opened) {
+    initiated(&opened, [1, 2, 3]).await;
+    opened.sql.run("BEGIN; DELETE FROM outbox WHERE position = 1").await;
+    let store = opened.store.clone();
+    let reading = tokio::spawn(async move { sequences(&next(&store, "mail", 0).await) });
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid";
+    while opened.sql.value::<i64>(waiting).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    opened.sql.run("COMMIT").await;
+    let seen = reading.await.unwrap();
+    assert_eq!(seen.len(), 2);
+    initiated(&opened, [4]).await;
+    let later = sequences(&next(&opened.store, "mail", *seen.last().unwrap()).await);
+    assert_eq!(later.len(), 1, "{seen:?}");
+    assert_eq!(opened.store.end().await.unwrap(), later[0]);
 }

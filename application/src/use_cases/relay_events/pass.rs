@@ -76,6 +76,7 @@ pub(super) struct Pass<'a> {
     is_stopping: bool,
     may_be_more: bool,
     on_the_way: usize,
+    began_at: Timestamp,
     /// What was set aside before and is about to be sent, or is on its way.
     again: HashSet<i64>,
     stored_at: Timestamp,
@@ -106,6 +107,7 @@ impl<'a> Pass<'a> {
             is_stopping: false,
             may_be_more: true,
             on_the_way: 0,
+            began_at: now,
             again: HashSet::new(),
             stored_at: now,
             stored_cursor: claim.cursor,
@@ -154,6 +156,7 @@ impl<'a> Pass<'a> {
                 None => break,
             }
         }
+        self.relayed.may_be_more = self.may_be_more && !self.is_stopping;
         let ended = match failure {
             None => self.end().await,
             Some(error) => Err(error),
@@ -182,7 +185,12 @@ impl<'a> Pass<'a> {
         }
         let is_late = self.relay.clock.now() >= after(self.stored_at, self.relay.settings.lease / 3);
         let waiting = self.window.len() + self.again.len();
-        is_late || (self.may_be_more && waiting <= self.window_size() / 2)
+        is_late || (self.may_be_more && !self.has_gone_on_for_long() && waiting <= self.window_size() / 2)
+    }
+
+    /// Whether no more is asked for: what is told of a pass is told at its end, and so is who was refused forgotten.
+    fn has_gone_on_for_long(&self) -> bool {
+        self.relay.clock.now() >= after(self.began_at, self.relay.settings.lease)
     }
 
     /// Stores what has become of events so far, and asks for more if there is room.
@@ -197,10 +205,11 @@ impl<'a> Pass<'a> {
             (self.stored_at, self.stored_cursor) = (now, self.cursor);
         }
         let page = self.window_size().saturating_sub(self.window.len() + self.again.len());
-        let page = if self.may_be_more { u32::try_from(page).unwrap_or(u32::MAX) } else { 0 };
+        let asks = self.may_be_more && !self.has_gone_on_for_long();
+        let page = if asks { u32::try_from(page).unwrap_or(u32::MAX) } else { 0 };
         // Not before all of the last ones are through, or some would be on their way twice.
         let asks_again = page > 0 && self.again.is_empty();
-        self.may_be_more = false;
+        self.may_be_more &= !asks;
         let (relay, sink, claim, read_to) = (self.relay, self.sink, self.claim.clone(), self.read_to);
         Box::pin(async move {
             let turn = async {

@@ -356,6 +356,51 @@ async fn while_it_goes_on_the_lease_is_renewed() {
     assert_eq!(relayed.delivered, 50);
 }
 
+/// For each event that it gets there is another one.
+struct Endless<'a> {
+    scripted: Scripted,
+    last: AtomicI64,
+    world: &'a World,
+}
+
+#[async_trait]
+impl EventSink for Endless<'_> {
+    fn name(&self) -> &SinkName {
+        self.scripted.name()
+    }
+
+    fn wants(&self, event: &OutgoingEvent) -> bool {
+        self.scripted.wants(event)
+    }
+
+    fn concurrency(&self) -> usize {
+        self.scripted.concurrency()
+    }
+
+    async fn send(&self, told: &OutgoingEvent) -> Result<(), SendError> {
+        self.world.wait(SECOND);
+        let sequence = self.last.fetch_add(1, Ordering::SeqCst) + 1;
+        assert!(sequence < 10_000, "it never ends");
+        self.world.store.add([event(sequence, usize::try_from(sequence).unwrap())]);
+        self.scripted.send(told).await
+    }
+}
+
+#[tokio::test]
+async fn a_pass_ends_although_events_never_cease() {
+    let world = World::new(&[0, 1]);
+    let sink = Endless { scripted: Scripted::new(2), last: AtomicI64::new(2), world: &world };
+    let mut delivered = 0;
+    for _ in 0..3 {
+        let relayed = world.relay.execute(&sink, &|| false).await.unwrap();
+        assert!(relayed.may_be_more && relayed.delivered >= 29, "{relayed:?}");
+        delivered += relayed.delivered;
+    }
+    let got = sink.scripted.got();
+    assert_eq!(BTreeSet::from_iter(&got).len(), got.len());
+    assert_eq!(u64::try_from(got.len()).unwrap(), delivered);
+}
+
 fn answers() -> impl Strategy<Value = Vec<Answer>> {
     let answer = prop_oneof![4 => Just(Answer::Takes), 2 => Just(Answer::Refuses), 1 => Just(Answer::IsAway)];
     prop::collection::vec(answer, 0..120)

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::service::{Reply, Service};
@@ -129,4 +130,27 @@ async fn a_long_answer_is_not_read_to_its_end() {
     assert_eq!(tell(&sink).await, Ok(()));
     assert!(began.elapsed() < Duration::from_secs(10));
     assert_eq!(service.connections(), 3, "what is not read to its end is closed");
+}
+
+/// Two messages fit into half of a lease, each of which may take a quarter.
+#[tokio::test]
+async fn the_rest_of_an_answer_is_not_waited_for_when_the_time_is_over() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answering = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n").await;
+                // The rest never comes.
+                let _ = stream.read(&mut [0; 4096]).await;
+            });
+        }
+    });
+    let options = WebhookSinkOptions { timeout: Duration::from_millis(300), ..options(&url) };
+    let began = Instant::now();
+    assert_eq!(sink_with(options).send(&to_be_deleted()).await, Ok(()));
+    assert!(began.elapsed() < Duration::from_millis(1200), "{:?}", began.elapsed());
+    answering.abort();
 }
