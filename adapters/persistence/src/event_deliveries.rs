@@ -144,12 +144,12 @@ impl EventDeliveries for Store {
     async fn next(&self, sink: &SinkName, after: i64, limit: u32) -> Result<Vec<WaitingEvent>, StoreError> {
         // First, and not only if there is nothing to read: somebody else may give places in between, and what waits would
         // seem not to be there.
-        self.give_places().await?;
+        self.give_enough_places(limit).await?;
         self.waiting(next_of(self.writer.get_database_backend(), sink, after, limit)).await
     }
 
     async fn since(&self, after: i64, limit: u32) -> Result<Vec<WaitingEvent>, StoreError> {
-        self.give_places().await?;
+        self.give_enough_places(limit).await?;
         let backend = self.writer.get_database_backend();
         self.waiting(numbered(backend, limited(SINCE, limit), vec![after.into()])).await
     }
@@ -230,7 +230,7 @@ impl EventDeliveries for Store {
     }
 
     async fn end(&self) -> Result<i64, StoreError> {
-        while self.give_places().await? {}
+        while self.give_places().await? > 0 {}
         let statement = self.statement("SELECT last FROM event_sequence".to_owned(), Vec::new());
         let row = self.writer.query_one_raw(statement).await.map_err(store_error)?;
         row.map_or(Ok(0), |row| Row::named(&row, "event_sequence", "1").get("last"))
@@ -244,15 +244,28 @@ impl Store {
         rows.iter().map(waiting_from_row).collect()
     }
 
-    /// Gives events that have none their places, some at a time; says whether there were any. All that were there before
-    /// have theirs afterwards, if there are not too many, whoever gave them.
-    async fn give_places(&self) -> Result<bool, StoreError> {
+    /// Sees to it that so many events more can be told of, if there are so many: whoever gets fewer then knows that these were
+    /// all.
+    async fn give_enough_places(&self, wanted: u32) -> Result<(), StoreError> {
+        let mut given = 0;
+        while given < u64::from(wanted) {
+            match self.give_places().await? {
+                0 => break,
+                more => given += more,
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives events that have none their places, some at a time; says how many there were. All that were there before have
+    /// theirs afterwards, if there are not too many, whoever gave them.
+    async fn give_places(&self) -> Result<u64, StoreError> {
         let first = "SELECT min(position) AS first FROM outbox WHERE sequence IS NULL".to_owned();
         let first =
             self.reader.query_one_raw(self.statement(first, Vec::new())).await.map_err(store_error)?;
         let first = first.map(|row| Row::named(&row, "outbox", "first").get::<Option<i64>>("first"));
         if first.transpose()?.flatten().is_none() {
-            return Ok(false);
+            return Ok(0);
         }
         let transaction = begin_to_write(&self.writer).await?;
         let given = give_places_in(&transaction).await;
@@ -262,23 +275,23 @@ impl Store {
 
 /// One at a time gives places: he holds the counter. What he sees of the outbox he sees afterwards, in another statement,
 /// so that what others gave before is given.
-async fn give_places_in(transaction: &DatabaseTransaction) -> Result<bool, StoreError> {
+async fn give_places_in(transaction: &DatabaseTransaction) -> Result<u64, StoreError> {
     let backend = transaction.get_database_backend();
     let lock = if backend == DbBackend::Postgres { " FOR UPDATE" } else { "" };
     let counter = numbered(backend, format!("SELECT last FROM event_sequence{lock}"), Vec::new());
     let Some(row) = transaction.query_one_raw(counter).await.map_err(store_error)? else {
-        return Ok(false);
+        return Ok(0);
     };
     let last_before: i64 = Row::named(&row, "event_sequence", "1").get("last")?;
     let given = transaction.execute_raw(places_of(backend, last_before)).await.map_err(store_error)?;
     if given.rows_affected() == 0 {
-        return Ok(false);
+        return Ok(0);
     }
     // Not as many more as there were: an event that was forgotten at the same time leaves a gap, behind which others have
     // theirs, and no place may be given away twice.
     let last = "UPDATE event_sequence SET last = (SELECT max(sequence) FROM outbox WHERE sequence > $1)";
     execute(transaction, last, vec![last_before.into()]).await?;
-    Ok(true)
+    Ok(given.rows_affected())
 }
 
 async fn settle_sink(

@@ -580,7 +580,8 @@ async fn an_event_that_is_forgotten_while_places_are_given_does_not_have_one_giv
     opened.sql.run("BEGIN; DELETE FROM outbox WHERE position = 1").await;
     let store = opened.store.clone();
     let reading = tokio::spawn(async move { sequences(&next(&store, "mail", 0).await) });
-    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid";
+    let waiting =
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid";
     while opened.sql.value::<i64>(waiting).await == 0 {
         tokio::task::yield_now().await;
     }

@@ -50,6 +50,8 @@ enum Happened {
 struct Turn {
     again: Vec<WaitingEvent>,
     next: Vec<WaitingEvent>,
+    /// How many of each were asked for at most.
+    page: usize,
 }
 
 pub(super) struct Pass<'a> {
@@ -176,7 +178,10 @@ impl<'a> Pass<'a> {
     /// How many events are read ahead, so that room does not stay empty while the store is asked, or because the next few
     /// events are all of one identity.
     fn window_size(&self) -> usize {
-        2 * self.room() + 64
+        match self.room() {
+            1 => 64,
+            room => 2 * room + 1024,
+        }
     }
 
     fn is_time_to_turn(&self) -> bool {
@@ -206,7 +211,7 @@ impl<'a> Pass<'a> {
         }
         let page = self.window_size().saturating_sub(self.window.len() + self.again.len());
         let asks = self.may_be_more && !self.has_gone_on_for_long();
-        let page = if asks { u32::try_from(page).unwrap_or(u32::MAX) } else { 0 };
+        let page = if asks { page } else { 0 };
         // Not before all of the last ones are through, or some would be on their way twice.
         let asks_again = page > 0 && self.again.is_empty();
         self.may_be_more &= !asks;
@@ -217,7 +222,8 @@ impl<'a> Pass<'a> {
                     let lease_ends_at = after(now, relay.settings.lease);
                     relay.deliveries.settle(&claim, &progress, Some(lease_ends_at)).await?;
                 }
-                let mut turn = Turn::default();
+                let mut turn = Turn { page, ..Turn::default() };
+                let page = u32::try_from(page).unwrap_or(u32::MAX);
                 if asks_again {
                     turn.again = relay.deliveries.again(sink.name(), now, page).await?;
                 }
@@ -240,7 +246,8 @@ impl<'a> Pass<'a> {
     }
 
     fn take_in(&mut self, turn: Turn) {
-        self.may_be_more |= !turn.again.is_empty() || !turn.next.is_empty();
+        // What has happened since is for the next pass: asking costs as much for one event as for many.
+        self.may_be_more |= turn.page > 0 && turn.again.len().max(turn.next.len()) >= turn.page;
         let (mut again, mut next) = (turn.again.into_iter(), turn.next.into_iter());
         // In turns: if all that were refused before are refused again, others show whether the sink takes any.
         loop {
@@ -284,6 +291,8 @@ impl<'a> Pass<'a> {
         // What was set aside is the first of its identity that was; what is in the window comes behind all of those.
         if !is_again && (is_behind || self.aside.contains(&item.address)) {
             let aside = self.untried(item.sequence, item.address);
+            // What it waits for may have been delivered meanwhile.
+            self.may_be_more = true;
             return self.put_aside(aside, false);
         }
         match self.behind.entry(item.address.clone()) {

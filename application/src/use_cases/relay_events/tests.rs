@@ -49,6 +49,8 @@ struct Scripted {
     got: Mutex<Vec<i64>>,
     at_once: Mutex<(BTreeSet<String>, usize)>,
     concurrency: usize,
+    /// What does not come to its end before so many others have.
+    slow: Option<(i64, usize)>,
 }
 
 impl Scripted {
@@ -61,6 +63,7 @@ impl Scripted {
             got: Mutex::default(),
             at_once: Mutex::default(),
             concurrency,
+            slow: None,
         }
     }
 
@@ -92,6 +95,9 @@ impl EventSink for Scripted {
         }
         // The longer an event takes, the later others overtake it.
         for _ in 0..event.sequence % 5 {
+            tokio::task::yield_now().await;
+        }
+        while self.slow.is_some_and(|(slow, others)| slow == event.sequence && self.got().len() < others) {
             tokio::task::yield_now().await;
         }
         self.at_once.lock().unwrap().0.remove(&address);
@@ -195,6 +201,19 @@ async fn everything_is_told_in_one_pass_many_at_once_and_settled() {
     assert_eq!(sink.at_once.lock().unwrap().1, 20);
     assert!(world.store.is_settled());
     assert_eq!(world.pass(&sink).await, Relayed::default());
+}
+
+#[tokio::test]
+async fn what_takes_long_holds_up_its_own_identity_and_no_other() {
+    let identities: Vec<usize> = (0..100).map(|number| number % 10).collect();
+    let world = World::new(&identities);
+    let mut sink = Scripted::new(3);
+    // Everything but what is of its own identity.
+    sink.slow = Some((1, 90));
+    assert_eq!(world.pass(&sink).await.delivered, 100);
+    let got = sink.got();
+    let own: Vec<i64> = (1..=100).filter(|sequence| sequence % 10 == 1).collect();
+    assert_eq!(got[90..], own);
 }
 
 #[tokio::test]
@@ -388,8 +407,9 @@ impl EventSink for Endless<'_> {
 
 #[tokio::test]
 async fn a_pass_ends_although_events_never_cease() {
-    let world = World::new(&[0, 1]);
-    let sink = Endless { scripted: Scripted::new(2), last: AtomicI64::new(2), world: &world };
+    let identities: Vec<usize> = (0..3000).collect();
+    let world = World::new(&identities);
+    let sink = Endless { scripted: Scripted::new(2), last: AtomicI64::new(3000), world: &world };
     let mut delivered = 0;
     for _ in 0..3 {
         let relayed = world.relay.execute(&sink, &|| false).await.unwrap();
@@ -399,6 +419,16 @@ async fn a_pass_ends_although_events_never_cease() {
     let got = sink.scripted.got();
     assert_eq!(BTreeSet::from_iter(&got).len(), got.len());
     assert_eq!(u64::try_from(got.len()).unwrap(), delivered);
+}
+
+/// What happens while it goes on is left to the next pass, or there would be one turn with the store for each event.
+#[tokio::test]
+async fn a_pass_is_over_when_less_has_happened_than_it_asks_for_at_once() {
+    let world = World::new(&[0, 1]);
+    let sink = Endless { scripted: Scripted::new(2), last: AtomicI64::new(2), world: &world };
+    let relayed = world.relay.execute(&sink, &|| false).await.unwrap();
+    assert_eq!((relayed.delivered, relayed.may_be_more), (2, false));
+    assert_eq!(world.store.turns(), 1);
 }
 
 fn answers() -> impl Strategy<Value = Vec<Answer>> {

@@ -24,6 +24,7 @@ struct State {
     health: SinkHealth,
     aside: BTreeMap<i64, SetAside>,
     overtaken_after: Option<usize>,
+    turns: usize,
 }
 
 /// An event of an identity, at the beginning of time.
@@ -98,6 +99,11 @@ impl Memory {
         self.0.lock().unwrap().aside[&sequence].attempts
     }
 
+    /// How often somebody asked what is next.
+    pub(super) fn turns(&self) -> usize {
+        self.0.lock().unwrap().turns
+    }
+
     pub(super) fn lease_ends_at(&self) -> Option<Timestamp> {
         self.0.lock().unwrap().lease_ends_at
     }
@@ -134,7 +140,9 @@ impl EventDeliveries for Memory {
 
     async fn next(&self, _: &SinkName, after: i64, limit: u32) -> Result<Vec<WaitingEvent>, StoreError> {
         let next = {
-            let state = self.0.lock().unwrap();
+            let mut state = self.0.lock().unwrap();
+            state.turns += 1;
+            let state = &*state;
             let waiting = state.events.keys().filter(|key| **key > after && !state.aside.contains_key(*key));
             let waiting = waiting.take(usize::try_from(limit).unwrap());
             waiting.map(|sequence| state.waiting(*sequence, None)).collect()
