@@ -276,6 +276,9 @@ async fn what_is_parked_is_shown_holds_up_nothing_and_can_be_sent_again(opened: 
     }
     assert_eq!(again(store, "mail", 69).await, Vec::<i64>::new());
     assert_eq!(again(store, "mail", 70).await, [3]);
+    assert_eq!(claim(store, "mail", 69).await, None);
+    let claimed = claim(store, "mail", 70).await.unwrap();
+    store.settle(&claimed, &up_to(3), None).await.unwrap();
     let parked = store.parked(Some(&sink("files")), 100).await.unwrap();
     let [one] = parked.as_slice() else { panic!("{parked:?}") };
     assert_eq!((one.event.as_ref().unwrap(), one.sequence), (&found[0], 1));
