@@ -15,7 +15,7 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    DAY, ENDS_AT, Opened, address, at, cancel, initiate, on_each_database, on_postgres, process_id, save,
+    DAY, ENDS_AT, Opened, Sql, address, at, cancel, initiate, on_each_database, on_postgres, process_id, save,
     start,
 };
 
@@ -45,6 +45,7 @@ on_postgres!(
     mod alone,
     an_event_that_is_committed_late_gets_a_place_behind_those_that_were_seen,
     an_event_that_is_forgotten_while_places_are_given_does_not_have_one_given_twice,
+    of_two_who_give_places_at_once_the_second_sees_what_the_first_gave,
 );
 
 fn sink(name: &str) -> SinkName {
@@ -276,6 +277,9 @@ async fn what_is_parked_is_shown_holds_up_nothing_and_can_be_sent_again(opened: 
     }
     assert_eq!(again(store, "mail", 69).await, Vec::<i64>::new());
     assert_eq!(again(store, "mail", 70).await, [3]);
+    assert_eq!(claim(store, "mail", 69).await, None);
+    let claimed = claim(store, "mail", 70).await.unwrap();
+    store.settle(&claimed, &up_to(3), None).await.unwrap();
     let parked = store.parked(Some(&sink("files")), 100).await.unwrap();
     let [one] = parked.as_slice() else { panic!("{parked:?}") };
     assert_eq!((one.event.as_ref().unwrap(), one.sequence), (&found[0], 1));
@@ -572,6 +576,37 @@ async fn an_event_that_is_committed_late_gets_a_place_behind_those_that_were_see
     );
     opened.step(&address(1), |identity| start(identity, &[], ENDS_AT)).await;
     assert_eq!(sequences(&next(&opened.store, "mail", 4).await), [5]);
+}
+
+/// The second has seen an event between those that the first gives places to.
+async fn of_two_who_give_places_at_once_the_second_sees_what_the_first_gave(opened: Opened) {
+    initiated(&opened, [1]).await;
+    let late = "INSERT INTO outbox (process_id, revision, address, event_type, occurred_at, data, event_id) \
+                SELECT process_id, 9, address, event_type, occurred_at, data, 'late' FROM outbox WHERE position = 1";
+    opened.sql.run(&format!("BEGIN; {late}")).await;
+    initiated(&opened, [3]).await;
+    let in_the_way = Sql::connect(opened.database.url()).await;
+    in_the_way.run("BEGIN; UPDATE outbox SET revision = revision WHERE position = 1").await;
+    let read = |store: Store| tokio::spawn(async move { sequences(&next(&store, "mail", 0).await) });
+    let first = read(opened.another_store().await);
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid";
+    while in_the_way.value::<i64>(waiting).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    opened.sql.run("COMMIT").await;
+    let second = read(opened.another_store().await);
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                   AND wait_event_type = 'Lock'";
+    while opened.sql.value::<i64>(waiting).await < 2 {
+        tokio::task::yield_now().await;
+    }
+    in_the_way.run("COMMIT").await;
+    assert_eq!(sequences(&next(&opened.store, "mail", 0).await), [1, 2, 3]);
+    // Each of them has seen all that were there, but the first not what came later.
+    assert!(first.await.unwrap().starts_with(&[1, 2]));
+    assert_eq!(second.await.unwrap(), [1, 2, 3]);
+    let places: Vec<i64> = opened.sql.column("SELECT sequence FROM outbox ORDER BY position").await;
+    assert_eq!(places, [1, 3, 2]);
 }
 
 /// Whoever gives places has seen the event, and waits for whoever forgets it.
