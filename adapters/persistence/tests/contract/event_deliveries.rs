@@ -15,8 +15,8 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    DAY, ENDS_AT, Opened, Sql, address, at, cancel, initiate, on_each_database, on_postgres, process_id, save,
-    start,
+    DAY, ENDS_AT, Opened, Sql, address, at, cancel, initiate, on_each_database, on_postgres, process_id,
+    save, start,
 };
 
 on_each_database!(
@@ -589,7 +589,8 @@ async fn of_two_who_give_places_at_once_the_second_sees_what_the_first_gave(open
     in_the_way.run("BEGIN; UPDATE outbox SET revision = revision WHERE position = 1").await;
     let read = |store: Store| tokio::spawn(async move { sequences(&next(&store, "mail", 0).await) });
     let first = read(opened.another_store().await);
-    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid";
+    let waiting =
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid";
     while in_the_way.value::<i64>(waiting).await == 0 {
         tokio::task::yield_now().await;
     }
