@@ -50,10 +50,7 @@ struct Broker {
 }
 
 struct Deployment {
-    /// Tells the broker.
     sandbox: Sandbox,
-    /// Tells nobody: what it writes is thrown away.
-    to_nobody: Sandbox,
     sql: Sql,
     store: Arc<Store>,
     broker: Broker,
@@ -81,12 +78,8 @@ fn main() {
             bare_first.unwrap_or_else(|| runtime.block_on(deployment.broker.publish_bare(plan.events)));
         drains.push((drained, bare));
     }
-    let mut steps = Vec::new();
-    for clients in plan.clients {
-        for whom in [Whom::Nobody, Whom::Broker] {
-            steps.push((*clients, whom, deployment.steps(*clients, whom, &plan, &runtime)));
-        }
-    }
+    let steps: Vec<_> =
+        plan.clients.iter().map(|clients| (*clients, deployment.steps(*clients, &plan, &runtime))).collect();
     runtime.block_on(deployment.broker.remove());
     if is_measuring() {
         publish("relay", &figures(&plan, &drains, &steps));
@@ -102,14 +95,7 @@ struct Turn {
     told: f64,
 }
 
-/// Who is told.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Whom {
-    Nobody,
-    Broker,
-}
-
-fn figures(plan: &Plan, drains: &[(Duration, Duration)], steps: &[(u64, Whom, Vec<Turn>)]) -> String {
+fn figures(plan: &Plan, drains: &[(Duration, Duration)], steps: &[(u64, Vec<Turn>)]) -> String {
     let target = |reached: bool| if reached { "reached" } else { "**missed**" };
     let mut ratios: Vec<f64> =
         drains.iter().map(|(drained, bare)| bare.as_secs_f64() / drained.as_secs_f64()).collect();
@@ -131,18 +117,17 @@ fn figures(plan: &Plan, drains: &[(Duration, Duration)], steps: &[(u64, Whom, Ve
         rate(drains.iter().map(|(_, bare)| bare.as_secs_f64()).collect()),
         target(ratio >= 0.5),
     );
-    for (clients, whom, turns) in steps {
+    for (clients, turns) in steps {
         let mut ratios: Vec<f64> = turns.iter().map(|turn| turn.beside / turn.alone).collect();
         let ratio = median(&mut ratios);
         let middle = |values: Vec<f64>| median(&mut { values });
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "- **{ratio:.2} ×** the steps a second that {clients} {} without a relay take with one that tells {} (median \
+            "- **{ratio:.2} ×** the steps a second that {clients} {} without a relay take with one that runs (median \
              of {} pairs, lowest {:.2}, highest {:.2}): {:.0} and {:.0}; {:.0} % of their events had arrived when they \
              stopped. Target: at least 0.9 ×, {}.",
             if *clients == 1 { "client takes" } else { "clients take" },
-            if *whom == Whom::Broker { "the broker" } else { "nobody" },
             turns.len(),
             ratios[0],
             ratios[ratios.len() - 1],
@@ -224,11 +209,6 @@ impl Deployment {
              types = ['transport.identityDeletionProcessStatusChanged']\n",
             broker.url, broker.queue
         ));
-        let to_nobody = Sandbox::new().on(database.url()).with("REPRIEVE__AUDIT__KEY", AUDIT_KEY);
-        to_nobody.configure(
-            "[[events.sinks]]\nname = 'nobody'\ntype = 'stdout'\n\
-             types = ['transport.identityDeletionProcessStatusChanged']\n",
-        );
         let options = ConnectionOptions { max_connections: 16, acquire_timeout: Duration::from_mins(1) };
         let key: Vec<u8> = (0..32)
             .map(|index| u8::from_str_radix(&AUDIT_KEY[2 * index..2 * index + 2], 16).unwrap())
@@ -238,12 +218,11 @@ impl Deployment {
             opened.into_store(AuditKey::new(&key).unwrap()).await.unwrap()
         });
         let sql = Sql::open(database.url());
-        Self { sandbox, to_nobody, sql, store: Arc::new(store), broker, _database: database }
+        Self { sandbox, sql, store: Arc::new(store), broker, _database: database }
     }
 
-    fn relay(&self, whom: Whom) -> Command {
-        let sandbox = if whom == Whom::Broker { &self.sandbox } else { &self.to_nobody };
-        let mut command = sandbox.command();
+    fn relay(&self) -> Command {
+        let mut command = self.sandbox.command();
         command.args(["worker", "run", "outbox"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
@@ -264,7 +243,7 @@ impl Deployment {
         ));
         self.sql.execute("VACUUM ANALYZE outbox");
         self.sql.execute("CHECKPOINT");
-        let mut relay = self.relay(Whom::Broker);
+        let mut relay = self.relay();
         relay.arg("--once");
         let start = Instant::now();
         assert!(relay.status().unwrap().success());
@@ -279,7 +258,7 @@ impl Deployment {
         self.sql.execute("UPDATE event_sinks SET settled_to = (SELECT last FROM event_sequence)");
     }
 
-    fn steps(&mut self, clients: u64, whom: Whom, plan: &Plan, runtime: &Runtime) -> Vec<Turn> {
+    fn steps(&mut self, clients: u64, plan: &Plan, runtime: &Runtime) -> Vec<Turn> {
         let next = Arc::new(AtomicU64::new(clients * 1_000_000_000));
         let mut turns = Vec::new();
         for turn in 0..plan.turns {
@@ -287,7 +266,7 @@ impl Deployment {
             if turn % 2 == 0 {
                 alone = Some(self.alone(clients, plan.turn, &next, runtime).0);
             }
-            let (beside, told) = self.beside(clients, whom, plan.turn, &next, runtime);
+            let (beside, told) = self.beside(clients, plan.turn, &next, runtime);
             let alone = alone.unwrap_or_else(|| self.alone(clients, plan.turn, &next, runtime).0);
             turns.push(Turn { alone, beside, told });
         }
@@ -309,25 +288,17 @@ impl Deployment {
     fn beside(
         &mut self,
         clients: u64,
-        whom: Whom,
         turn: Duration,
         next: &Arc<AtomicU64>,
         runtime: &Runtime,
     ) -> (f64, f64) {
         self.forget();
         self.sql.execute("CHECKPOINT");
-        let relay = self.relay(whom).spawn().unwrap();
+        let relay = self.relay().spawn().unwrap();
         // It has to connect, once.
         std::thread::sleep(Duration::from_millis(300));
         let (rate, steps) = runtime.block_on(steps(&self.store, clients, turn, next));
-        let told = match whom {
-            Whom::Broker => runtime.block_on(self.broker.purge()),
-            Whom::Nobody => {
-                let told =
-                    "outbox WHERE sequence <= (SELECT settled_to FROM event_sinks WHERE name = 'nobody')";
-                self.sql.count(told)
-            }
-        };
+        let told = runtime.block_on(self.broker.purge());
         end(relay);
         #[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^52")]
         let share = told as f64 / steps as f64;
