@@ -53,6 +53,13 @@ fn without_configuration_the_defaults_are_in_force_and_nothing_is_created() {
             },
             "ledger": {"file": folder.join("reprieve.db.erasure-ledger")},
             "receipts": {"key_file": folder.join("reprieve.db.receipt-key")},
+            "events": {
+                "source": "urn:reprieve",
+                "lease_in_seconds": 60.0,
+                "first_retry_in_seconds": 1.0,
+                "longest_retry_in_seconds": 3600.0,
+                "patience_in_days": 3.0,
+            },
             "housekeeping": {
                 "cancelled_processes_in_days": 30.0,
                 "audit_trails_in_days": 731.0,
@@ -63,6 +70,7 @@ fn without_configuration_the_defaults_are_in_force_and_nothing_is_created() {
                 "reminders_every_in_seconds": 600.0,
                 "deletions_every_in_seconds": 60.0,
                 "erasures_every_in_seconds": 10.0,
+                "outbox_every_in_seconds": 0.5,
                 "housekeeping_every_in_seconds": 3600.0,
             },
         })
