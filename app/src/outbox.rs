@@ -69,6 +69,8 @@ impl Outbox {
     /// Tells all of them again and again until `stop` says so, with pauses.
     pub(crate) async fn run(&self, stop: &watch::Receiver<bool>, pause: &(dyn Fn() -> Duration + Sync)) {
         join_all(self.sinks.iter().map(|sink| self.keep_telling(sink.as_ref(), stop.clone(), pause))).await;
+        // Where there are no sinks it is over at once. It is never closed before it says so.
+        let _ = stop.clone().wait_for(|stop| *stop).await;
     }
 
     async fn keep_telling(

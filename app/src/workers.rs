@@ -274,14 +274,19 @@ impl Workers {
     /// An eraser of somebody else's may panic. That ends its pass and nothing else.
     async fn keep_running(self: Arc<Self>, worker: WorkerKind, stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
-            let (workers, stop) = (self.clone(), stop.clone());
+            let (workers, mut stopping) = (self.clone(), stop.clone());
+            let stopped = stop.clone();
             // It ends with this task, if that is cut off.
             let mut run = JoinSet::new();
-            run.spawn(async move { workers.run(worker, stop).await });
+            run.spawn(async move { workers.run(worker, stopped).await });
             if let Some(Err(_)) = run.join_next().await {
                 count(worker, "panicked");
                 tracing::error!(?worker, "a pass panicked");
-                tokio::time::sleep(self.pause(worker)).await;
+            }
+            // Whatever ends by itself begins again, but not at once, or it might do nothing else.
+            tokio::select! {
+                _ = stopping.wait_for(|stop| *stop) => {}
+                () = tokio::time::sleep(self.pause(worker)) => {}
             }
         }
     }
