@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reprieve_application::use_cases::RelaySettings;
+use reprieve_application::use_cases::{Pace, RelaySettings};
 use reprieve_application::{Backoff, SinkName};
 use reprieve_events::{EventType, Format, Messages, UnknownEventType};
 use reprieve_outbound::{AllowedHost, AllowedHosts};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::worker_configuration::{SECONDS_PER_DAY, between, days, seconds};
+use crate::worker_configuration::{LONGEST, SECONDS_PER_DAY, between, days, seconds};
 
 /// The section `events`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub(crate) struct RawEvents {
     first_retry_in_seconds: f64,
     longest_retry_in_seconds: f64,
     patience_in_days: f64,
+    pace_per_second: u32,
+    hurry_after_in_seconds: f64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     allowed_private_hosts: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -96,8 +98,28 @@ enum RawFormat {
 pub(crate) struct EventConfiguration {
     pub(crate) source: String,
     pub(crate) settings: RelaySettings,
+    pub(crate) pace: PaceConfiguration,
     pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) sinks: Vec<SinkConfiguration>,
+}
+
+/// How fast a sink is told of what has just happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PaceConfiguration {
+    /// Events a second, about.
+    pub(crate) per_second: u32,
+    /// From this age on they are told as fast as the sink takes them.
+    pub(crate) hurry_after: Duration,
+}
+
+impl PaceConfiguration {
+    /// For passes with this pause in between.
+    pub(crate) fn between(self, pause: Duration) -> Pace {
+        // Neither is negative, and of a number that is too large the largest one is taken.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "said above")]
+        let at_once = (f64::from(self.per_second) * pause.as_secs_f64()) as u64;
+        Pace { at_once: at_once.max(1), hurry_after: self.hurry_after }
+    }
 }
 
 /// One sink.
@@ -142,6 +164,13 @@ const TIMEOUT: f64 = 10.0;
 /// How long a stream that is made knows the ids of messages, if nothing else is said: an hour.
 const DUPLICATE_WINDOW: f64 = 3600.0;
 
+/// How many events a second a sink is told of that have just happened, if nothing else is said: more than any deployment has
+/// in the long run, and few enough to leave a machine on which everything runs to the steps.
+const PACE_PER_SECOND: u32 = 1000;
+
+/// From which age on events are told as fast as possible, if nothing else is said: five minutes.
+const HURRY_AFTER: f64 = 300.0;
+
 /// The most events that may be on their way to one sink.
 const MOST_AT_ONCE: u32 = 10_000;
 
@@ -154,6 +183,8 @@ impl Default for RawEvents {
             first_retry_in_seconds: backoff.first.as_secs_f64(),
             longest_retry_in_seconds: backoff.longest.as_secs_f64(),
             patience_in_days: backoff.patience.as_secs_f64() / SECONDS_PER_DAY,
+            pace_per_second: PACE_PER_SECOND,
+            hurry_after_in_seconds: HURRY_AFTER,
             allowed_private_hosts: Vec::new(),
             sinks: Vec::new(),
         }
@@ -172,6 +203,15 @@ pub(crate) fn validate(raw: &RawEvents) -> Result<EventConfiguration, String> {
             longest: seconds("events.longest_retry_in_seconds", raw.longest_retry_in_seconds)?,
             patience: days("events.patience_in_days", raw.patience_in_days)?,
         },
+    };
+    if raw.pace_per_second == 0 {
+        return Err("key events.pace_per_second: must be at least 1".to_owned());
+    }
+    let pace = PaceConfiguration {
+        per_second: raw.pace_per_second,
+        hurry_after: between(raw.hurry_after_in_seconds, 0.0, LONGEST).ok_or_else(|| {
+            format!("key events.hurry_after_in_seconds: must be between 0 and {LONGEST} seconds")
+        })?,
     };
     let allowed_hosts = raw.allowed_private_hosts.iter().map(|host| {
         host.parse::<AllowedHost>()
@@ -192,7 +232,7 @@ pub(crate) fn validate(raw: &RawEvents) -> Result<EventConfiguration, String> {
         }
         sinks.push(sink);
     }
-    Ok(EventConfiguration { source: raw.source.clone(), settings, allowed_hosts, sinks })
+    Ok(EventConfiguration { source: raw.source.clone(), settings, pace, allowed_hosts, sinks })
 }
 
 /// What is wrong with which member.
@@ -317,6 +357,22 @@ mod tests {
         let configuration = validated("").unwrap();
         assert_eq!(configuration.settings, RelaySettings::default());
         assert!(configuration.sinks.is_empty());
+    }
+
+    #[test]
+    fn the_pace_is_kept_whatever_the_pause_between_passes() {
+        let of = |text: &str, pause| validated(text).unwrap().pace.between(Duration::from_millis(pause));
+        let hurry_after = Duration::from_mins(5);
+        assert_eq!(of("", 500), Pace { at_once: 500, hurry_after });
+        assert_eq!(of("", 60_000), Pace { at_once: 60_000, hurry_after });
+        assert_eq!(of("pace_per_second = 3", 1), Pace { at_once: 1, hurry_after });
+        let hurries = Pace { at_once: 500, hurry_after: Duration::ZERO };
+        assert_eq!(of("hurry_after_in_seconds = 0", 500), hurries);
+        for (wrong, key) in
+            [("pace_per_second = 0", "pace_per_second"), ("hurry_after_in_seconds = -1", "hurry_after")]
+        {
+            assert!(validated(wrong).unwrap_err().contains(&format!("key events.{key}")));
+        }
     }
 
     #[test]

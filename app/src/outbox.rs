@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use reprieve_application::ports::{Clock, EventDeliveries, EventSink, Ids};
-use reprieve_application::use_cases::{GetSinkFigures, RelayEvents, Relayed};
+use reprieve_application::use_cases::{GetSinkFigures, RelayEvents, Relayed, Rest};
 use reprieve_application::{SinkName, StoreError};
 use reprieve_cli::{Failure, SinkPass};
 use tokio::sync::watch;
 
-use crate::event_configuration::EventConfiguration;
+use crate::event_configuration::{EventConfiguration, PaceConfiguration};
 use crate::sinks::sink;
 
 /// The sinks, and who tells them.
 pub(crate) struct Outbox {
     relay: RelayEvents,
     figures: GetSinkFigures,
+    pace: PaceConfiguration,
     sinks: Vec<Arc<dyn EventSink>>,
 }
 
@@ -33,6 +34,7 @@ impl Outbox {
             sinks: sinks.collect::<Result<_, _>>()?,
             relay: RelayEvents::new(deliveries.clone(), clock, ids, configuration.settings),
             figures: GetSinkFigures::new(deliveries),
+            pace: configuration.pace,
         })
     }
 
@@ -55,18 +57,18 @@ impl Outbox {
     async fn tell_all(&self, sink: &dyn EventSink) -> Result<Relayed, StoreError> {
         let mut before = Relayed::default();
         loop {
-            let mut relayed = self.relay.execute(sink, &|| false).await?;
+            let mut relayed = self.relay.execute(sink, None, &|| false).await?;
             relayed.delivered += before.delivered;
             relayed.refused += before.refused;
             relayed.parked += before.parked;
-            if !relayed.may_be_more {
+            if relayed.rest == Rest::Nothing {
                 return Ok(relayed);
             }
             before = relayed;
         }
     }
 
-    /// Tells all of them again and again until `stop` says so, with pauses.
+    /// Tells all of them again and again until `stop` says so, with pauses and at the pace that is configured.
     pub(crate) async fn run(&self, stop: &watch::Receiver<bool>, pause: &(dyn Fn() -> Duration + Sync)) {
         join_all(self.sinks.iter().map(|sink| self.keep_telling(sink.as_ref(), stop.clone(), pause))).await;
         // Where there are no sinks it is over at once. It is never closed before it says so.
@@ -81,14 +83,16 @@ impl Outbox {
     ) {
         let stopping = stop.clone();
         while !*stop.borrow() {
-            let relayed = self.relay.execute(sink, &|| *stopping.borrow()).await;
+            let pause = pause();
+            let pace = Some(self.pace.between(pause));
+            let relayed = self.relay.execute(sink, pace, &|| *stopping.borrow()).await;
             tell(sink.name(), &relayed);
-            if relayed.is_ok_and(|relayed| relayed.may_be_more) {
+            if relayed.is_ok_and(|relayed| relayed.rest == Rest::More) {
                 continue;
             }
             tokio::select! {
                 _ = stop.changed() => {}
-                () = tokio::time::sleep(pause()) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }

@@ -131,7 +131,7 @@ pub(crate) struct RawWorkerSections<'a> {
 
 pub(crate) const SECONDS_PER_DAY: f64 = 86_400.0;
 /// A hundred years, in seconds.
-const LONGEST: f64 = 36_500.0 * SECONDS_PER_DAY;
+pub(crate) const LONGEST: f64 = 36_500.0 * SECONDS_PER_DAY;
 
 fn hidden<S: Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str("***")

@@ -78,14 +78,28 @@ fn main() {
             bare_first.unwrap_or_else(|| runtime.block_on(deployment.broker.publish_bare(plan.events)));
         drains.push((drained, bare));
     }
-    let steps: Vec<_> =
-        plan.clients.iter().map(|clients| (*clients, deployment.steps(*clients, &plan, &runtime))).collect();
+    let mut steps = Vec::new();
+    for pace in [Pace::Kept, Pace::AsFastAsItGoes] {
+        deployment.configure(pace);
+        for clients in plan.clients {
+            steps.push((*clients, pace, deployment.steps(*clients, &plan, &runtime)));
+        }
+    }
     runtime.block_on(deployment.broker.remove());
     if is_measuring() {
         publish("relay", &figures(&plan, &drains, &steps));
     } else {
         println!("relay: ok");
     }
+}
+
+/// How a relay treats what has just happened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// As it does by default.
+    Kept,
+    /// It tells at once whatever there is.
+    AsFastAsItGoes,
 }
 
 /// Steps a second without and with somebody who tells of them, and the share of the events that was delivered meanwhile.
@@ -95,7 +109,7 @@ struct Turn {
     told: f64,
 }
 
-fn figures(plan: &Plan, drains: &[(Duration, Duration)], steps: &[(u64, Vec<Turn>)]) -> String {
+fn figures(plan: &Plan, drains: &[(Duration, Duration)], steps: &[(u64, Pace, Vec<Turn>)]) -> String {
     let target = |reached: bool| if reached { "reached" } else { "**missed**" };
     let mut ratios: Vec<f64> =
         drains.iter().map(|(drained, bare)| bare.as_secs_f64() / drained.as_secs_f64()).collect();
@@ -117,24 +131,31 @@ fn figures(plan: &Plan, drains: &[(Duration, Duration)], steps: &[(u64, Vec<Turn
         rate(drains.iter().map(|(_, bare)| bare.as_secs_f64()).collect()),
         target(ratio >= 0.5),
     );
-    for (clients, turns) in steps {
+    for (clients, pace, turns) in steps {
         let mut ratios: Vec<f64> = turns.iter().map(|turn| turn.beside / turn.alone).collect();
         let ratio = median(&mut ratios);
         let middle = |values: Vec<f64>| median(&mut { values });
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "- **{ratio:.2} ×** the steps a second that {clients} {} without a relay take with one that runs (median \
+            "- **{ratio:.2} ×** the steps a second that {clients} {} without a relay take with one that {} (median \
              of {} pairs, lowest {:.2}, highest {:.2}): {:.0} and {:.0}; {:.0} % of their events had arrived when they \
-             stopped. Target: at least 0.9 ×, {}.",
+             stopped.{}",
             if *clients == 1 { "client takes" } else { "clients take" },
+            match pace {
+                Pace::Kept => "runs",
+                Pace::AsFastAsItGoes => "keeps to no pace",
+            },
             turns.len(),
             ratios[0],
             ratios[ratios.len() - 1],
             middle(turns.iter().map(|turn| turn.beside).collect()),
             middle(turns.iter().map(|turn| turn.alone).collect()),
             100.0 * middle(turns.iter().map(|turn| turn.told).collect()),
-            target(ratio >= 0.9),
+            match pace {
+                Pace::Kept => format!(" Target: at least 0.9 ×, {}.", target(ratio >= 0.9)),
+                Pace::AsFastAsItGoes => String::new(),
+            },
         );
     }
     text
@@ -204,11 +225,6 @@ impl Deployment {
         let sandbox = Sandbox::new().on(database.url()).with("REPRIEVE__AUDIT__KEY", AUDIT_KEY);
         let migrated = sandbox.run(["database", "migrate"]);
         assert_eq!(migrated.code, 0, "{migrated:?}");
-        sandbox.configure(&format!(
-            "[[events.sinks]]\nname = 'rabbit'\ntype = 'amqp'\nurl = '{}'\nrouting_key = '{}'\n\
-             types = ['transport.identityDeletionProcessStatusChanged']\n",
-            broker.url, broker.queue
-        ));
         let options = ConnectionOptions { max_connections: 16, acquire_timeout: Duration::from_mins(1) };
         let key: Vec<u8> = (0..32)
             .map(|index| u8::from_str_radix(&AUDIT_KEY[2 * index..2 * index + 2], 16).unwrap())
@@ -218,7 +234,21 @@ impl Deployment {
             opened.into_store(AuditKey::new(&key).unwrap()).await.unwrap()
         });
         let sql = Sql::open(database.url());
-        Self { sandbox, sql, store: Arc::new(store), broker, _database: database }
+        let deployment = Self { sandbox, sql, store: Arc::new(store), broker, _database: database };
+        deployment.configure(Pace::Kept);
+        deployment
+    }
+
+    fn configure(&self, pace: Pace) {
+        let pace = match pace {
+            Pace::Kept => "",
+            Pace::AsFastAsItGoes => "[events]\nhurry_after_in_seconds = 0\n",
+        };
+        self.sandbox.configure(&format!(
+            "{pace}[[events.sinks]]\nname = 'rabbit'\ntype = 'amqp'\nurl = '{}'\nrouting_key = '{}'\n\
+             types = ['transport.identityDeletionProcessStatusChanged']\n",
+            self.broker.url, self.broker.queue
+        ));
     }
 
     fn relay(&self) -> Command {

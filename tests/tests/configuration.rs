@@ -59,6 +59,8 @@ fn without_configuration_the_defaults_are_in_force_and_nothing_is_created() {
                 "first_retry_in_seconds": 1.0,
                 "longest_retry_in_seconds": 3600.0,
                 "patience_in_days": 3.0,
+                "pace_per_second": 1000,
+                "hurry_after_in_seconds": 300.0,
             },
             "housekeeping": {
                 "cancelled_processes_in_days": 30.0,

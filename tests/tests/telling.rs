@@ -13,6 +13,7 @@ on_both_databases!(
     a_sink_that_is_down_holds_up_no_other_and_what_waits_too_long_is_parked_counted_and_sent_again,
     the_data_of_a_deleted_identity_stays_only_for_whoever_has_not_heard_of_it,
     a_worker_without_sinks_rests_until_it_is_told_to_stop,
+    what_has_just_happened_is_told_at_its_pace_by_a_worker_and_all_of_it_by_one_pass,
 );
 
 const OWN: &str = "/api/core/v1/IdentityDeletionProcess";
@@ -164,6 +165,38 @@ fn a_sink_that_is_down_holds_up_no_other_and_what_waits_too_long_is_parked_count
     wait_until("the end", || sandbox.sql().count("event_retries") == 0);
     service.tell(Stop::Terminate);
     assert_eq!(service.wait().code, 0);
+}
+
+fn what_has_just_happened_is_told_at_its_pace_by_a_worker_and_all_of_it_by_one_pass(sandbox: &Sandbox) {
+    const STEPS: usize = 10;
+    const PAUSE: Duration = Duration::from_millis(100);
+    let receiver = EraserService::start(|_| Answer::Erased(0));
+    sandbox.configure(&format!(
+        "[workers]\noutbox_every_in_seconds = {}\n\
+         [events]\npace_per_second = 10\nallowed_private_hosts = ['127.0.0.1']\n{}",
+        PAUSE.as_secs_f64(),
+        signed("crm", &receiver)
+    ));
+    let sandbox = sandbox.variant();
+    let steps = || {
+        for _ in 0..STEPS / 2 {
+            let _ = sandbox.json("identityDeletion init");
+            let _ = sandbox.json("identityDeletion cancel");
+        }
+    };
+    steps();
+    let pass = sandbox.json("worker run outbox --once");
+    assert_eq!(pass["sinks"][0]["delivered"], STEPS, "{pass}");
+    steps();
+    let start = Instant::now();
+    let mut worker = sandbox.command().args(["worker", "run", "outbox"]).spawn().unwrap();
+    // Each step has two messages.
+    receiver.wait_until_asked(4 * STEPS);
+    let took = start.elapsed();
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    // A pass tells of one step, and after the last one nobody waits.
+    assert!(took >= PAUSE * u32::try_from(STEPS - 1).unwrap(), "{took:?}");
 }
 
 /// The service began again and again once, with nothing to do, and a processor was busy with that.

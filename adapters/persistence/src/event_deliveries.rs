@@ -22,7 +22,7 @@ use crate::error::store_error;
 use crate::mapping::Row;
 use crate::outbox::{COLUMNS, EVENT_ID, event_from_row};
 
-/// How many events are given their places in one go.
+/// How many events are given their places in one go at most.
 const AT_ONCE: u32 = 5000;
 
 /// How many rows a statement is about. Neither database allows a statement any number of parameters.
@@ -91,7 +91,7 @@ ORDER BY retry.due_at, retry.sequence LIMIT $LIMIT";
 
 const FIGURES: &str = "\
 SELECT name, (SELECT last FROM event_sequence) - settled_to AS waiting,
-    (SELECT count(*) FROM (SELECT 1 FROM outbox WHERE sequence IS NULL LIMIT 10000) AS without_place) AS without_place,
+    (SELECT count(*) FROM (SELECT 1 FROM outbox WHERE sequence IS NULL LIMIT 1000000) AS without_place) AS without_place,
     (SELECT count(*) FROM event_retries WHERE sink = name AND parked_at IS NULL) AS retrying,
     (SELECT count(*) FROM event_retries WHERE sink = name AND parked_at IS NOT NULL) AS parked
 FROM event_sinks ORDER BY name";
@@ -115,9 +115,9 @@ pub(crate) fn again_of(backend: DbBackend, sink: &SinkName, now: Timestamp, limi
     numbered(backend, limited(AGAIN, limit), vec![sink.as_str().into(), now.unix_micros().into()])
 }
 
-/// Gives places behind this one to those that have none, the oldest first.
-pub(crate) fn places_of(backend: DbBackend, last: i64) -> Statement {
-    numbered(backend, limited(GIVE_PLACES, AT_ONCE), vec![last.into()])
+/// Gives places behind this one to so many of those that have none, the oldest first.
+pub(crate) fn places_of(backend: DbBackend, last: i64, most: u32) -> Statement {
+    numbered(backend, limited(GIVE_PLACES, most), vec![last.into()])
 }
 
 #[async_trait]
@@ -142,16 +142,14 @@ impl EventDeliveries for Store {
     }
 
     async fn next(&self, sink: &SinkName, after: i64, limit: u32) -> Result<Vec<WaitingEvent>, StoreError> {
-        // First, and not only if there is nothing to read: somebody else may give places in between, and what waits would
-        // seem not to be there.
-        self.give_enough_places(limit).await?;
-        self.waiting(next_of(self.writer.get_database_backend(), sink, after, limit)).await
+        let backend = self.writer.get_database_backend();
+        self.read(after, limit, |after, limit| next_of(backend, sink, after, limit)).await
     }
 
     async fn since(&self, after: i64, limit: u32) -> Result<Vec<WaitingEvent>, StoreError> {
-        self.give_enough_places(limit).await?;
         let backend = self.writer.get_database_backend();
-        self.waiting(numbered(backend, limited(SINCE, limit), vec![after.into()])).await
+        let since = |after: i64, limit| numbered(backend, limited(SINCE, limit), vec![after.into()]);
+        self.read(after, limit, since).await
     }
 
     async fn again(
@@ -230,7 +228,7 @@ impl EventDeliveries for Store {
     }
 
     async fn end(&self) -> Result<i64, StoreError> {
-        while self.give_places().await? > 0 {}
+        while self.give_places(AT_ONCE).await? == u64::from(AT_ONCE) {}
         let statement = self.statement("SELECT last FROM event_sequence".to_owned(), Vec::new());
         let row = self.writer.query_one_raw(statement).await.map_err(store_error)?;
         row.map_or(Ok(0), |row| Row::named(&row, "event_sequence", "1").get("last"))
@@ -244,22 +242,36 @@ impl Store {
         rows.iter().map(waiting_from_row).collect()
     }
 
-    /// Sees to it that so many events more can be told of, if there are so many: whoever gets fewer then knows that these were
-    /// all.
-    async fn give_enough_places(&self, wanted: u32) -> Result<(), StoreError> {
-        let mut given = 0;
-        while given < u64::from(wanted) {
-            match self.give_places().await? {
-                0 => break,
-                more => given += more,
+    /// So many events behind a place, if there are so many: whoever gets fewer knows that these were all when he asked. No more
+    /// get a place than are read.
+    async fn read(
+        &self,
+        after: i64,
+        limit: u32,
+        statement: impl Fn(i64, u32) -> Statement + Send,
+    ) -> Result<Vec<WaitingEvent>, StoreError> {
+        let mut read = self.waiting(statement(after, limit)).await?;
+        loop {
+            let missing = limit.saturating_sub(u32::try_from(read.len()).unwrap_or(u32::MAX));
+            if missing == 0 {
+                break;
+            }
+            let asked = missing.min(AT_ONCE);
+            let given = self.give_places(asked).await?;
+            // Also if there were none to give: somebody else may have given them after the first look.
+            let after = read.last().map_or(after, |last: &WaitingEvent| last.sequence);
+            read.extend(self.waiting(statement(after, missing)).await?);
+            // Where steps are taken all the time there are always some more.
+            if given < u64::from(asked) {
+                break;
             }
         }
-        Ok(())
+        Ok(read)
     }
 
-    /// Gives events that have none their places, some at a time; says how many there were. All that were there before have
-    /// theirs afterwards, if there are not too many, whoever gave them.
-    async fn give_places(&self) -> Result<u64, StoreError> {
+    /// Gives so many events that have none their places, or as many as there are; says how many. Then all that were there before
+    /// have theirs, whoever gave them.
+    async fn give_places(&self, most: u32) -> Result<u64, StoreError> {
         let first = "SELECT min(position) AS first FROM outbox WHERE sequence IS NULL".to_owned();
         let first =
             self.reader.query_one_raw(self.statement(first, Vec::new())).await.map_err(store_error)?;
@@ -268,14 +280,14 @@ impl Store {
             return Ok(0);
         }
         let transaction = begin_to_write(&self.writer).await?;
-        let given = give_places_in(&transaction).await;
+        let given = give_places_in(&transaction, most).await;
         end(transaction, given).await
     }
 }
 
 /// One at a time gives places: he holds the counter. What he sees of the outbox he sees afterwards, in another statement,
 /// so that what others gave before is given.
-async fn give_places_in(transaction: &DatabaseTransaction) -> Result<u64, StoreError> {
+async fn give_places_in(transaction: &DatabaseTransaction, most: u32) -> Result<u64, StoreError> {
     let backend = transaction.get_database_backend();
     let lock = if backend == DbBackend::Postgres { " FOR UPDATE" } else { "" };
     let counter = numbered(backend, format!("SELECT last FROM event_sequence{lock}"), Vec::new());
@@ -283,7 +295,7 @@ async fn give_places_in(transaction: &DatabaseTransaction) -> Result<u64, StoreE
         return Ok(0);
     };
     let last_before: i64 = Row::named(&row, "event_sequence", "1").get("last")?;
-    let given = transaction.execute_raw(places_of(backend, last_before)).await.map_err(store_error)?;
+    let given = transaction.execute_raw(places_of(backend, last_before, most)).await.map_err(store_error)?;
     if given.rows_affected() == 0 {
         return Ok(0);
     }

@@ -60,7 +60,7 @@ pub use manage_erasures::{ManageErasuresError, RetryErasures, ShowErasures};
 pub use manage_events::{RedeliverEvents, RedeliverEventsError, ShowParkedEvents};
 pub use plan_erasure::PlanErasure;
 pub use provide_own_identity::{ProvideOwnIdentity, ProvideOwnIdentityError};
-pub use relay_events::{RelayEvents, RelaySettings, Relayed};
+pub use relay_events::{Pace, RelayEvents, RelaySettings, Relayed, Rest};
 pub use replay_ledger::{
     CameBack, Elsewhere, ReplayAction, ReplayLedger, ReplayLedgerError, ReplayLedgerPorts, Replayed,
 };

@@ -35,6 +35,16 @@ impl Default for RelaySettings {
     }
 }
 
+/// How much a sink is told at once of what has just happened. Telling takes from whoever takes the steps what it needs of the
+/// store and the processors, and a burst of steps is over sooner than anybody has to know of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How many events a pass reads.
+    pub at_once: u64,
+    /// From this age on events are told as fast as the sink takes them.
+    pub hurry_after: Duration,
+}
+
 /// Tells a sink of the events that wait for it.
 ///
 /// Whoever does so has claimed the sink. It is told of many events at once, but never of two of one identity: the second
@@ -63,8 +73,20 @@ pub struct Relayed {
     pub is_failing: bool,
     /// Whether somebody else has taken the sink over.
     pub is_overtaken: bool,
-    /// Whether it has gone on for so long that it came to its end although more may wait.
-    pub may_be_more: bool,
+    /// What it leaves to the next one.
+    pub rest: Rest,
+}
+
+/// What a pass leaves to the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rest {
+    /// Nothing that it knows of and that can be delivered now.
+    #[default]
+    Nothing,
+    /// There may be more: it has gone on for long.
+    More,
+    /// There may be more that has happened only just: it has told as much of that as its pace allows.
+    Recent,
 }
 
 impl RelayEvents {
@@ -81,20 +103,22 @@ impl RelayEvents {
 
     /// One pass: until nothing waits for the sink that may be tried now, or this is to end: then what is on its way comes to
     /// its end, and the rest stays where it is. Nothing is done if somebody else tells the sink. Where events never cease, a
-    /// pass ends after about as long as a lease, so that somebody learns what it did.
+    /// pass ends after about as long as a lease, so that somebody learns what it did; with a pace, as soon as what it allows is
+    /// through.
     ///
     /// # Errors
     /// If the store fails. What was delivered and not stored is delivered again.
     pub async fn execute(
         &self,
         sink: &dyn EventSink,
+        pace: Option<Pace>,
         is_to_end: &(dyn Fn() -> bool + Sync),
     ) -> Result<Relayed, StoreError> {
         let now = self.clock.now();
         let lease_ends_at = after(now, self.settings.lease);
         match self.deliveries.claim(sink.name(), now, lease_ends_at).await? {
             None => Ok(Relayed::default()),
-            Some(claim) => Pass::new(self, sink, claim, now).run(is_to_end).await,
+            Some(claim) => Pass::new(self, sink, claim, pace, now).run(is_to_end).await,
         }
     }
 }

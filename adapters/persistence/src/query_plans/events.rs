@@ -58,7 +58,7 @@ fn queries(backend: DbBackend, many: i64) -> [Statement; 5] {
         is_to_be_claimed(backend, &"files".parse().unwrap(), now),
         next_of(backend, &mail(), 3 * many, 4),
         again_of(backend, &mail(), now, 4),
-        places_of(backend, 3 * many + 5),
+        places_of(backend, 3 * many + 5, 5000),
     ]
 }
 

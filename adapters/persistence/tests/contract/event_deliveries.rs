@@ -37,6 +37,7 @@ on_each_database!(
     for_a_new_sink_nothing_waits_that_was_forgotten_before,
     a_sink_that_is_not_configured_any_more_is_forgotten_after_a_while,
     more_are_set_aside_and_delivered_at_once_than_a_statement_has_parameters,
+    no_more_events_get_a_place_than_are_read,
     whoever_reads_while_somebody_else_gives_places_misses_nothing,
     many_who_step_and_many_who_read_at_once_agree_on_one_order,
 );
@@ -486,6 +487,21 @@ async fn more_are_set_aside_and_delivered_at_once_than_a_statement_has_parameter
     let delivered = (1..=many).collect();
     store.settle(&claimed, &Progress { delivered, ..up_to(many) }, None).await.unwrap();
     assert_eq!(count().await, 0);
+}
+
+/// A place costs an update; what a burst of steps leaves behind gets its places when it is told.
+async fn no_more_events_get_a_place_than_are_read(opened: Opened) {
+    initiated(&opened, 0..10).await;
+    let places = || opened.sql.value::<i64>("SELECT count(sequence) FROM outbox");
+    for (after, limit, expected, given) in [
+        (0, 3, vec![1, 2, 3], 3),
+        (0, 2, vec![1, 2], 3),
+        (2, 4, vec![3, 4, 5, 6], 6),
+        (6, 100, vec![7, 8, 9, 10], 10),
+    ] {
+        let read = opened.store.next(&sink("mail"), after, limit).await.unwrap();
+        assert_eq!((sequences(&read), places().await), (expected, given));
+    }
 }
 
 async fn whoever_reads_while_somebody_else_gives_places_misses_nothing(opened: Opened) {

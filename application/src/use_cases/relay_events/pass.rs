@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use reprieve_domain::{FailureCode, Timestamp};
 
-use super::{RelayEvents, Relayed};
+use super::{Pace, RelayEvents, Relayed, Rest};
 use crate::backoff::{after, before};
 use crate::ports::{EventSink, Progress, SendError, SetAside, SinkClaim, SinkHealth, WaitingEvent};
 use crate::{OutgoingEvent, StoreError};
@@ -78,6 +78,9 @@ pub(super) struct Pass<'a> {
     is_stopping: bool,
     may_be_more: bool,
     on_the_way: usize,
+    pace: Option<Pace>,
+    /// How many events may still be read; any number if there is nothing here.
+    allowance: Option<u64>,
     began_at: Timestamp,
     /// What was set aside before and is about to be sent, or is on its way.
     again: HashSet<i64>,
@@ -91,6 +94,7 @@ impl<'a> Pass<'a> {
         relay: &'a RelayEvents,
         sink: &'a dyn EventSink,
         claim: SinkClaim,
+        pace: Option<Pace>,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -109,6 +113,8 @@ impl<'a> Pass<'a> {
             is_stopping: false,
             may_be_more: true,
             on_the_way: 0,
+            pace,
+            allowance: pace.map(|pace| pace.at_once),
             began_at: now,
             again: HashSet::new(),
             stored_at: now,
@@ -158,7 +164,11 @@ impl<'a> Pass<'a> {
                 None => break,
             }
         }
-        self.relayed.may_be_more = self.may_be_more && !self.is_stopping;
+        self.relayed.rest = match self.allowance {
+            _ if self.is_stopping || !self.may_be_more => Rest::Nothing,
+            Some(0) => Rest::Recent,
+            _ => Rest::More,
+        };
         let ended = match failure {
             None => self.end().await,
             Some(error) => Err(error),
@@ -190,7 +200,11 @@ impl<'a> Pass<'a> {
         }
         let is_late = self.relay.clock.now() >= after(self.stored_at, self.relay.settings.lease / 3);
         let waiting = self.window.len() + self.again.len();
-        is_late || (self.may_be_more && !self.has_gone_on_for_long() && waiting <= self.window_size() / 2)
+        is_late || (self.asks_for_more() && waiting <= self.window_size() / 2)
+    }
+
+    fn asks_for_more(&self) -> bool {
+        self.may_be_more && !self.has_gone_on_for_long() && self.allowance != Some(0)
     }
 
     /// Whether no more is asked for: what is told of a pass is told at its end, and so is who was refused forgotten.
@@ -209,9 +223,10 @@ impl<'a> Pass<'a> {
         if progress.is_some() {
             (self.stored_at, self.stored_cursor) = (now, self.cursor);
         }
-        let page = self.window_size().saturating_sub(self.window.len() + self.again.len());
-        let asks = self.may_be_more && !self.has_gone_on_for_long();
-        let page = if asks { page } else { 0 };
+        let room = self.window_size().saturating_sub(self.window.len() + self.again.len());
+        let allowed = self.allowance.and_then(|left| usize::try_from(left).ok()).unwrap_or(usize::MAX);
+        let asks = self.asks_for_more();
+        let page = if asks { room.min(allowed) } else { 0 };
         // Not before all of the last ones are through, or some would be on their way twice.
         let asks_again = page > 0 && self.again.is_empty();
         self.may_be_more &= !asks;
@@ -248,6 +263,7 @@ impl<'a> Pass<'a> {
     fn take_in(&mut self, turn: Turn) {
         // What has happened since is for the next pass: asking costs as much for one event as for many.
         self.may_be_more |= turn.page > 0 && turn.again.len().max(turn.next.len()) >= turn.page;
+        self.keep_pace(&turn.next);
         let (mut again, mut next) = (turn.again.into_iter(), turn.next.into_iter());
         // In turns: if all that were refused before are refused again, others show whether the sink takes any.
         loop {
@@ -266,6 +282,15 @@ impl<'a> Pass<'a> {
             }
         }
         self.advance();
+    }
+
+    /// Once the events are so old that they must not wait any longer, all are read until they are not.
+    fn keep_pace(&mut self, read: &[WaitingEvent]) {
+        let Some(pace) = self.pace else { return };
+        let Some(last) = read.iter().rev().find_map(|waiting| waiting.event.as_ref().ok()) else { return };
+        let hurries = last.event.occurred_at <= before(self.relay.clock.now(), pace.hurry_after);
+        let read = u64::try_from(read.len()).unwrap_or(u64::MAX);
+        self.allowance = (!hurries).then(|| self.allowance.unwrap_or(0).saturating_sub(read));
     }
 
     fn take_in_one(&mut self, waiting: WaitingEvent, is_again: bool) {

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use reprieve_domain::{FailureCode, Timestamp};
 
 use self::store::{Memory, event};
-use super::{RelayEvents, RelaySettings, Relayed};
+use super::{Pace, RelayEvents, RelaySettings, Relayed, Rest};
 use crate::ports::{Clock, EventSink, MockIds, RandomSourceFailed, SendError};
 use crate::use_cases::test_data::at;
 use crate::{Backoff, OutgoingEvent, SinkName};
@@ -146,7 +146,7 @@ impl World {
     }
 
     async fn pass(&self, sink: &Scripted) -> Relayed {
-        self.relay.execute(sink, &|| false).await.unwrap()
+        self.relay.execute(sink, None, &|| false).await.unwrap()
     }
 
     fn wait(&self, micros: i64) {
@@ -349,7 +349,7 @@ async fn what_is_told_to_end_gives_the_sink_back_with_the_rest_untold() {
     let identities: Vec<usize> = (0..100).collect();
     let world = World::new(&identities);
     let sink = Scripted::new(1);
-    let relayed = world.relay.execute(&sink, &|| sink.got().len() >= 10).await.unwrap();
+    let relayed = world.relay.execute(&sink, None, &|| sink.got().len() >= 10).await.unwrap();
     assert_eq!(relayed.delivered, 10);
     // At once, by whoever comes next.
     assert_eq!(world.pass(&sink).await.delivered, 90);
@@ -365,7 +365,7 @@ async fn while_it_goes_on_the_lease_is_renewed() {
     // Each event takes a fifth of the lease.
     let relayed = world
         .relay
-        .execute(&sink, &|| {
+        .execute(&sink, None, &|| {
             clock.0.fetch_add(6 * SECOND, Ordering::SeqCst);
             assert!(world.store.lease_ends_at().is_none_or(|end| end > clock.now()));
             false
@@ -412,8 +412,8 @@ async fn a_pass_ends_although_events_never_cease() {
     let sink = Endless { scripted: Scripted::new(2), last: AtomicI64::new(3000), world: &world };
     let mut delivered = 0;
     for _ in 0..3 {
-        let relayed = world.relay.execute(&sink, &|| false).await.unwrap();
-        assert!(relayed.may_be_more && relayed.delivered >= 29, "{relayed:?}");
+        let relayed = world.relay.execute(&sink, None, &|| false).await.unwrap();
+        assert!(relayed.rest == Rest::More && relayed.delivered >= 29, "{relayed:?}");
         delivered += relayed.delivered;
     }
     let got = sink.scripted.got();
@@ -426,9 +426,38 @@ async fn a_pass_ends_although_events_never_cease() {
 async fn a_pass_is_over_when_less_has_happened_than_it_asks_for_at_once() {
     let world = World::new(&[0, 1]);
     let sink = Endless { scripted: Scripted::new(2), last: AtomicI64::new(2), world: &world };
-    let relayed = world.relay.execute(&sink, &|| false).await.unwrap();
-    assert_eq!((relayed.delivered, relayed.may_be_more), (2, false));
+    let relayed = world.relay.execute(&sink, None, &|| false).await.unwrap();
+    assert_eq!((relayed.delivered, relayed.rest), (2, Rest::Nothing));
     assert_eq!(world.store.turns(), 1);
+}
+
+const PACE: Pace = Pace { at_once: 10, hurry_after: Duration::from_mins(1) };
+
+#[tokio::test]
+async fn with_a_pace_a_pass_reads_so_many_of_what_has_just_happened() {
+    let identities: Vec<usize> = (0..25).collect();
+    let world = World::new(&identities);
+    let sink = Scripted::new(4);
+    // One second before they would have to hurry.
+    world.wait(59 * SECOND);
+    for expected in [
+        Relayed { delivered: 10, rest: Rest::Recent, ..Relayed::default() },
+        Relayed { delivered: 10, rest: Rest::Recent, ..Relayed::default() },
+        Relayed { delivered: 5, ..Relayed::default() },
+    ] {
+        assert_eq!(world.relay.execute(&sink, Some(PACE), &|| false).await.unwrap(), expected);
+    }
+    assert!(world.store.is_settled());
+}
+
+#[tokio::test]
+async fn what_has_waited_for_long_is_told_as_fast_as_it_can_be() {
+    let identities: Vec<usize> = (0..5000).collect();
+    let world = World::new(&identities);
+    let sink = Scripted::new(4);
+    world.wait(60 * SECOND + 1);
+    let relayed = world.relay.execute(&sink, Some(PACE), &|| false).await.unwrap();
+    assert_eq!(relayed, Relayed { delivered: 5000, ..Relayed::default() });
 }
 
 fn answers() -> impl Strategy<Value = Vec<Answer>> {
@@ -461,7 +490,7 @@ proptest! {
                 tokio::select! {
                     biased;
                     () = crash => {}
-                    relayed = world.relay.execute(&sink, &|| false) => { relayed.unwrap(); }
+                    relayed = world.relay.execute(&sink, None, &|| false) => { relayed.unwrap(); }
                 }
                 sink.at_once.lock().unwrap().0.clear();
                 world.wait(31 * SECOND);
