@@ -16,7 +16,12 @@ mod workers;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use reprieve_cli::{Arguments, Failure, Output, exit_code};
+
+/// A request is a hundred small allocations, some of them freed by another thread. docs/performance.md has what it makes.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
