@@ -83,6 +83,13 @@ impl Request {
         self.header("Content-Type", "application/json")
     }
 
+    /// As it is sent to a host.
+    #[must_use]
+    pub fn bytes(&self, host: &str) -> Vec<u8> {
+        let body = self.body.as_deref().unwrap_or_default();
+        [self.head(host).as_bytes(), body.as_bytes()].concat()
+    }
+
     /// Everything before the body.
     fn head(&self, host: &str) -> String {
         let Self { method, path, headers, body } = self;
@@ -123,8 +130,7 @@ impl Connection {
     /// # Errors
     /// If the connection ends.
     pub fn only_write(&mut self, request: &Request) -> io::Result<()> {
-        let body = request.body.as_deref().unwrap_or_default();
-        self.write(&[request.head(&self.host).as_bytes(), body.as_bytes()].concat())
+        self.write(&request.bytes(&self.host))
     }
 
     /// Sends a request but for the last byte of its body; [`finish`](Self::finish) sends that.
