@@ -57,9 +57,11 @@ async fn step(store: Arc<Store>, worker: usize, pace: Duration) {
     }
 }
 
-fn start(sandbox: &Sandbox, sinks: &Sinks) -> Child {
+/// Every second one keeps to no pace, so that much is on its way when it is killed.
+fn start(sandbox: &Sandbox, sinks: &Sinks, number: u64) -> Child {
     let mut command = sandbox.command();
     command
+        .env("REPRIEVE__EVENTS__HURRY_AFTER_IN_SECONDS", if number.is_multiple_of(2) { "300" } else { "0" })
         .args(["worker", "run", "outbox"])
         .stdout(sinks.standard_output())
         .stderr(Stdio::null())
@@ -102,7 +104,7 @@ fn every_event_arrives_everywhere_in_its_order_whoever_is_killed() {
             }
             _ => {}
         }
-        let relay = start(&sandbox, &sinks);
+        let relay = start(&sandbox, &sinks, number);
         sleep(Duration::from_millis(random.below(700)));
         kill(relay);
     }
@@ -112,7 +114,7 @@ fn every_event_arrives_everywhere_in_its_order_whoever_is_killed() {
     }
     let expected = Expected::read(&sandbox);
     assert_eq!(expected.events(), STEPS);
-    let relay = start(&sandbox, &sinks);
+    let relay = start(&sandbox, &sinks, KILLS);
     let (begin, mut sql) = (Instant::now(), sandbox.sql());
     let left = "event_sinks WHERE settled_to < (SELECT max(position) FROM outbox)";
     while sql.count("outbox WHERE sequence IS NULL") + sql.count(left) + sql.count("event_retries") > 0 {
