@@ -80,7 +80,7 @@ pub enum Command {
     ApiKey(ApiKeyCommand),
     /// Run as a service that other programs call over HTTP, until it is told to stop (SIGTERM, Ctrl-C)
     Start,
-    /// Do the work that is due: reminders, deletions, erasures, housekeeping
+    /// Do the work that is due: reminders, deletions, erasures, events, housekeeping
     #[command(subcommand)]
     Worker(WorkerCommand),
     /// Deletions that are under way, for whoever runs the service
