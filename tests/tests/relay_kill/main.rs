@@ -33,7 +33,11 @@ fn audit_key() -> AuditKey {
 }
 
 async fn store(url: &str) -> Arc<Store> {
-    let options = ConnectionOptions { max_connections: 4, acquire_timeout: Duration::from_mins(1) };
+    let options = ConnectionOptions {
+        max_connections: 4,
+        acquire_timeout: Duration::from_mins(1),
+        ..ConnectionOptions::default()
+    };
     let database = Database::connect(&url.parse().unwrap(), &options).await.unwrap();
     Arc::new(database.into_store(audit_key()).await.unwrap())
 }
