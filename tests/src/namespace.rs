@@ -7,7 +7,7 @@ use std::process::Command;
 const INSIDE: &str = "REPRIEVE_TEST_IN_MOUNT_NAMESPACE";
 
 /// Runs `body` with the path of an empty file system of `kibibytes`, in a mount namespace in which nobody needs to be
-/// root: the test binary runs itself there, for the one test that is called `name`.
+/// root: the test binary runs itself there, for the one test that is called `name`, with its module.
 pub fn on_a_small_disk(name: &str, kibibytes: u32, body: impl FnOnce(&Path)) {
     let folder = tempfile::tempdir().unwrap();
     if std::env::var_os(INSIDE).is_some() {
