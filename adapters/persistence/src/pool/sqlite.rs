@@ -28,6 +28,7 @@ pub(crate) async fn connect(
     options: &ConnectionOptions,
 ) -> Result<Database, DatabaseError> {
     let file_error = |source| DatabaseError::File { path: path.to_owned(), source };
+    refuse_what_is_no_file(path).map_err(file_error)?;
     if !read_only {
         create_private_file(path).map_err(file_error)?;
     }
@@ -221,19 +222,17 @@ fn create_private_file(path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    if path.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => not_regular(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => other.map(drop),
     }
 }
 
-/// A device, a pipe or a socket keeps nothing, and SQLite would put its log beside it.
-fn not_regular(path: &Path) -> io::Result<()> {
+/// A device, a pipe or a socket keeps nothing: SQLite would put a log beside the one, and wait for ever for the other.
+fn refuse_what_is_no_file(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
-        Ok(file) if !file.is_file() => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
-        other => other.map(drop),
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(found) if !found.is_file() => Err(io::Error::other("is not a regular file")),
+        _ => Ok(()),
     }
 }
