@@ -145,18 +145,14 @@ async fn explained_by_sqlite(connection: &DatabaseConnection, query: Statement) 
 async fn sqlite_finds_by_index_and_sorts_nothing() {
     let database = TestDatabase::sqlite();
     let connection = filled(&database, 10_000).await;
-    for (query, plan) in [
-        (
-            open_process(DbBackend::Sqlite),
-            "SEARCH deletion_processes USING INDEX one_open_process_per_identity (address=?)",
-        ),
-        (
-            history(DbBackend::Sqlite),
-            "SEARCH deletion_processes USING INDEX processes_of_identity (address=?)",
-        ),
-    ] {
-        assert_eq!(explained_by_sqlite(&connection, query).await, [plan]);
-    }
+    let plan = "SEARCH deletion_processes USING INDEX one_open_process_per_identity (address=?)";
+    assert_eq!(explained_by_sqlite(&connection, open_process(DbBackend::Sqlite)).await, [plan]);
+    // Of one identity, all of which are shown.
+    let plan = [
+        "SEARCH deletion_processes USING INDEX processes_of_identity (address=?)",
+        "USE TEMP B-TREE FOR ORDER BY",
+    ];
+    assert_eq!(explained_by_sqlite(&connection, history(DbBackend::Sqlite)).await, plan);
     for reminded in every_reminder() {
         for query in [ripe(DbBackend::Sqlite, reminded), to_be_reminded(DbBackend::Sqlite, reminded)] {
             let plan = "SEARCH deletion_processes USING INDEX active_processes_by_reminder_and_deadline (<expr>=? AND (grace_period_ends_at,id)>(?,?) AND grace_period_ends_at<?)";
