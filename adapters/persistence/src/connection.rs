@@ -43,7 +43,7 @@ pub(crate) async fn connect(
 
 /// SQLite allows one writer at a time; a pool of one queues them here, where waiting is fair, instead of in the
 /// database, where it is not.
-async fn connect_sqlite(
+pub(crate) async fn connect_sqlite(
     path: &Path,
     read_only: bool,
     options: &ConnectionOptions,
