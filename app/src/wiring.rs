@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use reprieve_application::facade::{IdentityDeletionFacade, LocalIdentityDeletion};
 use reprieve_application::use_cases::{
-    BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, ProvideOwnIdentity, RedeliverEvents,
-    ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt, VerifyAuditTrail,
+    BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, ProvideOwnIdentity,
+    RedeliverEvents, ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt,
+    VerifyAuditTrail,
 };
 use reprieve_application::{ErrorCode, OwnIdentity};
 use reprieve_cli::{
@@ -272,7 +273,8 @@ impl Host for Wiring {
         self.local_only("database backup")?;
         let configuration = self.valid()?;
         let Some(file) = configuration.database.file() else {
-            let message = "PostgreSQL is backed up with its own tools: pg_dump copies a database while it is in use";
+            let message =
+                "PostgreSQL is backed up with its own tools: pg_dump copies a database while it is in use";
             return Err(Failure::new(ErrorCode::BackupNotSupported, message));
         };
         // Connecting would create it.
@@ -285,7 +287,8 @@ impl Host for Wiring {
             AuditKeySource::Configured(key) => Some(key.clone()),
             AuditKeySource::File(file) => AuditKeyFile::new(file).read()?,
         };
-        let options = ConnectionOptions { max_connections: ONE_CONNECTION, acquire_timeout: configuration.timeout };
+        let options =
+            ConnectionOptions { max_connections: ONE_CONNECTION, acquire_timeout: configuration.timeout };
         Ok(BackUpDatabase::new(Arc::new(SqliteBackups::new(database, file.to_owned(), key, options))))
     }
 

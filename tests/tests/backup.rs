@@ -23,10 +23,7 @@ fn back_up(sandbox: &Sandbox, file: impl AsRef<Path>) -> Outcome {
 fn on_copy(sandbox: &Sandbox, copy: &Path) -> Sandbox {
     let key = sandbox.database_file().with_extension("audit-key");
     let key = if key.exists() { key } else { with_suffix(&sandbox.database_file(), ".audit-key") };
-    sandbox
-        .variant()
-        .on(format!("sqlite:{}?mode=ro", copy.display()))
-        .with("REPRIEVE__AUDIT__KEY_FILE", key)
+    sandbox.variant().on(format!("sqlite:{}?mode=ro", copy.display())).with("REPRIEVE__AUDIT__KEY_FILE", key)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> std::path::PathBuf {
@@ -43,7 +40,8 @@ fn names(folder: &Path) -> BTreeSet<String> {
 #[test]
 fn every_backup_of_a_running_service_has_each_step_that_was_acknowledged_before_it_began() {
     let sandbox = Sandbox::new();
-    let toml = format!("http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000}}");
+    let toml =
+        format!("http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000}}");
     let service = Service::configured(&sandbox, &toml);
     let (over, acknowledged) = (AtomicBool::new(false), Mutex::new(Vec::new()));
     let copies = tempfile::tempdir().unwrap();
@@ -71,13 +69,14 @@ fn every_backup_of_a_running_service_has_each_step_that_was_acknowledged_before_
             let outcome = back_up(&sandbox, &copy).succeeded();
             assert!(outcome.stdout.starts_with("Backup written: "), "{outcome:?}");
             let copied = on_copy(&sandbox, &copy);
+            let mut sql = sandbox.variant().on(format!("sqlite:{}", copy.display())).sql();
             let steps: BTreeSet<String> =
-                copied.sql().texts("SELECT process_id || ' ' || sequence FROM audit_entries").into_iter().collect();
+                sql.texts("SELECT process_id || ' ' || sequence FROM audit_entries").into_iter().collect();
             let missing = before.iter().filter(|(id, step)| !steps.contains(&format!("{id} {step}"))).count();
             assert_eq!(missing, 0, "of {} steps in backup {round}", before.len());
             let verified = copied.json("audit verify");
             assert_eq!(verified["entries"], steps.len());
-            assert_eq!(copied.sql().text("SELECT count(*) FROM outbox"), steps.len().to_string());
+            assert_eq!(sql.count("outbox"), steps.len() as u64);
         }
         drop(stop);
     });

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
 use reprieve_application::ports::SinkFigures;
 use reprieve_application::use_cases::{
-    BackUpDatabase, ErasuresRun, FollowEvents, Forgotten, GenerateApiKey, IssueIdentityToken, PlanErasure, RedeliverEvents,
-    Relayed, ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt, Swept,
-    VerifyAuditTrail,
+    BackUpDatabase, ErasuresRun, FollowEvents, Forgotten, GenerateApiKey, IssueIdentityToken, PlanErasure,
+    RedeliverEvents, Relayed, ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt,
+    Swept, VerifyAuditTrail,
 };
 
 use reprieve_application::{OutgoingEvent, SinkName, StoreError};

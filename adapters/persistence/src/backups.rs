@@ -100,7 +100,8 @@ struct Unnamed {
 
 impl Unnamed {
     fn create(name: &Path) -> Result<Self, BackupError> {
-        let file_name = name.file_name().ok_or_else(|| failed(name, io::ErrorKind::InvalidFilename.into()))?;
+        let file_name =
+            name.file_name().ok_or_else(|| failed(name, io::ErrorKind::InvalidFilename.into()))?;
         let mut hidden = std::ffi::OsString::from(".");
         hidden.push(file_name);
         hidden.push(format!(".{}.partial", std::process::id()));
@@ -173,7 +174,8 @@ fn refuse_existing(name: &Path, database: &Path) -> Result<(), BackupError> {
             && std::path::absolute(&own).is_ok_and(|own| folder(&own) == folder(name))
     });
     let beside = BESIDE.iter().map(|suffix| with_suffix(name, suffix));
-    let existing = std::iter::once(name.to_owned()).chain(beside).find(|path| path.symlink_metadata().is_ok());
+    let existing =
+        std::iter::once(name.to_owned()).chain(beside).find(|path| path.symlink_metadata().is_ok());
     match existing {
         Some(existing) => Err(BackupError::FileExists(existing)),
         None if is_own => Err(BackupError::FileExists(name.to_owned())),

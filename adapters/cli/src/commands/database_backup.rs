@@ -10,7 +10,10 @@ pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>, file: &Path) -
     let done = host.back_up_database().await?.execute(file).await?;
     let (processes, entries) = done.verified.map(|verified| (verified.processes, verified.entries)).unzip();
     let verified = processes.zip(entries).map_or_else(
-        || "Audit trail not verified: the database has the tables of another version, or is empty\n".to_owned(),
+        || {
+            "Audit trail not verified: the database has the tables of another version, or is empty\n"
+                .to_owned()
+        },
         |(processes, entries)| {
             format!("Audit trail verified: {entries} entries of {processes} deletion processes\n")
         },
