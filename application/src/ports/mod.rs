@@ -52,6 +52,7 @@ pub use token_signer::TokenSigner;
 pub use {
     answered_requests::MockAnsweredRequests,
     audit_trail::MockAuditTrail,
+    backups::{MockBackups, MockUnfinishedBackup},
     clock::MockClock,
     deletion_processes::MockDeletionProcesses,
     due_processes::MockDueProcesses,

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use reprieve_tests::Sandbox;
 
 /// Every command, and what stands between it and the program.
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "",
     "identity",
     "identity status",
