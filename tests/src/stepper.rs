@@ -1,5 +1,6 @@
 //! People who ask a service for their deletion and change their mind, in turn, and remember what they were told.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -111,6 +112,11 @@ impl Stepper {
                     }
                 }
                 (Some(reply), Some(_)) if reply.status == 400 => self.next_identity(),
+                // It is not known any more. Others may be luckier.
+                (Some(reply), Some(_)) if reply.status == 404 => {
+                    self.next_identity();
+                    return Err(refused(Some(reply)));
+                }
                 (other, open) => {
                     self.open = open;
                     return Err(refused(other));
@@ -223,6 +229,13 @@ impl Told {
             }
         }
         found
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let late = if self.took > Duration::from_secs(1) { "late " } else { "" };
+        write!(formatter, "{late}{} {}", self.status, self.code)
     }
 }
 
