@@ -30,7 +30,9 @@ pub use database::{POSTGRES_URL, TestDatabase};
 pub use eraser::{Answer, Asked, EraserService, eraser_toml};
 pub use http::{Connection, Reply, Request};
 pub use moments::Moments;
-pub use namespace::{make_read_only, on_a_small_disk, on_a_small_ext4};
+pub use namespace::{
+    drop_packets, make_read_only, on_a_network_of_its_own, on_a_small_disk, on_a_small_ext4,
+};
 pub use nats::{NATS_URL, NatsMessage, TestNats};
 pub use performance::{is_measuring, publish};
 pub use private_brokers::{PrivateNats, PrivateRabbitMq};

@@ -1,10 +1,16 @@
-//! A small disk of the test's own, which only the test can see.
+//! A small disk and a network of the test's own, which only the test can see.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Set in the process that runs inside the namespace.
-const INSIDE: &str = "REPRIEVE_TEST_IN_MOUNT_NAMESPACE";
+const INSIDE: &str = "REPRIEVE_TEST_IN_NAMESPACE";
+
+/// What is set if there is nothing else to tell.
+const INSIDE_ONLY: &str = "1";
+
+/// Some are for root only, by custom.
+const PROGRAMS: &str = "/usr/sbin:/sbin:/usr/bin:/bin";
 
 /// Runs `body` with the path of an empty file system of `kibibytes`, in a mount namespace in which nobody needs to be
 /// root: the test binary runs itself there, for the one test that is called `name`.
@@ -13,7 +19,7 @@ pub fn on_a_small_disk(name: &str, kibibytes: u32, body: impl FnOnce(&Path)) {
         let size = format!("size={kibibytes}k,mode=700");
         with_mounted(&["-t", "tmpfs", "-o", &size, "tmpfs"], body);
     } else {
-        go_inside(name, &["--user", "--map-root-user", "--mount"]);
+        go_inside(name, &["--user", "--map-root-user", "--mount"], INSIDE_ONLY);
     }
 }
 
@@ -29,8 +35,45 @@ pub fn on_a_small_ext4(name: &str, kibibytes: u32, body: impl FnOnce(&Path)) {
             .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin"));
         with_mounted(&["-t", "ext4", "-o", "loop", &image.path().display().to_string()], body);
     } else {
-        go_inside(name, &["--mount"]);
+        go_inside(name, &["--mount"], INSIDE_ONLY);
     }
+}
+
+/// Runs `body` in a network of its own, in which nobody but the test is and nobody needs to be root; it gets what
+/// `outside` returned, which is the way to a socket of a server outside.
+pub fn on_a_network_of_its_own<T>(
+    name: &str,
+    outside: impl FnOnce() -> (T, PathBuf),
+    body: impl FnOnce(&Path),
+) {
+    if let Some(socket) = std::env::var_os(INSIDE) {
+        run(Command::new("ip").args(["link", "set", "lo", "up"]).env("PATH", PROGRAMS));
+        body(Path::new(&socket));
+        return;
+    }
+    let (kept, socket) = outside();
+    go_inside(name, &["--user", "--map-root-user", "--net"], &socket.display().to_string());
+    drop(kept);
+}
+
+/// Drops every packet of the connections that there are to this port; new ones are as before.
+pub fn drop_packets(port: u16) {
+    let mut rules = String::new();
+    let hexadecimal = format!(":{port:04X}");
+    for line in std::fs::read_to_string("/proc/net/tcp").unwrap().lines().skip(1) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (local, remote, state) = (fields[1], fields[2], fields[3]);
+        if remote.ends_with(&hexadecimal) && state == "01" {
+            let other = u16::from_str_radix(local.rsplit(':').next().unwrap(), 16).unwrap();
+            rules += &format!("add rule inet vanished all tcp dport {port} tcp sport {other} drop\n");
+            rules += &format!("add rule inet vanished all tcp sport {port} tcp dport {other} drop\n");
+        }
+    }
+    let table = "add table inet vanished\n\
+        add chain inet vanished all { type filter hook input priority 0; }\n";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("{table}{rules}")).unwrap();
+    run(Command::new("nft").arg("-f").arg(file.path()).env("PATH", PROGRAMS));
 }
 
 fn is_inside() -> bool {
@@ -44,10 +87,10 @@ fn with_mounted(what: &[&str], body: impl FnOnce(&Path)) {
     run(Command::new("umount").arg(folder.path()));
 }
 
-fn go_inside(name: &str, namespaces: &[&str]) {
+fn go_inside(name: &str, namespaces: &[&str], inside: &str) {
     let mut unshare = Command::new("unshare");
     unshare.args(namespaces).arg("--").arg(std::env::current_exe().unwrap());
-    unshare.args(["--exact", name, "--include-ignored", "--nocapture"]).env(INSIDE, "1");
+    unshare.args(["--exact", name, "--include-ignored", "--nocapture"]).env(INSIDE, inside);
     let output = unshare.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(

@@ -4,5 +4,8 @@
 mod file_size_limit;
 mod files_that_move;
 mod full_disk;
+mod interrupted_server;
 mod io_errors;
+mod read_only_server;
 mod two_faults;
+mod vanished_server;

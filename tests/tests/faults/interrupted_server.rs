@@ -1,0 +1,48 @@
+//! A PostgreSQL server that ends connections, or itself, and comes back; and one that has no room any more.
+
+use std::time::Duration;
+
+use reprieve_tests::{PrivatePostgres, Service, Sql, Stepper, Told};
+
+use crate::two_faults::{Found, all_go_on, in_parallel, not_ready_soon};
+use crate::vanished_server::Reached;
+
+/// From the moment the server is back.
+const AGAIN: Duration = Duration::from_secs(2);
+
+#[test]
+#[ignore = "needs the programs of PostgreSQL: tests/run"]
+fn connections_that_the_server_ends_are_replaced() {
+    let server = PrivatePostgres::start();
+    let reached = Reached::over_a_proxy(server.address());
+    let service = Service::start(&reached.sandbox);
+    let mut people = Stepper::several(service.address(), 8);
+    let mut found = Found::default();
+    let mut sql = Sql::open(&server.url());
+    for round in 1..=2 {
+        all_go_on(&mut people, 6);
+        let ended = sql.count(
+            "(SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'reprieve') AS ended",
+        );
+        let served = in_parallel(&mut people, |person| person.until_acknowledged(Duration::from_secs(10)));
+        println!("{round}: {ended} connections ended; served again: {served:?}");
+        if ended == 0 || served.iter().any(|served| served.as_ref().map_or(true, |after| *after > AGAIN)) {
+            found.push(format!("{round}: not everybody is served within {AGAIN:?}"));
+        }
+        found.extend(not_ready_soon(&service, 200).map(|seen| format!("after {round}: {seen}")));
+    }
+    service.kill();
+    found.extend(Told::together(&people).missing_in(&reached.sandbox));
+    let _ = reached.sandbox.line("audit verify").succeeded();
+    found.assert_none();
+}
+
+#[test]
+#[ignore = "needs the programs of PostgreSQL: tests/run"]
+fn a_server_that_stops_as_by_a_power_failure_is_waited_for() {
+    let server = PrivatePostgres::start();
+    let reached = Reached::over_a_proxy(server.address());
+    let stored = |told: &Told| told.missing_in(&reached.sandbox);
+    let (stop, start) = (|| server.stop_at_once(), || server.start_again());
+    crate::read_only_server::interrupted_twice(&reached, AGAIN, stop, start, stored);
+}
