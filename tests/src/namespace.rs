@@ -13,7 +13,7 @@ const INSIDE_ONLY: &str = "1";
 const PROGRAMS: &str = "/usr/sbin:/sbin:/usr/bin:/bin";
 
 /// Runs `body` with the path of an empty file system of `kibibytes`, in a mount namespace in which nobody needs to be
-/// root: the test binary runs itself there, for the one test that is called `name`.
+/// root: the test binary runs itself there, for the one test that is called `name`, with its module.
 pub fn on_a_small_disk(name: &str, kibibytes: u32, body: impl FnOnce(&Path)) {
     if is_inside() {
         let size = format!("size={kibibytes}k,mode=700");

@@ -7,8 +7,8 @@ use std::time::Duration;
 use reprieve_tests::TestDatabase;
 use tokio::time::timeout;
 
-use crate::on_each_database;
-use crate::world::{END, SECOND, TestEraser, World};
+use super::on_each_database;
+use super::world::{END, SECOND, TestEraser, World};
 
 on_each_database!(whoever_is_overtaken_leaves_it_to_whoever_has_it,);
 

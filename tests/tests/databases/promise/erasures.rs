@@ -12,8 +12,8 @@ use reprieve_system::verify_receipt;
 use reprieve_tests::TestDatabase;
 use tokio::sync::Notify;
 
-use crate::on_each_database;
-use crate::world::{DAY, END, SECOND, TestEraser, World, address, at};
+use super::on_each_database;
+use super::world::{DAY, END, SECOND, TestEraser, World, address, at};
 
 on_each_database!(
     what_is_deleted_is_gone_and_proven,

@@ -9,8 +9,8 @@ use proptest::test_runner::TestRunner;
 use reprieve_events::{EventType, Format, schemas};
 use serde_json::{Value, json};
 
-use crate::events::event;
-use crate::{body, config, messages, schema_of};
+use super::events::event;
+use super::{body, config, messages, schema_of};
 
 /// Formats are checked as well, which a validator does only on demand.
 fn validator(schema: &Value) -> Validator {

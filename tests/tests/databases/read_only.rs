@@ -37,7 +37,7 @@ fn only_reading_works(sandbox: &Sandbox, read_only: &Sandbox, switch: impl Fn(bo
 #[test]
 #[ignore = "needs a mount namespace: tests/run"]
 fn on_a_read_only_disk_reading_works_and_writing_does_not() {
-    let name = "on_a_read_only_disk_reading_works_and_writing_does_not";
+    let name = "read_only::on_a_read_only_disk_reading_works_and_writing_does_not";
     on_a_small_disk(name, 1024, |disk| {
         let home = disk.join("home");
         fs::create_dir(&home).unwrap();
@@ -53,7 +53,7 @@ fn on_a_read_only_disk_reading_works_and_writing_does_not() {
 #[test]
 #[ignore = "needs a mount namespace: tests/run"]
 fn on_a_read_only_disk_a_log_that_cannot_be_read_is_not_overlooked() {
-    let name = "on_a_read_only_disk_a_log_that_cannot_be_read_is_not_overlooked";
+    let name = "read_only::on_a_read_only_disk_a_log_that_cannot_be_read_is_not_overlooked";
     on_a_small_disk(name, 1024, |disk| {
         let sandbox = Sandbox::new();
         let _ = sandbox.line("identity status").succeeded();
@@ -83,7 +83,7 @@ fn with_mode_ro_reading_works_and_writing_does_not() {
 #[test]
 #[ignore = "needs a mount namespace: tests/run"]
 fn on_a_read_only_disk_a_first_command_says_so_and_leaves_nothing() {
-    let name = "on_a_read_only_disk_a_first_command_says_so_and_leaves_nothing";
+    let name = "read_only::on_a_read_only_disk_a_first_command_says_so_and_leaves_nothing";
     on_a_small_disk(name, 1024, |disk| {
         make_read_only(disk, true);
         for line in ["identity status", "identityDeletion init", "audit verify", "database migrate"] {

@@ -21,7 +21,7 @@ use reprieve_persistence::{ConnectionOptions, Database, Store};
 use reprieve_system::{JwsReceiptSigner, LedgerFile, SystemIds};
 use reprieve_tests::{Sql, TestDatabase};
 
-pub(crate) use crate::eraser::TestEraser;
+pub(crate) use super::eraser::TestEraser;
 
 pub(crate) const SECOND: i64 = 1_000_000;
 pub(crate) const DAY: i64 = 86_400 * SECOND;

@@ -1,12 +1,6 @@
 //! The messages about every event there can be: what is in them, held against the schemas, against another reader of
 //! `CloudEvents`, and against what a consumer relies on.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test stops at the first surprise, in helpers as well as in test functions"
-)]
-
 mod cloud_events;
 mod contents;
 mod events;

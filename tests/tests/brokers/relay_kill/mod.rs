@@ -16,7 +16,7 @@ use reprieve_persistence::{ConnectionOptions, Database, Store};
 use reprieve_system::{SystemClock, SystemIds};
 use reprieve_tests::{PrivateNats, PrivateRabbitMq, Random, Sandbox};
 
-use crate::sinks::{Expected, Sinks};
+use self::sinks::{Expected, Sinks};
 
 const STEPS: usize = 10_000;
 const IDENTITIES: usize = 200;

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use reprieve_events::Format;
 use serde_json::Value;
 
-use crate::events::event;
-use crate::{SOURCE, body, config, messages};
+use super::events::event;
+use super::{SOURCE, body, config, messages};
 
 proptest! {
     #![proptest_config(config())]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use reprieve_tests::{Contenders, Sandbox, Sql};
 use serde_json::Value;
 
-use crate::{ERASERS, PATIENCE};
+use super::{ERASERS, PATIENCE};
 
 const AUDIT_KEY: &str = "8f1c0d3b5a79624ee0d1b2c3a4958677fedcba98765432100123456789abcdef";
 /// Long enough ago that the grace period is over.

@@ -1,11 +1,5 @@
 //! Events as lines: over real pipes, and with outputs that fail in the middle.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise, in helpers as well as in test functions"
-)]
-
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

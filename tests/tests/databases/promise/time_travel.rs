@@ -5,8 +5,8 @@ use reprieve_application::{Coded, ErrorCode, ReminderSettings};
 use reprieve_domain::{DeletionProcess, Reminder, Status, Timestamp};
 use reprieve_tests::{Random, TestDatabase};
 
-use crate::on_each_database;
-use crate::world::{DAY, END, TestEraser, World, at};
+use super::on_each_database;
+use super::world::{DAY, END, TestEraser, World, at};
 
 on_each_database!(
     each_reminder_is_sent_once_from_its_instant_on,

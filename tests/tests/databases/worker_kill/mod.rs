@@ -15,7 +15,7 @@ use reprieve_tests::{
     on_both_databases,
 };
 
-use crate::deployment::{Deployment, in_ledger, pass};
+use self::deployment::{Deployment, in_ledger, pass};
 
 pub(crate) const ERASERS: [&str; 2] = ["files", "mail"];
 const TIMEOUT_IN_SECONDS: f64 = 0.1;

@@ -66,7 +66,7 @@ fn assert_consistent(sandbox: &Sandbox, processes: usize, entries: usize) {
 #[test]
 #[ignore = "needs a mount namespace: tests/run"]
 fn a_first_command_on_a_disk_that_fills_up_can_be_repeated_when_there_is_room() {
-    let name = "a_first_command_on_a_disk_that_fills_up_can_be_repeated_when_there_is_room";
+    let name = "full_disk::a_first_command_on_a_disk_that_fills_up_can_be_repeated_when_there_is_room";
     on_a_small_disk(name, DISK, |disk| {
         let mut outcomes = Vec::new();
         for pages in 0..200 {
@@ -90,7 +90,7 @@ fn a_first_command_on_a_disk_that_fills_up_can_be_repeated_when_there_is_room() 
 #[test]
 #[ignore = "needs a mount namespace: tests/run"]
 fn a_cancel_on_a_disk_that_fills_up_is_done_or_leaves_nothing() {
-    let name = "a_cancel_on_a_disk_that_fills_up_is_done_or_leaves_nothing";
+    let name = "full_disk::a_cancel_on_a_disk_that_fills_up_is_done_or_leaves_nothing";
     on_a_small_disk(name, DISK, |disk| {
         let mut outcomes = Vec::new();
         for pages in 0..200 {
@@ -122,7 +122,7 @@ fn a_cancel_on_a_disk_that_fills_up_is_done_or_leaves_nothing() {
 #[test]
 #[ignore = "needs a mount namespace: tests/run"]
 fn a_disk_that_is_full_for_good_stops_every_step_and_loses_none() {
-    let name = "a_disk_that_is_full_for_good_stops_every_step_and_loses_none";
+    let name = "full_disk::a_disk_that_is_full_for_good_stops_every_step_and_loses_none";
     on_a_small_disk(name, DISK, |disk| {
         let sandbox = fresh(disk);
         // Steps until nothing goes any more; a page becomes free now and then, as on any disk in use.

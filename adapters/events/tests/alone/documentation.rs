@@ -3,7 +3,7 @@
 use reprieve_events::{EventType, schema};
 use serde_json::Value;
 
-const PAGE: &str = include_str!("../../../docs/events.md");
+const PAGE: &str = include_str!("../../../../docs/events.md");
 
 /// The cells of the rows that name a type.
 fn rows() -> Vec<Vec<&'static str>> {

@@ -6,8 +6,8 @@ use reprieve_application::use_cases::{Elsewhere, ReplayAction};
 use reprieve_domain::Status;
 use reprieve_tests::TestDatabase;
 
-use crate::on_each_database;
-use crate::world::{DAY, END, TestEraser, World, address, at};
+use super::on_each_database;
+use super::world::{DAY, END, TestEraser, World, address, at};
 
 on_each_database!(
     an_identity_that_came_back_active_is_deleted_again_in_its_process,

@@ -16,9 +16,9 @@ use reprieve_domain::{Address, EraserName, FailureCode};
 use reprieve_tests::{Random, TestDatabase};
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::guarantees::{Seen, Tally};
-use crate::on_each_database;
-use crate::world::{SECOND, World, at};
+use super::guarantees::{Seen, Tally};
+use super::on_each_database;
+use super::world::{SECOND, World, at};
 
 on_each_database!(
     whatever_happens_at_once_the_guarantees_hold,

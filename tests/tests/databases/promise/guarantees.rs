@@ -10,7 +10,7 @@ use reprieve_domain::audit::SealedEntry;
 use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, Status};
 use reprieve_system::{JwsReceiptSigner, verify_receipt};
 
-use crate::world::{World, address};
+use super::world::{World, address};
 
 /// What clients and erasers saw.
 #[derive(Default)]
