@@ -14,6 +14,7 @@ mod namespace;
 mod nats;
 mod performance;
 mod private_brokers;
+mod private_pgbouncer;
 mod private_postgres;
 mod proxy;
 mod random;
@@ -31,11 +32,13 @@ pub use eraser::{Answer, Asked, EraserService, eraser_toml};
 pub use http::{Connection, Reply, Request};
 pub use moments::Moments;
 pub use namespace::{
-    drop_packets, make_read_only, on_a_network_of_its_own, on_a_small_disk, on_a_small_ext4,
+    drop_packets, make_read_only, on_a_network_of_its_own, on_a_small_disk, on_a_small_disk_for_servers,
+    on_a_small_ext4,
 };
 pub use nats::{NATS_URL, NatsMessage, TestNats};
 pub use performance::{is_measuring, publish};
 pub use private_brokers::{PrivateNats, PrivateRabbitMq};
+pub use private_pgbouncer::{PoolMode, PrivatePgBouncer};
 pub use private_postgres::PrivatePostgres;
 pub use proxy::Proxy;
 pub use random::Random;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::private_postgres::give_to_its_user;
+
 /// Set in the process that runs inside the namespace.
 const INSIDE: &str = "REPRIEVE_TEST_IN_NAMESPACE";
 
@@ -19,7 +21,7 @@ pub fn on_a_small_disk(name: &str, kibibytes: u32, body: impl FnOnce(&Path)) {
         let size = format!("size={kibibytes}k,mode=700");
         with_mounted(&["-t", "tmpfs", "-o", &size, "tmpfs"], body);
     } else {
-        go_inside(name, &["--user", "--map-root-user", "--mount"], INSIDE_ONLY);
+        go_inside(name, &["--user", "--map-root-user", "--mount", "--"], INSIDE_ONLY);
     }
 }
 
@@ -35,8 +37,31 @@ pub fn on_a_small_ext4(name: &str, kibibytes: u32, body: impl FnOnce(&Path)) {
             .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin"));
         with_mounted(&["-t", "ext4", "-o", "loop", &image.path().display().to_string()], body);
     } else {
-        go_inside(name, &["--mount"], INSIDE_ONLY);
+        go_inside(name, &["--mount", "--"], INSIDE_ONLY);
     }
+}
+
+/// Runs `body` with an empty file system of `kibibytes` that the servers of the tests can keep data in. Nobody needs to be
+/// root, and who isn't is himself there, because those servers refuse to be run by root.
+pub fn on_a_small_disk_for_servers(name: &str, kibibytes: u32, body: impl FnOnce(&Path)) {
+    if let Some(folder) = std::env::var_os(INSIDE) {
+        give_to_its_user(Path::new(&folder));
+        body(Path::new(&folder));
+        return;
+    }
+    let folder = tempfile::Builder::new().prefix("reprieve-disk.").tempdir_in("/tmp").unwrap();
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    let mount = format!("mount -t tmpfs -o size={kibibytes}k tmpfs '{}'", folder.path().display());
+    let (namespaces, then): (&[&str], _) = if user.is_root() {
+        (&["--mount"], String::new())
+    } else {
+        let again = format!("unshare --user --map-user={} --map-group={} --", user.as_raw(), group.as_raw());
+        (&["--user", "--map-root-user", "--mount"], again)
+    };
+    let script = format!("{mount} && exec {then} \"$@\"");
+    let mut arguments = namespaces.to_vec();
+    arguments.extend(["--", "sh", "-c", &script, "sh"]);
+    go_inside(name, &arguments, &folder.path().display().to_string());
 }
 
 /// Runs `body` in a network of its own, in which nobody but the test is and nobody needs to be root; it gets what
@@ -52,7 +77,7 @@ pub fn on_a_network_of_its_own<T>(
         return;
     }
     let (kept, socket) = outside();
-    go_inside(name, &["--user", "--map-root-user", "--net"], &socket.display().to_string());
+    go_inside(name, &["--user", "--map-root-user", "--net", "--"], &socket.display().to_string());
     drop(kept);
 }
 
@@ -65,12 +90,12 @@ pub fn drop_packets(port: u16) {
         let (local, remote, state) = (fields[1], fields[2], fields[3]);
         if remote.ends_with(&hexadecimal) && state == "01" {
             let other = u16::from_str_radix(local.rsplit(':').next().unwrap(), 16).unwrap();
-            rules += &format!("add rule inet vanished all tcp dport {port} tcp sport {other} drop\n");
-            rules += &format!("add rule inet vanished all tcp sport {port} tcp dport {other} drop\n");
+            rules += &format!("add rule inet vanished input tcp dport {port} tcp sport {other} drop\n");
+            rules += &format!("add rule inet vanished input tcp sport {port} tcp dport {other} drop\n");
         }
     }
     let table = "add table inet vanished\n\
-        add chain inet vanished all { type filter hook input priority 0; }\n";
+        add chain inet vanished input { type filter hook input priority 0; }\n";
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), format!("{table}{rules}")).unwrap();
     run(Command::new("nft").arg("-f").arg(file.path()).env("PATH", PROGRAMS));
@@ -89,7 +114,7 @@ fn with_mounted(what: &[&str], body: impl FnOnce(&Path)) {
 
 fn go_inside(name: &str, namespaces: &[&str], inside: &str) {
     let mut unshare = Command::new("unshare");
-    unshare.args(namespaces).arg("--").arg(std::env::current_exe().unwrap());
+    unshare.args(namespaces).arg(std::env::current_exe().unwrap());
     unshare.args(["--exact", name, "--include-ignored", "--nocapture"]).env(INSIDE, inside);
     let output = unshare.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);

@@ -72,6 +72,15 @@ impl PrivatePostgres {
         server
     }
 
+    /// A new folder on another disk, for a tablespace.
+    #[must_use]
+    pub fn folder_on(&self, disk: &Path) -> PathBuf {
+        let folder = disk.join(format!("tablespace-{}", self.port));
+        std::fs::create_dir(&folder).unwrap();
+        give_to_its_user(&folder);
+        folder
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> String {

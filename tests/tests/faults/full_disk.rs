@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use reprieve_tests::{Sandbox, on_a_small_disk};
+use reprieve_tests::{Sandbox, Service, Stepper, Told, on_a_small_disk};
 
-use crate::two_faults::Course;
+use crate::two_faults::{Course, all_go_on};
 
 const DISK: u32 = 8 << 10;
 
@@ -60,6 +61,85 @@ fn a_service_whose_log_is_on_the_full_disk_goes_on() {
             course.command = logging;
         });
     });
+}
+
+/// Whoever runs passes of workers instead of a service.
+#[test]
+#[ignore = "needs a mount namespace: tests/run"]
+fn a_pass_that_was_refused_twice_is_made_up_for() {
+    on_a_small_disk("full_disk::a_pass_that_was_refused_twice_is_made_up_for", DISK, |disk| {
+        let home = disk.join("home");
+        fs::create_dir(&home).unwrap();
+        let sandbox = Sandbox::at(home);
+        sandbox.configure("grace_period = {minimum_in_days = 0.000001, default_in_days = 0.000001}");
+        let _ = sandbox.line("identityDeletion init").succeeded();
+        std::thread::sleep(Duration::from_millis(100));
+        let filler = disk.join("filler");
+        for _ in 1..=2 {
+            fill(&filler);
+            for _ in 1..=2 {
+                let outcome = sandbox.line("worker run deletions --once");
+                let said = outcome.stdout.clone() + &outcome.stderr;
+                assert!(outcome.code == 70 && said.contains("error.reprieve.database."), "{outcome:?}");
+            }
+            fs::remove_file(&filler).unwrap();
+            assert_eq!(sandbox.json("identityDeletion list")[0]["status"], "Active");
+            assert_eq!(sandbox.json("audit verify")["entries"], 1);
+        }
+        assert_eq!(sandbox.line("worker run deletions --once").code, 0);
+        assert_eq!(sandbox.json("identityDeletion list")[0]["status"], "Deleting");
+        assert_eq!(sandbox.json("audit verify")["entries"], 2);
+    });
+}
+
+/// The workers of a service meet the full disk as well, and nobody is forgotten over it.
+#[test]
+#[ignore = "needs a mount namespace: tests/run"]
+fn what_was_due_while_there_was_no_room_is_deleted_when_there_is() {
+    on_a_small_disk(
+        "full_disk::what_was_due_while_there_was_no_room_is_deleted_when_there_is",
+        DISK,
+        |disk| {
+            let home = disk.join("home");
+            fs::create_dir(&home).unwrap();
+            let (sandbox, elsewhere) = (Sandbox::at(home), Sandbox::new());
+            sandbox.configure(&format!(
+                "{}grace_period = {{minimum_in_days = 0.000001, default_in_days = 0.00002}}
+            ledger.file = '{elsewhere}/ledger'
+            receipts.key_file = '{elsewhere}/receipt-key'
+            [workers]
+            deletions_every_in_seconds = 0.1
+            erasures_every_in_seconds = 0.1",
+                Stepper::TOML,
+                elsewhere = elsewhere.home().display()
+            ));
+            let service = Service::start(&sandbox);
+            let filler = disk.join("filler");
+            let mut told = 0;
+            for round in 1..=2_u64 {
+                let mut people: Vec<Stepper> =
+                    (0..20).map(|number| Stepper::new(service.address(), 100 * round + number)).collect();
+                all_go_on(&mut people, 0);
+                told += Told::together(&people).initiated.len();
+                fill(&filler);
+                // Longer than anybody's grace period, and many passes.
+                std::thread::sleep(Duration::from_secs(4));
+                fs::remove_file(&filler).unwrap();
+                let start = Instant::now();
+                let deleted = || sandbox.sql().count("closed_processes");
+                while deleted() < told as u64 {
+                    let waited = start.elapsed() < Duration::from_secs(20);
+                    assert!(waited, "only {} of {told} are deleted", deleted());
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                println!("{round}: everybody is deleted after {:?}", start.elapsed());
+            }
+            service.kill();
+            assert_eq!(sandbox.sql().count("closed_processes"), told as u64);
+            assert_eq!(sandbox.sql().count("deletion_processes"), 0);
+            let _ = sandbox.line("audit verify").succeeded();
+        },
+    );
 }
 
 mod as_root {

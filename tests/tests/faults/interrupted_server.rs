@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use reprieve_tests::{PrivatePostgres, Service, Sql, Stepper, Told};
+use std::fs;
 
-use crate::two_faults::{Found, all_go_on, in_parallel, not_ready_soon};
+use reprieve_tests::{PrivatePostgres, Sandbox, Service, Sql, Stepper, Told, on_a_small_disk_for_servers};
+
+use crate::full_disk::fill;
+use crate::two_faults::{Course, Found, all_go_on, in_parallel, not_ready_soon};
 use crate::vanished_server::Reached;
 
 /// From the moment the server is back.
@@ -45,4 +48,27 @@ fn a_server_that_stops_as_by_a_power_failure_is_waited_for() {
     let stored = |told: &Told| told.missing_in(&reached.sandbox);
     let (stop, start) = (|| server.stop_at_once(), || server.start_again());
     crate::read_only_server::interrupted_twice(&reached, AGAIN, stop, start, stored);
+}
+
+/// 53100: the tables are on a small disk.
+#[test]
+#[ignore = "needs the programs of PostgreSQL and a mount namespace: tests/run"]
+fn a_server_without_room_for_tables_loses_nothing_that_people_were_told() {
+    let name = "interrupted_server::a_server_without_room_for_tables_loses_nothing_that_people_were_told";
+    on_a_small_disk_for_servers(name, 8 << 10, |disk| {
+        for people in [1, 8] {
+            let server = PrivatePostgres::start();
+            let folder = server.folder_on(disk);
+            let mut sql = Sql::open(&server.url());
+            sql.execute(&format!("CREATE TABLESPACE small LOCATION '{}'", folder.display()));
+            sql.execute("ALTER DATABASE postgres SET default_tablespace = small");
+            let sandbox = Sandbox::new().on(server.url());
+            let _ = sandbox.line("database migrate").succeeded();
+            let filler = disk.join("filler");
+            Course::new(&sandbox, people)
+                .run(&mut |begin, _| if begin { fill(&filler) } else { fs::remove_file(&filler).unwrap() });
+            drop(server);
+            fs::remove_dir_all(folder).unwrap();
+        }
+    });
 }

@@ -6,6 +6,7 @@ mod files_that_move;
 mod full_disk;
 mod interrupted_server;
 mod io_errors;
+mod poolers;
 mod read_only_server;
 mod two_faults;
 mod vanished_server;

@@ -41,6 +41,7 @@ pub(crate) fn interrupted_twice(
         let start = Instant::now();
         let served = in_parallel(&mut people, |person| person.until_acknowledged(Duration::from_secs(10)));
         println!("{round}: everybody is served again after {:?}: {served:?}", start.elapsed());
+        let nobody = served.iter().all(Result::is_err);
         for served in served {
             match served {
                 Ok(after) if after <= again => {}
@@ -49,6 +50,9 @@ pub(crate) fn interrupted_twice(
             }
         }
         found.extend(not_ready_soon(&service, 200).map(|seen| format!("after {round}: {seen}")));
+        if nobody {
+            break;
+        }
         for refusal in in_parallel(&mut people, |person| person.until_refused(1, 10)).iter().flatten() {
             found.push(format!("after {round}, when it served again: {refusal}"));
         }
