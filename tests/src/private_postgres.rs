@@ -113,7 +113,8 @@ impl PrivatePostgres {
     pub fn start_again(&self) {
         let folder = self.folder.path();
         let log = folder.join("log").display().to_string();
-        let options = format!("-h 127.0.0.1 -p {} -k {} -c max_connections=200", self.port, folder.display());
+        let options =
+            format!("-h 127.0.0.1,::1 -p {} -k {} -c max_connections=200", self.port, folder.display());
         self.run("pg_ctl", &["start", "-s", "-w", "-l", &log, "-o", &options]);
     }
 

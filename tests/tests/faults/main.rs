@@ -9,4 +9,5 @@ mod io_errors;
 mod poolers;
 mod read_only_server;
 mod two_faults;
+mod urls;
 mod vanished_server;

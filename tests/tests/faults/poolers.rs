@@ -184,7 +184,7 @@ fn course_of_life(server: &PrivatePostgres, address: &str, isolation: &str, cach
 /// Takes steps at both services in turn.
 fn turning(person: &mut Stepper, addresses: [SocketAddr; 2]) -> Vec<reprieve_tests::Refusal> {
     let mut refused = Vec::new();
-    for number in 0..30 {
+    for number in 0..14 {
         person.turn_to(addresses[number % 2]);
         refused.extend(person.step().err());
     }
