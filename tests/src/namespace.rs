@@ -127,9 +127,9 @@ fn go_inside(name: &str, namespaces: &[&str], inside: &str) {
     print!("{said}");
 }
 
-/// Makes the small disk read-only, or writable again.
+/// Makes the small disk read-only, or writable again: this mount of it, because the disk itself is root's to change.
 pub fn make_read_only(disk: &Path, read_only: bool) {
-    let how = if read_only { "remount,ro" } else { "remount,rw" };
+    let how = if read_only { "remount,bind,ro" } else { "remount,bind,rw" };
     run(Command::new("mount").args(["-o", how]).arg(disk));
 }
 

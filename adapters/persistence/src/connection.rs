@@ -48,9 +48,8 @@ async fn connect_sqlite(
     read_only: bool,
     options: &ConnectionOptions,
 ) -> Result<Database, DatabaseError> {
-    if !read_only {
-        create_private_file(path).map_err(|source| DatabaseError::File { path: path.to_owned(), source })?;
-    }
+    let made = if read_only { refuse_what_is_no_file(path) } else { create_private_file(path) };
+    made.map_err(|source| DatabaseError::File { path: path.to_owned(), source })?;
     let pool = |size: u32, access: Access| {
         let (file, busy_timeout) = (path.to_owned(), options.acquire_timeout);
         let mut pool = ConnectOptions::new("sqlite:");
@@ -144,18 +143,25 @@ async fn open_patiently(options: &ConnectOptions, patience: Duration) -> Result<
 /// Makes the file, and folders above it that are not there, for its owner only. SQLite gives the files it puts beside
 /// it the same mode.
 fn create_private_file(path: &Path) -> io::Result<()> {
+    refuse_what_is_no_file(path)?;
     if path.is_file() {
         return Ok(());
     }
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    if path.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => other.map(drop),
+    }
+}
+
+/// SQLite would put a journal beside a device, and wait for ever for whoever is to write into a pipe.
+fn refuse_what_is_no_file(path: &Path) -> io::Result<()> {
+    match path.metadata() {
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(found) if !found.is_file() => Err(io::Error::other("is not a regular file")),
+        _ => Ok(()),
     }
 }
 

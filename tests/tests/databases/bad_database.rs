@@ -42,13 +42,42 @@ fn a_file_that_cannot_be_made_or_is_none_is_refused() {
         "sqlite:/",
         "sqlite:file/below.db",
         "sqlite:/proc/folder/a.db",
-        "sqlite:/dev/null",
         "sqlite:loop",
         "sqlite:link",
         &long,
     ] {
         assert_refused(&sandbox, url, UNAVAILABLE);
     }
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_and_nothing_put_beside_it() {
+    let (sandbox, folder) = (Sandbox::new(), tempfile::tempdir().unwrap());
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir(path("folder")).unwrap();
+    let pipe = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), rustix::fs::FileType::Fifo, pipe, 0).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+    symlink("/dev/null", path("device")).unwrap();
+    let beside_the_device =
+        || fs::exists("/dev/null-journal").unwrap() || fs::exists("/dev/null-wal").unwrap();
+    assert!(!beside_the_device());
+    for (name, reason) in [
+        ("folder", "is a directory"),
+        ("pipe", "is not a regular file"),
+        ("socket", "is not a regular file"),
+        ("device", "is not a regular file"),
+        ("/dev/null", "is not a regular file"),
+    ] {
+        for mode in ["", "?mode=ro"] {
+            let url = format!("sqlite:{}{mode}", path(name).display());
+            assert_refused(&sandbox, &url, UNAVAILABLE);
+            let outcome = sandbox.run(["identity", "status", "--database-url", &url]);
+            assert!(outcome.stderr.contains(reason), "{outcome:?}");
+        }
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
+    assert!(!beside_the_device());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
-use reprieve_tests::{Moments, Outcome, Sandbox, Sql};
+use reprieve_tests::{Moments, Outcome, Sandbox, Sql, rounds};
 
 /// How far a database has come, after checking that it is consistent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,22 +133,22 @@ fn first_commands_that_are_killed(sandbox: impl Fn() -> Sandbox, kills: u32) {
 
 #[test]
 fn whatever_is_killed_when_nothing_acknowledged_is_lost_on_sqlite() {
-    steps_that_are_killed(&Sandbox::new(), 200);
+    steps_that_are_killed(&Sandbox::new(), rounds(200));
 }
 
 #[test]
 #[ignore = "needs PostgreSQL: tests/run"]
 fn whatever_is_killed_when_nothing_acknowledged_is_lost_on_postgres() {
-    steps_that_are_killed(&Sandbox::postgres(), 100);
+    steps_that_are_killed(&Sandbox::postgres(), rounds(100));
 }
 
 #[test]
 fn a_first_command_that_was_killed_stands_in_nobodys_way_on_sqlite() {
-    first_commands_that_are_killed(Sandbox::new, 50);
+    first_commands_that_are_killed(Sandbox::new, rounds(50));
 }
 
 #[test]
 #[ignore = "needs PostgreSQL: tests/run"]
 fn a_first_command_that_was_killed_stands_in_nobodys_way_on_postgres() {
-    first_commands_that_are_killed(Sandbox::postgres, 15);
+    first_commands_that_are_killed(Sandbox::postgres, rounds(15));
 }

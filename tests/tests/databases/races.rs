@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
-use reprieve_tests::{Contenders, Outcome, Sandbox, Sql, on_both_databases};
+use reprieve_tests::{Contenders, Outcome, Sandbox, Sql, on_both_databases, rounds};
 
 const AUDIT_KEY: &str = "8f1c0d3b5a79624ee0d1b2c3a4958677fedcba98765432100123456789abcdef";
 const PROCESSES: usize = 8;
@@ -48,8 +48,8 @@ fn at_the_deadline_exactly_one_wins_and_the_others_leave_nothing(sandbox: &Sandb
     let mut contenders = Contenders::start(PROCESSES, &sandbox.database_url(), AUDIT_KEY);
     let mut single = Contenders::start(1, &sandbox.database_url(), AUDIT_KEY);
     let mut sql = sandbox.sql();
-    let mut winners = BTreeMap::new();
-    for round in 0..ROUNDS {
+    let (mut winners, rounds) = (BTreeMap::new(), rounds(ROUNDS));
+    for round in 0..rounds {
         let address = format!("did:web:example.org:{round}");
         assert_eq!(single.race(&[format!("initiate {address} {CREATED}")]), ["ok"]);
         let id = sql.text(&format!("SELECT id FROM deletion_processes WHERE address = '{address}'"));
@@ -91,7 +91,7 @@ fn at_the_deadline_exactly_one_wins_and_the_others_leave_nothing(sandbox: &Sandb
     }
     // Otherwise this was no race.
     assert_eq!(winners.len(), 2, "{winners:?}");
-    let verified = serde_json::json!({"verified": true, "processes": ROUNDS, "entries": 2 * ROUNDS});
+    let verified = serde_json::json!({"verified": true, "processes": rounds, "entries": 2 * rounds});
     assert_eq!(sandbox.json("audit verify"), verified);
 }
 
@@ -99,7 +99,7 @@ fn on_the_wrong_side_of_the_deadline_nobody_wins(sandbox: &Sandbox) {
     let sandbox = with_key(sandbox);
     let mut contenders = Contenders::start(PROCESSES, &sandbox.database_url(), AUDIT_KEY);
     let mut sql = sandbox.sql();
-    for round in 0..ROUNDS / 10 {
+    for round in 0..rounds(ROUNDS) / 10 {
         let address = format!("did:web:example.org:{round}");
         let outcomes = contenders.race(&vec![format!("initiate {address} {CREATED}"); PROCESSES]);
         assert!(outcomes.contains(&"ok".to_owned()), "{outcomes:?}");
@@ -117,8 +117,8 @@ fn on_the_wrong_side_of_the_deadline_nobody_wins(sandbox: &Sandbox) {
 fn of_many_initiations_exactly_one_opens_a_process(sandbox: &Sandbox) {
     let sandbox = with_key(sandbox);
     let mut contenders = Contenders::start(PROCESSES, &sandbox.database_url(), AUDIT_KEY);
-    let mut sql = sandbox.sql();
-    for round in 0..ROUNDS {
+    let (mut sql, rounds) = (sandbox.sql(), rounds(ROUNDS));
+    for round in 0..rounds {
         let address = format!("did:web:example.org:{round}");
         let tasks = vec![format!("initiate {address} {CREATED}"); TASKS];
         let outcomes = contenders.race(&tasks);
@@ -126,7 +126,7 @@ fn of_many_initiations_exactly_one_opens_a_process(sandbox: &Sandbox) {
         assert_eq!((count("ok"), count(OPEN_ALREADY)), (1, TASKS - 1), "round {round}: {outcomes:?}");
         assert_eq!(stored(&mut sql, &address), ("Active".to_owned(), 1, 1), "round {round}");
     }
-    let verified = serde_json::json!({"verified": true, "processes": ROUNDS, "entries": ROUNDS});
+    let verified = serde_json::json!({"verified": true, "processes": rounds, "entries": rounds});
     assert_eq!(sandbox.json("audit verify"), verified);
 }
 
@@ -138,7 +138,7 @@ fn a_cancelled_process_is_replaced_by_exactly_one(sandbox: &Sandbox) {
         .map(|number| format!("{} {address} {CREATED}", if number % 2 == 0 { "initiate" } else { "cancel" }))
         .collect();
     let mut steps = 0;
-    for round in 0..ROUNDS / 4 {
+    for round in 0..rounds(ROUNDS) / 4 {
         let outcomes = contenders.race(&tasks);
         let done: Vec<&str> = tasks
             .iter()

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reprieve_tests::{Connection, Identity, Random, Reply, Request, Sandbox, Service};
+use reprieve_tests::{Connection, Identity, Random, Reply, Request, Sandbox, Service, rounds};
 use serde_json::Value;
 
 const SELF: &str = "/api/v2/Identities/Self/DeletionProcesses";
@@ -165,7 +165,7 @@ fn services_that_are_killed(sandbox: &Sandbox, instances: usize) {
 fn kill(sandbox: &Sandbox, services: &mut Vec<Service>, fleet: &Fleet) {
     let mut random = Random::new();
     let mut sql = sandbox.sql();
-    for _ in 0..KILLS {
+    for _ in 0..rounds(KILLS) {
         let (before, start) = (fleet.steps.load(Ordering::Relaxed), Instant::now());
         while fleet.steps.load(Ordering::Relaxed) == before {
             assert!(start.elapsed() < PATIENCE, "no client comes on");

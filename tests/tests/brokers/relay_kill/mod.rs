@@ -14,14 +14,15 @@ use reprieve_application::{Caller, GracePeriodSettings};
 use reprieve_domain::audit::AuditKey;
 use reprieve_persistence::{ConnectionOptions, Database, Store};
 use reprieve_system::{SystemClock, SystemIds};
-use reprieve_tests::{PrivateNats, PrivateRabbitMq, Random, Sandbox};
+use reprieve_tests::{PrivateNats, PrivateRabbitMq, Random, Sandbox, rounds};
 
 use self::sinks::{Expected, Sinks};
 
-const STEPS: usize = 10_000;
+/// While one relay lives.
+const STEPS: u64 = 50;
 const IDENTITIES: usize = 200;
 const WORKERS: usize = 4;
-const KILLS: u64 = 200;
+const KILLS: u64 = 80;
 /// What has not arrived so long after the last kill never will.
 const PATIENCE: Duration = Duration::from_mins(5);
 
@@ -39,13 +40,15 @@ async fn store(url: &str) -> Arc<Store> {
 }
 
 /// Initiates and cancels, as fast as there is time for until everybody has been killed.
-async fn step(store: Arc<Store>, worker: usize, pace: Duration) {
+async fn step(store: Arc<Store>, worker: usize, count: u64) {
     let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));
     let bounds = GracePeriodSettings::from_days(14.0, 1.0, 365.0).unwrap();
     let initiate = InitiateIdentityDeletionProcess::new(store.clone(), clock.clone(), ids, bounds);
     let cancel = CancelIdentityDeletionProcess::new(store, clock);
-    for number in 0..STEPS / WORKERS / 2 {
-        let identity = worker + WORKERS * (number % (IDENTITIES / WORKERS));
+    // About as long as it takes to kill everybody.
+    let pace = Duration::from_millis(350 * WORKERS as u64 / STEPS);
+    for number in (0..IDENTITIES / WORKERS).cycle().take(usize::try_from(count / 2).unwrap()) {
+        let identity = worker + WORKERS * number;
         let caller = Caller {
             address: format!("did:web:example.org:{identity}").parse().unwrap(),
             device: "DVC0123456789abcdefg".parse().unwrap(),
@@ -84,17 +87,19 @@ fn every_event_arrives_everywhere_in_its_order_whoever_is_killed() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let store = runtime.block_on(store(&sandbox.database_url()));
     let mut random = Random::new();
-    // About as long as it takes to kill everybody.
-    let pace = Duration::from_millis(350 * KILLS * WORKERS as u64 / STEPS as u64);
-    let stepping: Vec<_> =
-        (0..WORKERS).map(|worker| runtime.spawn(step(store.clone(), worker, pace))).collect();
+    // Each worker ends what it begins.
+    let kills = rounds(KILLS).next_multiple_of(40);
+    let steps = kills * STEPS;
+    let stepping: Vec<_> = (0..WORKERS)
+        .map(|worker| runtime.spawn(step(store.clone(), worker, steps / WORKERS as u64)))
+        .collect();
     let (mut running, mut restarting) = (Some(rabbit), None);
-    for number in 0..KILLS {
+    for number in 0..kills {
         match number {
-            50 => nats.kill(),
-            55 => nats.start_again(),
+            _ if number == kills / 4 => nats.kill(),
+            _ if number == kills / 4 + 5 => nats.start_again(),
             // While it starts, others are killed.
-            100 => {
+            _ if number == kills / 2 => {
                 let mut rabbit = running.take().unwrap();
                 rabbit.kill();
                 restarting = Some(thread::spawn(move || {
@@ -113,8 +118,8 @@ fn every_event_arrives_everywhere_in_its_order_whoever_is_killed() {
         runtime.block_on(stepped).unwrap();
     }
     let expected = Expected::read(&sandbox);
-    assert_eq!(expected.events(), STEPS);
-    let relay = start(&sandbox, &sinks, KILLS);
+    assert_eq!(expected.events() as u64, steps);
+    let relay = start(&sandbox, &sinks, kills);
     let (begin, mut sql) = (Instant::now(), sandbox.sql());
     let left = "event_sinks WHERE settled_to < (SELECT max(position) FROM outbox)";
     while sql.count("outbox WHERE sequence IS NULL") + sql.count(left) + sql.count("event_retries") > 0 {

@@ -13,7 +13,7 @@ use reprieve_application::ports::{EraseAnswer, ErasePlan, EraseRequest, Eraser, 
 use reprieve_application::use_cases::{ErasureSettings, Retention};
 use reprieve_application::{Backoff, Coded, Erasers};
 use reprieve_domain::{Address, EraserName, FailureCode};
-use reprieve_tests::{Random, TestDatabase};
+use reprieve_tests::{Random, TestDatabase, rounds};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::guarantees::{Seen, Tally};
@@ -268,7 +268,7 @@ async fn whatever_happens_at_once_the_guarantees_hold(database: TestDatabase) {
         killed: 0,
     };
     let mut tally = Tally::default();
-    for number in 0..ROUNDS {
+    for number in 0..rounds(ROUNDS) {
         let identities = number * IDENTITIES..(number + 1) * IDENTITIES;
         for _ in 0..2 {
             round.disorder(&identities).await;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use reprieve_tests::{
     Answer, Asked, EraserService, Moments, Outcome, PrivatePostgres, Sandbox, Sql, eraser_toml,
-    on_both_databases,
+    on_both_databases, rounds,
 };
 
 use self::deployment::{Deployment, in_ledger, pass};
@@ -162,13 +162,13 @@ fn workers_that_are_killed(sandbox: &Sandbox, kills: u64) {
 
 #[test]
 fn workers_that_are_killed_leave_nothing_half_done_on_sqlite() {
-    workers_that_are_killed(&Sandbox::new(), 200);
+    workers_that_are_killed(&Sandbox::new(), rounds(200));
 }
 
 #[test]
 #[ignore = "needs PostgreSQL: tests/run"]
 fn workers_that_are_killed_leave_nothing_half_done_on_postgres() {
-    workers_that_are_killed(&Sandbox::postgres(), 100);
+    workers_that_are_killed(&Sandbox::postgres(), rounds(100));
 }
 
 #[test]
