@@ -90,7 +90,9 @@ pub fn drop_packets(port: u16) {
         let (local, remote, state) = (fields[1], fields[2], fields[3]);
         if remote.ends_with(&hexadecimal) && state == "01" {
             let other = u16::from_str_radix(local.rsplit(':').next().unwrap(), 16).unwrap();
-            for ports in [format!("dport {port} tcp sport {other}"), format!("sport {port} tcp dport {other}")] {
+            for ports in
+                [format!("dport {port} tcp sport {other}"), format!("sport {port} tcp dport {other}")]
+            {
                 rules.extend(["add rule inet vanished input tcp ", &ports, " drop\n"]);
             }
         }

@@ -90,6 +90,55 @@ fn and_never_put_back(fault: Fault) {
     }
 }
 
+/// Commands find another log or another index beside the database than the service has. Whoever is told something, finds it.
+fn with_commands_beside_it(fault: Fault) {
+    let sandbox = Sandbox::new();
+    sandbox.configure(Stepper::TOML);
+    let _ = sandbox.line("identity status").succeeded();
+    let service = Service::start(&sandbox);
+    let mut person = Stepper::new(service.address(), 1);
+    assert_eq!(person.until_refused(1, 6), []);
+    fault(true, &sandbox.database_file());
+    let (mut initiated, mut cancelled) = (0, 0);
+    for _ in 0..6 {
+        let _ = person.step();
+        initiated += usize::from(sandbox.line("identityDeletion init").code == 0);
+        let _ = person.step();
+        cancelled += usize::from(sandbox.line("identityDeletion cancel").code == 0);
+    }
+    service.kill();
+    let mut found = person.told().missing_in(&sandbox);
+    println!("{} steps and {initiated} + {cancelled} commands were acknowledged", person.told().steps());
+    let list = sandbox.json("identityDeletion list");
+    let of_status =
+        |status: &str| list.as_array().unwrap().iter().filter(|one| one["status"] == status).count();
+    if list.as_array().unwrap().len() < initiated || of_status("Cancelled") < cancelled {
+        found.push(format!(
+            "of commands only {} + {} are stored",
+            list.as_array().unwrap().len(),
+            of_status("Cancelled")
+        ));
+    }
+    let verified = sandbox.line("audit verify");
+    if verified.code != 0 {
+        found.push(verified.stderr);
+    }
+    if sandbox.sql().text("PRAGMA integrity_check") != "ok" {
+        found.push("the file is damaged".to_owned());
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_log_that_is_unlinked_with_commands_beside_the_service() {
+    with_commands_beside_it(LOG_UNLINKED);
+}
+
+#[test]
+fn an_index_that_is_unlinked_with_commands_beside_the_service() {
+    with_commands_beside_it(INDEX_UNLINKED);
+}
+
 macro_rules! faults {
     ($($name:ident: $fault:expr),+ $(,)?) => {
         $(mod $name {

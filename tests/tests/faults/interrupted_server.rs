@@ -27,9 +27,9 @@ fn connections_that_the_server_ends_are_replaced() {
         let ended = sql.count(
             "(SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'reprieve') AS ended",
         );
-        let served = in_parallel(&mut people, |person| person.until_acknowledged(Duration::from_secs(10)));
-        println!("{round}: {ended} connections ended; served again: {served:?}");
-        if ended == 0 || served.iter().any(|served| served.as_ref().map_or(true, |after| *after > AGAIN)) {
+        let again = in_parallel(&mut people, |person| person.until_acknowledged(Duration::from_secs(10)));
+        println!("{round}: {ended} connections ended; served again: {again:?}");
+        if ended == 0 || again.iter().any(|again| again.as_ref().map_or(true, |after| *after > AGAIN)) {
             found.push(format!("{round}: not everybody is served within {AGAIN:?}"));
         }
         found.extend(not_ready_soon(&service, 200).map(|seen| format!("after {round}: {seen}")));

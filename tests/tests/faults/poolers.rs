@@ -90,30 +90,7 @@ fn course_of_life(server: &PrivatePostgres, address: &str, isolation: &str, cach
     sql.execute(&format!("ALTER SEQUENCE outbox_position_seq CACHE {cache}"));
     let (receiver, eraser) =
         (EraserService::start(|_| Answer::Erased(0)), EraserService::start(|_| Answer::Erased(7)));
-    sandbox.configure(&format!(
-        "{toml}grace_period = {{minimum_in_days = 0.000001}}
-        ledger.file = '{home}/ledger'
-        receipts.key_file = '{home}/receipt-key'
-        [workers]
-        reminders_every_in_seconds = 0.2
-        deletions_every_in_seconds = 0.2
-        erasures_every_in_seconds = 0.2
-        housekeeping_every_in_seconds = 0.5
-        outbox_every_in_seconds = 0.05
-        [events]
-        source = 'https://reprieve.example'
-        allowed_private_hosts = ['127.0.0.1']
-        [[events.sinks]]
-        name = 'crm'
-        type = 'webhook'
-        url = 'http://{receiver}/hooks'
-        secret = '{SECRET}'
-        {eraser}",
-        toml = Stepper::TOML,
-        home = sandbox.home().display(),
-        receiver = receiver.address(),
-        eraser = eraser.toml("files", 20.0),
-    ));
+    configure(&sandbox, &receiver, &eraser);
     let services: Vec<Service> = (0..2)
         .map_while(|_| {
             Service::try_start(sandbox.command().arg("start")).map_err(|said| println!("{said:?}")).ok()
@@ -148,6 +125,41 @@ fn course_of_life(server: &PrivatePostgres, address: &str, isolation: &str, cach
         ids.len() as u64 >= events
     });
     in_order(&receiver, &mut found);
+    end(services, &mut found);
+    commands_work(&sandbox, &mut found);
+    drop(sql);
+    found.lines()
+}
+
+/// In a hurry, with one sink and one eraser.
+fn configure(sandbox: &Sandbox, receiver: &EraserService, eraser: &EraserService) {
+    sandbox.configure(&format!(
+        "{toml}grace_period = {{minimum_in_days = 0.000001}}
+        ledger.file = '{home}/ledger'
+        receipts.key_file = '{home}/receipt-key'
+        [workers]
+        reminders_every_in_seconds = 0.2
+        deletions_every_in_seconds = 0.2
+        erasures_every_in_seconds = 0.2
+        housekeeping_every_in_seconds = 0.5
+        outbox_every_in_seconds = 0.05
+        [events]
+        source = 'https://reprieve.example'
+        allowed_private_hosts = ['127.0.0.1']
+        [[events.sinks]]
+        name = 'crm'
+        type = 'webhook'
+        url = 'http://{receiver}/hooks'
+        secret = '{SECRET}'
+        {eraser}",
+        toml = Stepper::TOML,
+        home = sandbox.home().display(),
+        receiver = receiver.address(),
+        eraser = eraser.toml("files", 20.0),
+    ));
+}
+
+fn end(services: Vec<Service>, found: &mut Found) {
     for service in services {
         let outcome = service.stop();
         if outcome.code != 0 {
@@ -164,6 +176,9 @@ fn course_of_life(server: &PrivatePostgres, address: &str, isolation: &str, cach
                 .for_each(|line| println!("{line}"));
         }
     }
+}
+
+fn commands_work(sandbox: &Sandbox, found: &mut Found) {
     for line in [
         "audit verify",
         "worker run housekeeping --once",
@@ -177,8 +192,6 @@ fn course_of_life(server: &PrivatePostgres, address: &str, isolation: &str, cach
             found.push(format!("{line}: {}", outcome.stderr));
         }
     }
-    drop(sql);
-    found.lines()
 }
 
 /// Takes steps at both services in turn.

@@ -71,7 +71,7 @@ impl<'a> Course<'a> {
                         }
                     }
                     Err(refusal) => {
-                        found.push(format!("after fault {round}: does not serve again: {refusal}"))
+                        found.push(format!("after fault {round}: does not serve again: {refusal}"));
                     }
                 }
             }
