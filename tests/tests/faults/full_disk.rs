@@ -143,18 +143,12 @@ fn what_was_due_while_there_was_no_room_is_deleted_when_there_is() {
 }
 
 mod as_root {
-    use reprieve_tests::{on_a_small_disk, on_a_small_ext4};
+    use reprieve_tests::on_a_small_ext4;
 
     use super::{DISK, filled_up_twice};
 
     fn on_ext4(name: &str, people: u64) {
-        let run = |disk: &std::path::Path| filled_up_twice(disk, people, |_, _| {});
-        if rustix::process::geteuid().is_root() {
-            on_a_small_ext4(name, DISK, run);
-        } else {
-            println!("nobody but root mounts an ext4 file system: a tmpfs instead");
-            on_a_small_disk(name, DISK, run);
-        }
+        on_a_small_ext4(name, DISK, |disk| filled_up_twice(disk, people, |_, _| {}));
     }
 
     #[test]
