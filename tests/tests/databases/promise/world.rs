@@ -62,7 +62,11 @@ pub(crate) struct World {
 
 /// With connections of its own.
 async fn connect(database: &TestDatabase) -> Database {
-    let options = ConnectionOptions { max_connections: 4, acquire_timeout: Duration::from_mins(1) };
+    let options = ConnectionOptions {
+        max_connections: 4,
+        acquire_timeout: Duration::from_mins(1),
+        ..ConnectionOptions::default()
+    };
     Database::connect(&database.url().parse().unwrap(), &options).await.unwrap()
 }
 
