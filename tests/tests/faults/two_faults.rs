@@ -29,6 +29,8 @@ pub(crate) struct Course<'a> {
     pub(crate) unharmed: usize,
     /// Whether what was refused must not be stored either.
     pub(crate) exactly: bool,
+    /// Whether it may find a way to serve while the fault lasts.
+    pub(crate) may_go_on: bool,
     /// The binary, or a program that becomes it.
     pub(crate) command: Command,
 }
@@ -40,7 +42,7 @@ impl<'a> Course<'a> {
         let mut command = sandbox.command();
         command.arg("start");
         let end = if people == 1 { End::Stopped } else { End::Killed };
-        Self { sandbox, people, end, unharmed: MANY, exactly: true, command }
+        Self { sandbox, people, end, unharmed: MANY, exactly: true, may_go_on: false, command }
     }
 
     /// Goes through all of it. `fault` is to begin and to end the fault; it gets the number of the process.
@@ -53,12 +55,16 @@ impl<'a> Course<'a> {
             fault(true, service.process_id());
             let refused = in_parallel(&mut people, |person| person.until_refused(2, self.unharmed));
             for refusals in &refused {
-                if refusals.len() < 2 {
+                if refusals.len() < 2 && !self.may_go_on {
                     found.push(format!("fault {round}: not refused twice"));
                 }
             }
             found.extend(refused.iter().flatten().filter_map(|refusal| wrong(round, refusal)));
-            found.extend(not_ready_soon(&service, 503).map(|seen| format!("during fault {round}: {seen}")));
+            if !self.may_go_on {
+                found.extend(
+                    not_ready_soon(&service, 503).map(|seen| format!("during fault {round}: {seen}")),
+                );
+            }
             let more = in_parallel(&mut people, |person| (0..4).filter(|_| person.step().is_ok()).count());
             println!("fault {round}: acknowledged while it lasts, after two refusals: {more:?}");
             fault(false, service.process_id());
