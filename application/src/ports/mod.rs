@@ -10,6 +10,7 @@
 
 mod answered_requests;
 mod audit_trail;
+mod backups;
 mod clock;
 mod deletion_processes;
 mod due_processes;
@@ -28,6 +29,7 @@ mod token_signer;
 
 pub use answered_requests::AnsweredRequests;
 pub use audit_trail::AuditTrail;
+pub use backups::{BackupError, Backups, UnfinishedBackup};
 pub use clock::Clock;
 pub use deletion_processes::{DeletionProcesses, Figures, Page};
 pub use due_processes::{Batch, Decide, Due, DueProcesses, Position};

@@ -24,6 +24,7 @@ const COMMANDS: [&str; 23] = [
     "events follow",
     "database",
     "database migrate",
+    "database backup",
     "config",
     "config show",
     "completions",
