@@ -29,7 +29,7 @@ pub use amqp::{AMQP_URL, AmqpMessage, TestAmqp};
 pub use binary::{Files, Outcome, Sandbox, reprieve_binary};
 pub use campaign::rounds;
 pub use contenders::Contenders;
-pub use database::{POSTGRES_URL, TestDatabase};
+pub use database::{POOLER, POSTGRES_URL, TestDatabase};
 pub use eraser::{Answer, Asked, EraserService, eraser_toml};
 pub use http::{Connection, Reply, Request};
 pub use moments::Moments;

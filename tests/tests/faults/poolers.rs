@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use reprieve_tests::{
-    Answer, Connection, Contenders, EraserService, Identity, PoolMode, PrivatePgBouncer, PrivatePostgres,
-    Request, Sandbox, Service, Stepper, TestDatabase, Told,
+    Answer, Connection, Contenders, EraserService, Identity, POOLER, POSTGRES_URL, PoolMode,
+    PrivatePgBouncer, PrivatePostgres, Request, Sandbox, Service, Stepper, TestDatabase, Told,
 };
 
 use crate::two_faults::{Found, in_parallel};
@@ -35,9 +36,19 @@ struct Combination {
     cache: u32,
 }
 
+fn all_combinations() -> bool {
+    std::env::var_os("REPRIEVE_TEST_COMBINATIONS").is_some_and(|which| which == "all")
+}
+
+/// One of each mode. A session is held as long as its client is there: two services and the commands beside them.
+fn bouncers(server: &PrivatePostgres) -> [(PoolMode, PrivatePgBouncer); 2] {
+    [(PoolMode::Session, 60), (PoolMode::Transaction, 5)]
+        .map(|(mode, connections)| (mode, PrivatePgBouncer::start(&server.address(), mode, connections)))
+}
+
 /// Every pair of two of these is in one of them, or every combination is, if the environment says so.
 fn combinations() -> Vec<Combination> {
-    let all = std::env::var_os("REPRIEVE_TEST_COMBINATIONS").is_some_and(|which| which == "all");
+    let all = all_combinations();
     let mut combinations = Vec::new();
     for (row, isolation) in ISOLATIONS.into_iter().enumerate() {
         for (column, pooler) in POOLERS.into_iter().enumerate() {
@@ -55,9 +66,7 @@ fn combinations() -> Vec<Combination> {
 #[ignore = "needs the programs of PostgreSQL and PgBouncer: tests/run"]
 fn the_same_course_of_life_behind_every_pooler_at_every_isolation() {
     let server = PrivatePostgres::start();
-    // A session is held as long as its client is there: two services and the commands beside them.
-    let bouncers = [(PoolMode::Session, 60), (PoolMode::Transaction, 5)]
-        .map(|(mode, connections)| (mode, PrivatePgBouncer::start(&server.address(), mode, connections)));
+    let bouncers = bouncers(&server);
     let mut all = Vec::new();
     for Combination { isolation, pooler, cache } in combinations() {
         let address = bouncers
@@ -71,6 +80,46 @@ fn the_same_course_of_life_behind_every_pooler_at_every_isolation() {
         all.extend(found.into_iter().map(|line| format!("{name}: {line}")));
     }
     assert!(all.is_empty(), "found:\n{}", all.join("\n"));
+}
+
+/// The contract of the store as well, each isolation behind each pooler; that takes minutes, so only if every combination is
+/// asked for.
+#[test]
+#[ignore = "needs the programs of PostgreSQL and PgBouncer: tests/campaigns/poolers"]
+fn the_contract_of_the_store_holds_behind_every_pooler_at_every_isolation() {
+    if !all_combinations() {
+        println!("only in tests/campaigns/poolers: one combination is in the tests of the store");
+        return;
+    }
+    let server = PrivatePostgres::start();
+    let bouncers = bouncers(&server);
+    let mut failed = Vec::new();
+    for isolation in ISOLATIONS {
+        let mut sql = reprieve_tests::Sql::open(&server.url());
+        sql.execute(&format!("ALTER SYSTEM SET default_transaction_isolation = '{isolation}'"));
+        sql.execute("SELECT pg_reload_conf()");
+        drop(sql);
+        for pooler in POOLERS {
+            let mut cargo = Command::new(env!("CARGO"));
+            cargo.args(["test", "-q", "--locked", "-p", "reprieve-persistence", "--test", "contract", "--"]);
+            // Those of outages count and cut connections, which are the pooler's here.
+            cargo.args(["--include-ignored", "postgres", "--skip", "outages::", "--test-threads", "4"]);
+            cargo.env(POSTGRES_URL, server.url()).env_remove(POOLER);
+            if let Some((_, bouncer)) = bouncers.iter().find(|(mode, _)| Some(*mode) == pooler) {
+                cargo.env(POOLER, bouncer.address());
+            }
+            let start = Instant::now();
+            let output = cargo.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            let result = said.lines().find(|line| line.starts_with("test result")).unwrap_or(&said);
+            println!("{isolation}, {pooler:?}: {result} ({:?})", start.elapsed());
+            if !output.status.success() {
+                let errors = String::from_utf8_lossy(&output.stderr);
+                failed.push(format!("{isolation}, {pooler:?}:\n{said}{errors}"));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
 fn course_of_life(server: &PrivatePostgres, address: &str, isolation: &str, cache: u32) -> Vec<String> {
