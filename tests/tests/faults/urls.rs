@@ -250,11 +250,13 @@ fn parameters_that_are_accepted_have_their_effect() {
         wrong.push(format!("connect_timeout: given up after {:?}", start.elapsed()));
     }
     // A host that is silent is passed over.
-    let url =
-        format!("postgres://postgres@127.0.0.1:{port},127.0.0.1:{}/reprieve?connect_timeout=1", server.live);
-    let outcome = server.run("identity status", &url);
-    if !silently_done(&outcome) && !named("connect_timeout", &outcome) {
-        wrong.push(format!("a silent host is not passed over: {}", outcome.stderr));
+    for parameters in ["", "?connect_timeout=1", "?target_session_attrs=read-write"] {
+        let hosts = format!("127.0.0.1:{port},127.0.0.1:{}", server.live);
+        let url = format!("postgres://postgres@{hosts}/reprieve{parameters}");
+        let outcome = server.run("identity status", &url);
+        if !silently_done(&outcome) && !named("connect_timeout", &outcome) {
+            wrong.push(format!("a silent host is not passed over ({parameters}): {}", outcome.stderr));
+        }
     }
 
     let url = format!("postgres://postgres@nowhere.invalid:{}/reprieve?hostaddr=127.0.0.1", server.live);
