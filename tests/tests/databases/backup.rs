@@ -68,13 +68,13 @@ fn every_backup_of_a_running_service_has_each_step_that_was_acknowledged_before_
             let copy = copies.path().join(format!("copy{round}.db"));
             let outcome = back_up(&sandbox, &copy).succeeded();
             assert!(outcome.stdout.starts_with("Backup written: "), "{outcome:?}");
-            let copied = on_copy(&sandbox, &copy);
+            let on_it = on_copy(&sandbox, &copy);
             let mut sql = sandbox.variant().on(format!("sqlite:{}", copy.display())).sql();
             let steps: BTreeSet<String> =
                 sql.texts("SELECT process_id || ' ' || sequence FROM audit_entries").into_iter().collect();
             let missing = before.iter().filter(|(id, step)| !steps.contains(&format!("{id} {step}"))).count();
             assert_eq!(missing, 0, "of {} steps in backup {round}", before.len());
-            let verified = copied.json("audit verify");
+            let verified = on_it.json("audit verify");
             assert_eq!(verified["entries"], steps.len());
             assert_eq!(sql.count("outbox"), steps.len() as u64);
         }
