@@ -26,9 +26,6 @@ fn unlink(begin: bool, file: &Path) {
         let _ = fs::remove_file(kept(file));
         fs::hard_link(file, kept(file)).unwrap();
         fs::remove_file(file).unwrap();
-    } else if file.exists() {
-        // Somebody has made another one, which must not be taken away in turn.
-        fs::remove_file(kept(file)).unwrap();
     } else {
         fs::rename(kept(file), file).unwrap();
     }
@@ -57,16 +54,13 @@ const UNLINKED: Fault = unlink;
 const MOVED: Fault = move_away;
 const REPLACED: Fault = replace;
 const FOLDER_MOVED: Fault = |begin, database| move_away(begin, database.parent().unwrap());
-const LOG_UNLINKED: Fault = |begin, database| unlink(begin, &beside(database, "-wal"));
-const INDEX_UNLINKED: Fault = |begin, database| unlink(begin, &beside(database, "-shm"));
 
-/// `may_go_on`: whether the service may make a new file and serve on, as long as it loses nothing.
-fn twice_and_put_back(fault: Fault, may_go_on: bool) {
+fn twice_and_put_back(fault: Fault) {
     let sandbox = Sandbox::new();
     let file = sandbox.database_file();
     for people in [1, 8] {
         let mut course = Course::new(&sandbox, people);
-        (course.unharmed, course.exactly, course.may_go_on) = (0, false, may_go_on);
+        (course.unharmed, course.exactly) = (0, false);
         course.run(&mut |begin, _| fault(begin, &file));
         // The next ones are others.
         fs::remove_dir_all(file.parent().unwrap()).unwrap();
@@ -94,15 +88,42 @@ fn and_never_put_back(fault: Fault) {
     }
 }
 
+/// The log and its index, unlinked one after the other and never put back: whether the service goes on or waits for a restart,
+/// it has kept what it has acknowledged, before as well.
+fn twice_until_a_restart(suffix: &str) {
+    for people in [1, 8] {
+        let sandbox = Sandbox::new();
+        let file = beside(&sandbox.database_file(), suffix);
+        let mut course = Course::new(&sandbox, people);
+        (course.unharmed, course.exactly, course.until_restart) = (0, false, true);
+        course.run(&mut |begin, _| {
+            if begin {
+                fs::remove_file(&file).unwrap();
+            }
+        });
+    }
+}
+
+#[test]
+fn a_log_that_is_unlinked_twice_takes_nothing_along() {
+    twice_until_a_restart("-wal");
+}
+
+#[test]
+fn an_index_that_is_unlinked_twice_takes_nothing_along() {
+    twice_until_a_restart("-shm");
+}
+
 /// Commands find another index beside the database than the service has. Whoever is told something, finds it.
-fn with_commands_beside_it(fault: Fault) {
+#[test]
+fn an_index_that_is_unlinked_with_commands_beside_the_service() {
     let sandbox = Sandbox::new();
     sandbox.configure(Stepper::TOML);
     let _ = sandbox.line("identity status").succeeded();
     let service = Service::start(&sandbox);
     let mut person = Stepper::new(service.address(), 1);
     assert_eq!(person.until_refused(1, 6), []);
-    fault(true, &sandbox.database_file());
+    fs::remove_file(beside(&sandbox.database_file(), "-shm")).unwrap();
     let (mut initiated, mut cancelled) = (0, 0);
     for _ in 0..6 {
         let _ = person.step();
@@ -133,17 +154,12 @@ fn with_commands_beside_it(fault: Fault) {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-#[test]
-fn an_index_that_is_unlinked_with_commands_beside_the_service() {
-    with_commands_beside_it(INDEX_UNLINKED);
-}
-
 macro_rules! faults {
-    ($($name:ident: $fault:expr, $may_go_on:expr;)+) => {
+    ($($name:ident: $fault:expr;)+) => {
         $(mod $name {
             #[test]
             fn twice_and_put_back() {
-                super::twice_and_put_back($fault, $may_go_on);
+                super::twice_and_put_back($fault);
             }
 
             #[test]
@@ -155,10 +171,8 @@ macro_rules! faults {
 }
 
 faults!(
-    a_database_that_is_unlinked: super::UNLINKED, false;
-    a_database_that_is_moved: super::MOVED, false;
-    a_database_that_is_replaced_by_a_copy: super::REPLACED, false;
-    a_folder_that_is_moved: super::FOLDER_MOVED, false;
-    a_log_that_is_unlinked: super::LOG_UNLINKED, true;
-    an_index_that_is_unlinked: super::INDEX_UNLINKED, true;
+    a_database_that_is_unlinked: super::UNLINKED;
+    a_database_that_is_moved: super::MOVED;
+    a_database_that_is_replaced_by_a_copy: super::REPLACED;
+    a_folder_that_is_moved: super::FOLDER_MOVED;
 );

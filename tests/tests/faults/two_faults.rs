@@ -29,8 +29,8 @@ pub(crate) struct Course<'a> {
     pub(crate) unharmed: usize,
     /// Whether what was refused must not be stored either.
     pub(crate) exactly: bool,
-    /// Whether it may find a way to serve while the fault lasts.
-    pub(crate) may_go_on: bool,
+    /// Whether it may take a restart to end the fault, or be none, as long as nothing is lost.
+    pub(crate) until_restart: bool,
     /// The binary, or a program that becomes it.
     pub(crate) command: Command,
 }
@@ -42,7 +42,7 @@ impl<'a> Course<'a> {
         let mut command = sandbox.command();
         command.arg("start");
         let end = if people == 1 { End::Stopped } else { End::Killed };
-        Self { sandbox, people, end, unharmed: MANY, exactly: true, may_go_on: false, command }
+        Self { sandbox, people, end, unharmed: MANY, exactly: true, until_restart: false, command }
     }
 
     /// Goes through all of it. `fault` is to begin and to end the fault; it gets the number of the process.
@@ -53,39 +53,41 @@ impl<'a> Course<'a> {
         all_go_on(&mut people, 6);
         for round in 1..=2 {
             fault(true, service.process_id());
-            let refused = in_parallel(&mut people, |person| person.until_refused(2, self.unharmed));
-            for refusals in &refused {
-                if refusals.len() < 2 && !self.may_go_on {
-                    found.push(format!("fault {round}: not refused twice"));
-                }
-            }
-            found.extend(refused.iter().flatten().filter_map(|refusal| wrong(round, refusal)));
-            if !self.may_go_on {
-                found.extend(
-                    not_ready_soon(&service, 503).map(|seen| format!("during fault {round}: {seen}")),
-                );
-            }
-            let more = in_parallel(&mut people, |person| (0..4).filter(|_| person.step().is_ok()).count());
-            println!("fault {round}: acknowledged while it lasts, after two refusals: {more:?}");
+            self.refused(round, &service, &mut people, &mut found);
             fault(false, service.process_id());
-            for took in in_parallel(&mut people, |person| person.until_acknowledged(5 * SOON)) {
-                match took {
-                    Ok(took) => {
-                        println!("after fault {round}: serves again after {took:?}");
-                        if took > SOON {
-                            found.push(format!("after fault {round}: serves again only after {took:.0?}"));
-                        }
-                    }
-                    Err(refusal) => {
-                        found.push(format!("after fault {round}: does not serve again: {refusal}"));
-                    }
-                }
+            if self.until_restart {
+                service = self.restarted(service, &mut people, &mut found);
             }
-            found.extend(not_ready_soon(&service, 200).map(|seen| format!("after fault {round}: {seen}")));
-            for refusal in in_parallel(&mut people, |person| person.until_refused(1, 10)).iter().flatten() {
-                found.push(format!("after fault {round}, when it served again: {refusal}"));
-            }
+            goes_on(round, &service, &mut people, &mut found);
         }
+        // And once more, with all that.
+        service = self.restarted(service, &mut people, &mut found);
+        for refusal in in_parallel(&mut people, |person| person.until_refused(1, 4)).iter().flatten() {
+            found.push(format!("after the restart: {refusal}"));
+        }
+        service.kill();
+        found.extend(self.compared(&people));
+        println!("{} steps were acknowledged", Told::together(&people).steps());
+        found.assert_none();
+    }
+
+    /// What happens while the fault lasts.
+    fn refused(&self, round: usize, service: &Service, people: &mut [Stepper], found: &mut Found) {
+        let refused = in_parallel(people, |person| person.until_refused(2, self.unharmed));
+        let all_are_refused = refused.iter().all(|refusals| refusals.len() == 2);
+        if !all_are_refused && !self.until_restart {
+            found.push(format!("fault {round}: not refused twice"));
+        }
+        found.extend(refused.iter().flatten().filter_map(|refusal| wrong(round, refusal)));
+        if all_are_refused || !self.until_restart {
+            found.extend(not_ready_soon(service, 503).map(|seen| format!("during fault {round}: {seen}")));
+        }
+        let more = in_parallel(people, |person| (0..4).filter(|_| person.step().is_ok()).count());
+        println!("fault {round}: acknowledged while it lasts, after two refusals: {more:?}");
+    }
+
+    /// Ends the service, compares, and starts it again.
+    fn restarted(&mut self, service: Service, people: &mut [Stepper], found: &mut Found) -> Service {
         match self.end {
             End::Stopped => {
                 let code = service.stop().code;
@@ -95,19 +97,12 @@ impl<'a> Course<'a> {
             }
             End::Killed => service.kill(),
         }
-        found.extend(self.compared(&people));
-        // And once more, with all that.
-        service = Service::try_start(&mut self.command).unwrap();
-        for person in &mut people {
+        found.extend(self.compared(people));
+        let service = Service::try_start(&mut self.command).unwrap();
+        for person in people {
             person.turn_to(service.address());
         }
-        for refusal in in_parallel(&mut people, |person| person.until_refused(1, 4)).iter().flatten() {
-            found.push(format!("after the restart: {refusal}"));
-        }
-        service.kill();
-        found.extend(self.compared(&people));
-        println!("{} steps were acknowledged", Told::together(&people).steps());
-        found.assert_none();
+        service
     }
 
     fn compared(&self, people: &[Stepper]) -> Vec<String> {
@@ -146,6 +141,25 @@ impl Found {
     pub(crate) fn assert_none(self) {
         let lines = self.lines();
         assert!(lines.is_empty(), "found:\n{}", lines.join("\n"));
+    }
+}
+
+/// What happens as soon as the fault is over.
+fn goes_on(round: usize, service: &Service, people: &mut [Stepper], found: &mut Found) {
+    for took in in_parallel(people, |person| person.until_acknowledged(5 * SOON)) {
+        match took {
+            Ok(took) => {
+                println!("after fault {round}: serves again after {took:?}");
+                if took > SOON {
+                    found.push(format!("after fault {round}: serves again only after {took:.0?}"));
+                }
+            }
+            Err(refusal) => found.push(format!("after fault {round}: does not serve again: {refusal}")),
+        }
+    }
+    found.extend(not_ready_soon(service, 200).map(|seen| format!("after fault {round}: {seen}")));
+    for refusal in in_parallel(people, |person| person.until_refused(1, 10)).iter().flatten() {
+        found.push(format!("after fault {round}, when it served again: {refusal}"));
     }
 }
 
