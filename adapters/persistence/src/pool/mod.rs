@@ -148,7 +148,7 @@ impl Pool {
         let held = match &self.engine {
             Engine::Sqlite { pool, files, writes } => {
                 // Before: a connection may have to be opened, which must not find another file.
-                files.check(false)?;
+                files.check()?;
                 pool.acquire().await.map(|connection| Held::sqlite(connection, writes.then_some(files)))
             }
             #[cfg(feature = "postgres")]
@@ -159,11 +159,13 @@ impl Pool {
                 pool.acquire().await.map(|connection| Held::postgres(connection, server))
             }
         };
-        held.map_err(|error| {
+        let mut held = held.map_err(|error| {
             let error = connection_error(error);
             self.learn_from(&error);
             error
-        })
+        })?;
+        self.check_log(&mut held, false).await?;
+        Ok(held)
     }
 
     /// Gives a connection back on which one statement was run, which was a transaction of its own.
@@ -171,7 +173,7 @@ impl Pool {
         held.settle(&done);
         drop(held);
         let done = self.observe(done).await?;
-        self.check_files(false)?;
+        self.check_files()?;
         Ok(done)
     }
 
@@ -209,25 +211,28 @@ impl Pool {
         }
     }
 
-    /// What was acknowledged may be in a log that only this connection still finds: writes it into the database.
-    async fn save_lost_log(&self, held: &mut Held) {
+    /// # Errors
+    /// If the path of the database leads to other files than those that are open.
+    fn check_files(&self) -> Result<(), DbErr> {
         match &self.engine {
-            Engine::Sqlite { files, .. } if files.has_lost_its_log() => {
-                let saved = self.within_limit(held.execute_text("PRAGMA wal_checkpoint".to_owned())).await;
-                held.is_sound(saved.is_ok());
-            }
-            _ => {}
+            Engine::Sqlite { files, .. } => files.check(),
+            #[cfg(feature = "postgres")]
+            Engine::Postgres { .. } => Ok(()),
         }
     }
 
     /// # Errors
-    /// If the path of the database leads to other files than those that are open.
-    fn check_files(&self, wrote: bool) -> Result<(), DbErr> {
-        match &self.engine {
-            Engine::Sqlite { files, .. } => files.check(wrote),
-            #[cfg(feature = "postgres")]
-            Engine::Postgres { .. } => Ok(()),
+    /// If what is written through this connection would not be found after a restart. What was written and acknowledged
+    /// before may be in a log that only this connection still finds: it is written into the database.
+    async fn check_log(&self, held: &mut Held, wrote: bool) -> Result<(), DbErr> {
+        let Engine::Sqlite { files, writes: true, .. } = &self.engine else { return Ok(()) };
+        let Err(error) = files.check_log(wrote) else { return Ok(()) };
+        // Nobody has begun another log, with which it could be mixed up.
+        if files.has_lost_its_log() {
+            let saved = self.within_limit(held.execute_text("PRAGMA wal_checkpoint".to_owned())).await;
+            held.is_sound(saved.is_ok());
         }
+        Err(error)
     }
 }
 

@@ -4,7 +4,6 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -87,9 +86,6 @@ pub(crate) struct DatabaseFiles {
     index: PathBuf,
     /// The write-ahead log and its index, once something was stored through the connection that writes.
     seen: Mutex<Option<[FileId; 2]>>,
-    /// One of these two was found to be another one. What is in it now and what is to be in it later cannot be told apart
-    /// any more, so nothing is done until the program starts anew.
-    lost: AtomicBool,
     access: Access,
 }
 
@@ -110,17 +106,18 @@ impl DatabaseFiles {
         let path = fs::canonicalize(path)?;
         let database = FileId::of(&path)?;
         let (log, index) = (beside(&path, "-wal"), beside(&path, "-shm"));
-        let (seen, lost) = (Mutex::new(None), AtomicBool::new(false));
-        Ok(Self { path, database, log, index, seen, lost, access })
+        Ok(Self { path, database, log, index, seen: Mutex::new(None), access })
     }
 
-    /// Whether the path still leads to the files that are open. After something was stored, the log and its index have to
-    /// be there as well: a restart reads from the log what the database does not have yet, and other programs find in the
-    /// index what is in the log.
-    pub(super) fn check(&self, wrote: bool) -> Result<(), DbErr> {
-        if FileId::of(&self.path).ok() != Some(self.database) {
-            return Err(elsewhere(&self.path, "until it is put back, nothing is stored"));
-        }
+    /// Whether the path still leads to the database that is open.
+    pub(super) fn check(&self) -> Result<(), DbErr> {
+        if FileId::of(&self.path).ok() == Some(self.database) { Ok(()) } else { Err(elsewhere(&self.path)) }
+    }
+
+    /// Whether the log and its index are still those that were written to: a restart reads from the log what the database
+    /// does not have yet, and other programs find in the index what is in the log. Where something was just stored, both
+    /// have to be there.
+    pub(super) fn check_log(&self, wrote: bool) -> Result<(), DbErr> {
         if self.access != Access::ReadWrite {
             return Ok(());
         }
@@ -136,12 +133,8 @@ impl DatabaseFiles {
         let known = seen.map_or([None; 2], |ids| ids.map(Some));
         for ((path, now), known) in beside.into_iter().zip(now).zip(known) {
             if now.is_none() || now != known {
-                self.lost.store(true, Ordering::Relaxed);
-                return Err(elsewhere(path, "stop this program and start it again"));
+                return Err(elsewhere(path));
             }
-        }
-        if self.lost.load(Ordering::Relaxed) {
-            return Err(elsewhere(&self.log, "stop this program and start it again"));
         }
         Ok(())
     }
@@ -159,9 +152,10 @@ impl DatabaseFiles {
     }
 }
 
-fn elsewhere(path: &Path, remedy: &str) -> DbErr {
+fn elsewhere(path: &Path) -> DbErr {
     DbErr::Conn(RuntimeErr::Internal(format!(
-        "{} is no longer the file that was opened: it was removed, moved or replaced while it was in use; {remedy}",
+        "{} is no longer the file that was opened: it was removed, moved or replaced while it was in use; nothing is \
+         stored until it is put back, or this program is started again",
         path.display()
     )))
 }

@@ -46,11 +46,9 @@ impl Transaction {
         }
         let committed = pool.within_limit(held.execute_text("COMMIT".to_owned())).await;
         held.is_sound(committed.is_ok());
-        if committed.is_ok()
-            && let Err(error) = pool.check_files(true)
-        {
-            pool.save_lost_log(&mut held).await;
-            return Err(error);
+        if committed.is_ok() {
+            pool.check_files()?;
+            pool.check_log(&mut held, true).await?;
         }
         drop(held);
         pool.observe(committed).await?;
