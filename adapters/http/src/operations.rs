@@ -43,7 +43,7 @@ async fn live() -> Json<HealthData> {
 
 /// Whether requests can be answered
 ///
-/// The database is reached, and migrated to this version.
+/// The database is reached, migrated to this version, and can be written to.
 #[utoipa::path(
     get, path = "/health/ready", tag = "Operations", operation_id = "ready", security(),
     responses(

@@ -155,11 +155,13 @@ impl Drop for Held {
             None => {}
             Some(Connection::Sqlite(connection, _)) if self.sound => drop(connection),
             Some(Connection::Sqlite(connection, written)) => {
-                drop(connection.detach());
-                // If it was the last one, its log goes with it.
-                if let Some(files) = written {
+                // If it is the last one, its log goes with it. One that is lost already is not forgotten.
+                if let Some(files) = written
+                    && files.check_log(false).is_ok()
+                {
                     files.forget_log();
                 }
+                drop(connection.detach());
             }
             #[cfg(feature = "postgres")]
             Some(Connection::Postgres(mut connection, _)) if self.sound => {

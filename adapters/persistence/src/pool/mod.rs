@@ -147,8 +147,16 @@ impl Pool {
     async fn hold(&self) -> Result<Held, DbErr> {
         let held = match &self.engine {
             Engine::Sqlite { pool, files, writes } => {
-                // Before: a connection may have to be opened, which must not find another file.
+                // Before: a connection may have to be opened, which would find another file, or begin another log.
                 files.check()?;
+                if let Err(error) = files.check_log(false) {
+                    if pool.num_idle() > 0
+                        && let Ok(connection) = pool.acquire().await
+                    {
+                        self.save_lost_log(&mut Held::sqlite(connection, None), files).await;
+                    }
+                    return Err(error);
+                }
                 pool.acquire().await.map(|connection| Held::sqlite(connection, writes.then_some(files)))
             }
             #[cfg(feature = "postgres")]
@@ -159,13 +167,11 @@ impl Pool {
                 pool.acquire().await.map(|connection| Held::postgres(connection, server))
             }
         };
-        let mut held = held.map_err(|error| {
+        held.map_err(|error| {
             let error = connection_error(error);
             self.learn_from(&error);
             error
-        })?;
-        self.check_log(&mut held, false).await?;
-        Ok(held)
+        })
     }
 
     /// Gives a connection back on which one statement was run, which was a transaction of its own.
@@ -221,18 +227,32 @@ impl Pool {
         }
     }
 
+    /// After something was committed.
+    ///
     /// # Errors
-    /// If what is written through this connection would not be found after a restart. What was written and acknowledged
-    /// before may be in a log that only this connection still finds: it is written into the database.
-    async fn check_log(&self, held: &mut Held, wrote: bool) -> Result<(), DbErr> {
-        let Engine::Sqlite { files, writes: true, .. } = &self.engine else { return Ok(()) };
-        let Err(error) = files.check_log(wrote) else { return Ok(()) };
-        // Nobody has begun another log, with which it could be mixed up.
+    /// If it would not be found after a restart.
+    async fn check_stored(&self, held: &mut Held) -> Result<(), DbErr> {
+        self.check_files()?;
+        match &self.engine {
+            Engine::Sqlite { files, .. } => {
+                let log = files.check_log(true);
+                if log.is_err() {
+                    self.save_lost_log(held, files).await;
+                }
+                log
+            }
+            #[cfg(feature = "postgres")]
+            Engine::Postgres { .. } => Ok(()),
+        }
+    }
+
+    /// What was acknowledged may be in a log that only the open connections still find: it is written into the database,
+    /// unless another program has begun another log, with which it would be mixed up.
+    async fn save_lost_log(&self, held: &mut Held, files: &DatabaseFiles) {
         if files.has_lost_its_log() {
             let saved = self.within_limit(held.execute_text("PRAGMA wal_checkpoint".to_owned())).await;
             held.is_sound(saved.is_ok());
         }
-        Err(error)
     }
 }
 

@@ -47,8 +47,7 @@ impl Transaction {
         let committed = pool.within_limit(held.execute_text("COMMIT".to_owned())).await;
         held.is_sound(committed.is_ok());
         if committed.is_ok() {
-            pool.check_files()?;
-            pool.check_log(&mut held, true).await?;
+            pool.check_stored(&mut held).await?;
         }
         drop(held);
         pool.observe(committed).await?;
