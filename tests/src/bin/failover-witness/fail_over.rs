@@ -64,19 +64,14 @@ impl FailOver {
         let mut line = format!("{:11} → {}", self.kind, self.node);
         let Some(promoted) = self.promoted else { return line + ": no primary" };
         let _ = write!(line, "  primary after {:5.2} s", (promoted - self.fault).as_secs_f64());
-        for served in &self.services {
-            let after = |instant: Option<Instant>, start: Instant| {
-                instant.map_or("never".into(), |instant| format!("{:.2} s", (instant - start).as_secs_f64()))
-            };
-            let _ = write!(
-                line,
-                "  | {}: step {} after the promotion, {} after the fault, {} after the last one; all clients {}",
-                served.name,
-                after(served.next, promoted),
-                after(served.next, self.fault),
-                served.last.map_or("never".into(), |last| after(served.next, last)),
-                after(served.everybody, promoted),
-            );
+        let between = |start: Option<Instant>, end: Option<Instant>| {
+            let time = start.zip(end).map(|(start, end)| (end - start).as_secs_f64());
+            time.map_or("never".into(), |time| format!("{time:.2} s"))
+        };
+        for Served { name, last, next, everybody } in &self.services {
+            let (next_step, all) = (between(self.promoted, *next), between(self.promoted, *everybody));
+            let outage = between(*last, *next);
+            let _ = write!(line, "  {name}: next {next_step}, all {all}, out {outage}");
         }
         line
     }

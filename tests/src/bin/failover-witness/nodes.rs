@@ -42,11 +42,12 @@ impl Nodes {
     async fn ask_on(&self, name: &str, url: &str) -> ! {
         let mut connection = None;
         loop {
-            let takes_writes = timeout(PATIENCE, write(&mut connection, url)).await;
-            let takes_writes = matches!(takes_writes, Ok(Ok(())));
-            if !takes_writes {
+            let answer = timeout(PATIENCE, write(&mut connection, url)).await;
+            // Who says no can be asked again.
+            if !matches!(answer, Ok(Ok(()) | Err(sqlx::Error::Database(_)))) {
                 connection = None;
             }
+            let takes_writes = matches!(answer, Ok(Ok(())));
             {
                 let mut nodes = self.0.lock().unwrap();
                 let since = nodes.entry(name.to_owned()).or_default();
