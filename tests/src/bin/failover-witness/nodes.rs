@@ -43,11 +43,10 @@ impl Nodes {
         let mut connection = None;
         loop {
             let answer = timeout(PATIENCE, write(&mut connection, url)).await;
-            // Who says no can be asked again.
-            if !matches!(answer, Ok(Ok(()) | Err(sqlx::Error::Database(_)))) {
+            let takes_writes = matches!(answer, Ok(Ok(true)));
+            if !matches!(answer, Ok(Ok(_))) {
                 connection = None;
             }
-            let takes_writes = matches!(answer, Ok(Ok(())));
             {
                 let mut nodes = self.0.lock().unwrap();
                 let since = nodes.entry(name.to_owned()).or_default();
@@ -58,18 +57,20 @@ impl Nodes {
     }
 }
 
-/// A write that has to be as durable as any other one.
-async fn write(connection: &mut Option<PgConnection>, url: &str) -> Result<(), sqlx::Error> {
-    if connection.is_none() {
-        *connection = Some(PgConnection::connect(url).await?);
+/// Writes as durably as anybody else; returns whether the server takes that. One that follows another is not asked to, because
+/// it would log it.
+async fn write(connection: &mut Option<PgConnection>, url: &str) -> Result<bool, sqlx::Error> {
+    let mut open = match connection.take() {
+        Some(open) => open,
+        None => PgConnection::connect(url).await?,
+    };
+    if sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&mut open).await? {
+        *connection = Some(open);
+        return Ok(false);
     }
-    if let Some(connection) = connection.as_mut() {
-        sqlx::raw_sql(
-            "CREATE TABLE IF NOT EXISTS beats (at timestamptz NOT NULL); \
-             DELETE FROM beats; INSERT INTO beats VALUES (clock_timestamp())",
-        )
-        .execute(connection)
-        .await?;
-    }
-    Ok(())
+    let write = "CREATE TABLE IF NOT EXISTS beats (at timestamptz NOT NULL); \
+        DELETE FROM beats; INSERT INTO beats VALUES (clock_timestamp())";
+    sqlx::raw_sql(write).execute(&mut open).await?;
+    *connection = Some(open);
+    Ok(true)
 }

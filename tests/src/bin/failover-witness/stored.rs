@@ -1,6 +1,7 @@
 //! What is stored, compared with what was acknowledged.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::time::Instant;
 
 use reprieve_tests::Sql;
@@ -109,11 +110,11 @@ fn faults(stored: &BTreeMap<String, Stored>, seen: &Seen, fail_overs: &[FailOver
             (&["StartedByOwner"], &["IdentityToBeDeleted"])
         };
         let status = if cancelled { "Cancelled" } else { "Active" };
-        let fault = |process: &dyn std::fmt::Debug| {
-            format!("{} acknowledged {}; stored: {process:?}", describe(newest), when(newest.at, fail_overs))
+        let fault = |told: &Told, process: &dyn Debug| {
+            format!("{} acknowledged {}; stored: {process:?}", describe(told), when(told.at, fail_overs))
         };
         match stored.get(*id) {
-            None => faults.lost.push(fault(&"nothing")),
+            None => faults.lost.extend(steps.values().map(|told| fault(told, &"nothing"))),
             Some(process) => {
                 let right = process.address == newest.address
                     && process.status == status
@@ -121,9 +122,9 @@ fn faults(stored: &BTreeMap<String, Stored>, seen: &Seen, fail_overs: &[FailOver
                     && process.events == events;
                 let more = process.entries.len() > entries.len() || process.events.len() > events.len();
                 if !right && !more {
-                    faults.lost.push(fault(process));
+                    faults.lost.push(fault(newest, process));
                 } else if !right && !maybe_cancelled.contains(id) {
-                    faults.twice.push(fault(process));
+                    faults.twice.push(fault(newest, process));
                 }
             }
         }
