@@ -11,6 +11,8 @@ use crate::nodes::Nodes;
 const UNTIL_PROMOTED: Duration = Duration::from_mins(2);
 /// A service that has taken no step for so long after that is not going to.
 const UNTIL_SERVED: Duration = Duration::from_mins(1);
+/// There is a step in so much time before a fault, or there was an outage already.
+const BEFORE_THE_FAULT: Duration = Duration::from_secs(1);
 /// What is asked of a service, in the median.
 const AT_MOST: Duration = Duration::from_secs(5);
 
@@ -27,12 +29,12 @@ pub(crate) struct FailOver {
 
 struct Served {
     name: String,
-    /// The last step before the promotion.
-    last: Option<Instant>,
-    /// The first one since.
+    /// When it took the first step since the promotion.
     next: Option<Instant>,
     /// When every client had taken one.
     everybody: Option<Instant>,
+    /// The longest time without a step.
+    outage: Option<Duration>,
 }
 
 impl FailOver {
@@ -52,8 +54,10 @@ impl FailOver {
             }
         }
         let served = |(service, everybody): (&Service, Option<Instant>)| {
-            let (last, next) = promoted.map_or((None, None), |promoted| service.steps_around(promoted));
-            Served { name: service.name().to_owned(), last, next, everybody }
+            let steps = service.acknowledged_since(fault.checked_sub(BEFORE_THE_FAULT).unwrap());
+            let next = promoted.and_then(|promoted| steps.iter().find(|step| **step >= promoted).copied());
+            let outage = steps.windows(2).map(|pair| pair[1] - pair[0]).max();
+            Served { name: service.name().to_owned(), next, everybody, outage: next.and(outage) }
         };
         let services = load.services().iter().zip(everybody).map(served).collect();
         Self { kind: kind.to_owned(), node: node.to_owned(), fault, promoted, services }
@@ -64,14 +68,11 @@ impl FailOver {
         let mut line = format!("{:11} → {}", self.kind, self.node);
         let Some(promoted) = self.promoted else { return line + ": no primary" };
         let _ = write!(line, "  primary after {:5.2} s", (promoted - self.fault).as_secs_f64());
-        let between = |start: Option<Instant>, end: Option<Instant>| {
-            let time = start.zip(end).map(|(start, end)| (end - start).as_secs_f64());
-            time.map_or("never".into(), |time| format!("{time:.2} s"))
-        };
-        for Served { name, last, next, everybody } in &self.services {
-            let (next_step, all) = (between(self.promoted, *next), between(self.promoted, *everybody));
-            let outage = between(*last, *next);
-            let _ = write!(line, "  {name}: next {next_step}, all {all}, out {outage}");
+        let in_words = |time: Option<Duration>| time.map_or("never".to_owned(), seconds);
+        let since = |instant: Option<Instant>| instant.map(|instant| instant - promoted);
+        for Served { name, next, everybody, outage } in &self.services {
+            let (next, all) = (in_words(since(*next)), in_words(since(*everybody)));
+            let _ = write!(line, "  {name}: next {next}, all {all}, out {}", in_words(*outage));
         }
         line
     }
@@ -102,8 +103,9 @@ fn promotion(node: &str, nodes: &Nodes, fault: Instant) -> Option<Instant> {
     None
 }
 
-/// Whether a service was quick enough, and lines about it.
-pub(crate) fn figures(name: &str, service: usize, fail_overs: &[FailOver]) -> (bool, Vec<String>) {
+/// Whether a service, which is the one with this number, was quick enough, and lines about it.
+pub(crate) fn figures(of: &Service, service: usize, fail_overs: &[FailOver]) -> (bool, Vec<String>) {
+    let name = of.name();
     let Some((served, line)) = spread(fail_overs, |one| one.until_served(service)) else {
         return (true, Vec::new());
     };
@@ -114,10 +116,26 @@ pub(crate) fn figures(name: &str, service: usize, fail_overs: &[FailOver]) -> (b
     if let Some((_, line)) = spread(fail_overs, |one| one.outage(service)) {
         lines.push(format!("{name}: from the fault to the next step: {line}"));
     }
+    if let Some(pause) = longest_pause(of, service, fail_overs) {
+        lines.push(format!("{name}: at other times, the longest without a step: {}", seconds(pause)));
+    }
     if served > AT_MOST {
         lines.push(format!("{name}: TOO SLOW: at most {} s are asked for", AT_MOST.as_secs()));
     }
     (served <= AT_MOST, lines)
+}
+
+/// The longest time without a step since the first fault that has nothing to do with waiting for a primary, such as when a
+/// host comes back.
+fn longest_pause(of: &Service, service: usize, fail_overs: &[FailOver]) -> Option<Duration> {
+    let steps = of.acknowledged_since(fail_overs.first()?.fault);
+    let in_a_fail_over = |start: Instant, end: Instant| {
+        fail_overs
+            .iter()
+            .any(|one| end > one.fault && one.services[service].next.is_none_or(|next| start < next))
+    };
+    let pauses = steps.windows(2).filter(|pair| !in_a_fail_over(pair[0], pair[1]));
+    pauses.map(|pair| pair[1] - pair[0]).max()
 }
 
 /// The median of all, and it with the worst one in words, also of each kind.

@@ -92,27 +92,19 @@ impl Service {
         self.seen(|seen| seen.acknowledged.len())
     }
 
-    /// The last acknowledgement before an instant, and the first one since then.
-    pub(crate) fn steps_around(&self, instant: Instant) -> (Option<Instant>, Option<Instant>) {
+    /// When steps were acknowledged since then, in order.
+    pub(crate) fn acknowledged_since(&self, instant: Instant) -> Vec<Instant> {
+        // Nearly in order: clients take turns at writing down what they were told.
+        let long_before = |told: &Told| told.at + Duration::from_secs(5) < instant;
         self.seen(|seen| {
-            // Nearly in order: clients take turns at writing down what they were told.
-            let recent = seen.acknowledged.iter().rev();
-            let (mut before, mut since) = (None, None);
-            for told in recent {
-                if told.at < instant {
-                    before = before.max(Some(told.at));
-                    if told.at + Duration::from_secs(1) < instant {
-                        break;
-                    }
-                } else {
-                    since = Some(since.map_or(told.at, |since: Instant| since.min(told.at)));
-                }
-            }
-            (before, since)
+            let recent = seen.acknowledged.iter().rev().take_while(|told| !long_before(told));
+            let mut times: Vec<Instant> = recent.map(|told| told.at).filter(|at| *at >= instant).collect();
+            times.sort_unstable();
+            times
         })
     }
 
-    /// When the last of its clients had taken a step since then, if all of them have.
+    /// Whether every client has taken a step since then.
     pub(crate) fn everybody_since(&self, instant: Instant) -> bool {
         self.seen(|seen| seen.latest.iter().all(|latest| latest.is_some_and(|latest| latest >= instant)))
     }

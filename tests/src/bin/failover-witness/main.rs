@@ -81,7 +81,7 @@ fn verdict(url: &str, fail_overs: &[FailOver], load: &Load) -> ExitCode {
     load.end();
     let mut good = true;
     for (number, service) in load.services().iter().enumerate() {
-        let (quick, lines) = figures(service.name(), number, fail_overs);
+        let (quick, lines) = figures(service, number, fail_overs);
         let (right, account) = stored::compare(url, service, fail_overs);
         good &= quick && right;
         for line in lines.into_iter().chain(account) {
