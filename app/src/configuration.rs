@@ -14,7 +14,7 @@ use reprieve_application::{ErrorCode, GracePeriodSettings};
 use reprieve_cli::{ConfigurationInForce, Failure, GlobalOptions};
 use reprieve_domain::Address;
 use reprieve_domain::audit::AuditKey;
-use reprieve_persistence::DatabaseUrl;
+use reprieve_persistence::{DatabaseUrl, Pooler};
 use reprieve_remote::RemoteOptions;
 use reprieve_system::parse_audit_key;
 use secrecy::{ExposeSecret, SecretString};
@@ -65,6 +65,7 @@ struct RawDatabase {
     url: Option<SecretString>,
     timeout_in_seconds: f64,
     connections: u32,
+    pooler: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -102,6 +103,7 @@ struct Defaults {
 struct DefaultDatabase {
     timeout_in_seconds: f64,
     connections: u32,
+    pooler: &'static str,
 }
 
 #[derive(Serialize)]
@@ -114,6 +116,7 @@ pub(crate) struct Configuration {
     pub(crate) timeout: Duration,
     /// The most connections that the service holds to the database.
     pub(crate) connections: u32,
+    pub(crate) pooler: Pooler,
     pub(crate) grace_period: GracePeriodSettings,
     pub(crate) identity_domain: String,
     pub(crate) audit_key: AuditKeySource,
@@ -143,7 +146,7 @@ impl Configuration {
 /// Reads and validates the configuration. Nothing is opened before all of it is known to be valid.
 pub(crate) fn load(options: &GlobalOptions) -> Result<Configuration, Failure> {
     let defaults = Defaults {
-        database: DefaultDatabase { timeout_in_seconds: 5.0, connections: 10 },
+        database: DefaultDatabase { timeout_in_seconds: 5.0, connections: 10, pooler: "detect" },
         grace_period: RawGracePeriod { default_in_days: 14.0, minimum_in_days: 1.0, maximum_in_days: 365.0 },
         identity: RawIdentity { domain: "localhost".to_owned() },
         audit: DefaultAudit {},
@@ -276,6 +279,24 @@ fn in_words(expected: &str) -> &str {
     }
 }
 
+struct DatabaseSettings {
+    timeout: Duration,
+    pooler: Pooler,
+}
+
+fn validate_database(database: &RawDatabase) -> Result<DatabaseSettings, Failure> {
+    let timeout = Duration::try_from_secs_f64(database.timeout_in_seconds)
+        .ok()
+        .filter(|timeout| (Duration::from_millis(1)..=Duration::from_hours(1)).contains(timeout))
+        .ok_or_else(|| invalid("key database.timeout_in_seconds: must be between 0.001 and 3600"))?;
+    if !(1..=1000).contains(&database.connections) {
+        return Err(invalid("key database.connections: must be between 1 and 1000"));
+    }
+    let pooler: Pooler =
+        database.pooler.parse().map_err(|error| invalid(format!("key database.pooler: {error}")))?;
+    Ok(DatabaseSettings { timeout, pooler })
+}
+
 fn validate(raw: Raw) -> Result<Configuration, Failure> {
     let Raw { database, grace_period, identity, audit, mut server, http, telemetry, .. } = raw;
     let Raw { reminders, erasure, mut ledger, mut receipts, events, housekeeping, workers, .. } = raw;
@@ -288,13 +309,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         }
         None => DatabaseUrl::sqlite_file(data_folder.as_ref().ok_or_else(without_home)?.join("reprieve.db")),
     };
-    let timeout = Duration::try_from_secs_f64(database.timeout_in_seconds)
-        .ok()
-        .filter(|timeout| (Duration::from_millis(1)..=Duration::from_hours(1)).contains(timeout))
-        .ok_or_else(|| invalid("key database.timeout_in_seconds: must be between 0.001 and 3600"))?;
-    if !(1..=1000).contains(&database.connections) {
-        return Err(invalid("key database.connections: must be between 1 and 1000"));
-    }
+    let DatabaseSettings { timeout, pooler } = validate_database(&database)?;
     let settings = GracePeriodSettings::from_days(
         grace_period.default_in_days,
         grace_period.minimum_in_days,
@@ -347,6 +362,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
             "url": url.to_string(),
             "timeout_in_seconds": database.timeout_in_seconds,
             "connections": database.connections,
+            "pooler": database.pooler,
         },
         "grace_period": grace_period,
         "identity": identity,
@@ -366,6 +382,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         database: url,
         timeout,
         connections: database.connections,
+        pooler,
         grace_period: settings,
         identity_domain: identity.domain,
         audit_key,

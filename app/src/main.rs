@@ -39,6 +39,7 @@ fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), Failure> {
     let telemetry = telemetry::start(arguments, configuration.as_ref().ok().map(|valid| &valid.telemetry))?;
     let wiring = wiring::Wiring::new(configuration);
     let result = wiring::runtime(&arguments.command)?.block_on(async {
+        serve::survive_large_files()?;
         let result = reprieve_cli::run(&arguments.command, &wiring, output).await;
         wiring.close().await;
         result

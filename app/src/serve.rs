@@ -29,6 +29,15 @@ pub(crate) struct Bound {
     told_to_stop: ToldToStop,
 }
 
+/// A file that would grow beyond the limit of the process fails to be written, as on a full disk, instead of ending the
+/// process at once.
+pub(crate) fn survive_large_files() -> Result<(), Failure> {
+    /// `SIGXFSZ` has this number on every system that this program runs on.
+    const FILE_SIZE_EXCEEDED: i32 = 25;
+    let kind = SignalKind::from_raw(FILE_SIZE_EXCEEDED);
+    signal(kind).map(drop).map_err(|error| system_failed("cannot listen for signals", error))
+}
+
 /// The signals by which a service is told to stop.
 pub(crate) struct ToldToStop {
     terminate: Signal,

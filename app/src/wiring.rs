@@ -85,7 +85,11 @@ impl Wiring {
 
     async fn connect(&self, max_connections: u32) -> Result<Database, Failure> {
         let configuration = self.valid()?;
-        let options = ConnectionOptions { max_connections, acquire_timeout: configuration.timeout };
+        let options = ConnectionOptions {
+            max_connections,
+            acquire_timeout: configuration.timeout,
+            pooler: configuration.pooler,
+        };
         let database = Database::connect(&configuration.database, &options).await?;
         tracing::info!(database = %configuration.database, "connected");
         Ok(self.opened.get_or_init(|| database).clone())

@@ -225,7 +225,11 @@ impl Deployment {
         let sandbox = Sandbox::new().on(database.url()).with("REPRIEVE__AUDIT__KEY", AUDIT_KEY);
         let migrated = sandbox.run(["database", "migrate"]);
         assert_eq!(migrated.code, 0, "{migrated:?}");
-        let options = ConnectionOptions { max_connections: 16, acquire_timeout: Duration::from_mins(1) };
+        let options = ConnectionOptions {
+            max_connections: 16,
+            acquire_timeout: Duration::from_mins(1),
+            ..ConnectionOptions::default()
+        };
         let key: Vec<u8> = (0..32)
             .map(|index| u8::from_str_radix(&AUDIT_KEY[2 * index..2 * index + 2], 16).unwrap())
             .collect();

@@ -10,17 +10,24 @@ use std::sync::OnceLock;
 
 use crate::{Sql, TestDatabase};
 
+/// The environment variable with the folder of the binaries; `tests/run`, which has built them, sets it.
+const BINARIES: &str = "REPRIEVE_TEST_BINARIES";
+
 /// The binary, built in the profile of the tests. Cargo builds a package's binary for the tests of that package only,
-/// so it is asked for here, once.
+/// so it is asked for here, once, unless somebody says where it is.
 pub fn reprieve_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(folder) = std::env::var_os(BINARIES) {
+            return Path::new(&folder).join("reprieve");
+        }
         // …/target/<profile>/deps/<test>
         let own = std::env::current_exe().unwrap();
         let folder = own.ancestors().nth(2).unwrap();
         let profile = folder.file_name().unwrap();
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--locked", "--workspace", "--bins"]);
+        // Examples have dependencies of tests: with them no dependency is built again, with fewer features.
+        cargo.args(["build", "--quiet", "--locked", "--workspace", "--bins", "--examples"]);
         if profile != "debug" {
             cargo.arg("--release");
         }

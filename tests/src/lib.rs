@@ -5,6 +5,7 @@
 mod amqp;
 mod binary;
 mod both;
+mod campaign;
 mod contenders;
 mod database;
 mod eraser;
@@ -24,6 +25,7 @@ mod tokens;
 
 pub use amqp::{AMQP_URL, AmqpMessage, TestAmqp};
 pub use binary::{Files, Outcome, Sandbox, reprieve_binary};
+pub use campaign::rounds;
 pub use contenders::Contenders;
 pub use database::{POSTGRES_URL, TestDatabase};
 pub use eraser::{Answer, Asked, EraserService, eraser_toml};

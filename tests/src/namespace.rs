@@ -7,7 +7,7 @@ use std::process::Command;
 const INSIDE: &str = "REPRIEVE_TEST_IN_MOUNT_NAMESPACE";
 
 /// Runs `body` with the path of an empty file system of `kibibytes`, in a mount namespace in which nobody needs to be
-/// root: the test binary runs itself there, for the one test that is called `name`.
+/// root: the test binary runs itself there, for the one test that is called `name`, with its module.
 pub fn on_a_small_disk(name: &str, kibibytes: u32, body: impl FnOnce(&Path)) {
     let folder = tempfile::tempdir().unwrap();
     if std::env::var_os(INSIDE).is_some() {
@@ -29,9 +29,9 @@ pub fn on_a_small_disk(name: &str, kibibytes: u32, body: impl FnOnce(&Path)) {
     );
 }
 
-/// Makes the small disk read-only, or writable again.
+/// Makes the small disk read-only, or writable again: this mount of it, because the disk itself is root's to change.
 pub fn make_read_only(disk: &Path, read_only: bool) {
-    let how = if read_only { "remount,ro" } else { "remount,rw" };
+    let how = if read_only { "remount,bind,ro" } else { "remount,bind,rw" };
     run(Command::new("mount").args(["-o", how]).arg(disk));
 }
 

@@ -128,7 +128,7 @@ impl<E: Coded> From<E> for Refusal {
             detail.push_str(&error.to_string());
             source = Error::source(error);
         }
-        // Trying again mends a lost connection or a lost race, and nothing else.
+        // Trying again mends a lost connection, a lost race and a fail-over, and nothing else.
         let retry_after = (status(code) == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
         Self { code, message: error.to_string(), detail, retry_after, challenge: None }
     }
@@ -175,6 +175,7 @@ pub(crate) fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::Overloaded
         | ErrorCode::TimedOut
         | ErrorCode::DatabaseConflict
+        | ErrorCode::DatabaseReadOnly
         | ErrorCode::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -49,7 +49,7 @@ impl AuditTrail for Store {
     async fn chains(&self, after: Option<String>, limit: u32) -> Result<Vec<Chain>, StoreError> {
         let sql = CHAINS.replace("AFTER", if after.is_some() { ">" } else { ">=" });
         let statement = self.statement(sql, vec![after.unwrap_or_default().into(), i64::from(limit).into()]);
-        let rows = self.reader.query_all_raw(statement).await.map_err(store_error)?;
+        let rows = self.reader.in_bulk().query_all_raw(statement).await.map_err(store_error)?;
         let mut chains: Vec<Chain> = Vec::new();
         for result in &rows {
             let row = Row::new(result, "audit_entries", "process_id")?;

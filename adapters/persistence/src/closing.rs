@@ -2,11 +2,12 @@
 
 use reprieve_application::ports::{ErasureTask, Version};
 use reprieve_application::{Receipt, StoreError};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
+use sea_orm::{ConnectionTrait, DbBackend, Value};
 
 use crate::deletion_processes::numbered;
 use crate::erasure_tasks::{eraser_of, execute, fenced};
 use crate::error::store_error;
+use crate::pool::Transaction;
 
 /// The processes that go with an identity: the one in which it was deleted, and those that it cancelled before. What it
 /// asked for since is somebody else's matter, and another deletion has a task of its own.
@@ -18,7 +19,7 @@ pub(crate) const ANSWERS: &str = "DELETE FROM answered_requests WHERE address = 
 /// What is stored of an identity goes, except receipt, heads of the audit trails, and the events that others are to be
 /// told.
 pub(crate) async fn close_in(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     task: &ErasureTask,
     receipt: &Receipt,
     signed: &str,
@@ -70,7 +71,7 @@ pub(crate) async fn close_in(
 }
 
 /// Whether this claim of the task is still the last one.
-async fn is_claimed(transaction: &DatabaseTransaction, task: &ErasureTask) -> Result<bool, StoreError> {
+async fn is_claimed(transaction: &Transaction, task: &ErasureTask) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM erasure_tasks WHERE process_id = $1 AND eraser = $2 AND fence = $3";
     let values = vec![task.process_id.as_str().into(), eraser_of(&task.kind).into(), task.fence.into()];
     let statement = numbered(transaction.get_database_backend(), sql.to_owned(), values);

@@ -3,25 +3,27 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use reprieve_application::{Coded, ErrorCode, StoreError};
 use reprieve_domain::audit::AuditKey;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 
 use crate::connection::{ConnectionOptions, connect};
 use crate::error::{Meaning, meaning, store_error};
 use crate::migrations::Migrator;
+use crate::pool::Pool;
 use crate::{DatabaseUrl, Store};
 
 /// A connection to a database that may be empty, older or newer than this program.
 #[derive(Debug, Clone)]
 pub struct Database {
-    pub(crate) writer: DatabaseConnection,
-    pub(crate) reader: DatabaseConnection,
+    pub(crate) writer: Pool,
+    pub(crate) reader: Pool,
     pub(crate) shares_one_pool: bool,
 }
 
@@ -92,11 +94,17 @@ impl Database {
         if self.pending().await?.is_empty() {
             return Ok(Vec::new());
         }
-        let transaction = begin_to_write(&self.writer).await?;
+        let migrated = tokio::time::timeout(MIGRATION_LIMIT, self.migrate_unwatched()).await;
+        migrated.unwrap_or_else(|_| Err(StoreError::Unavailable(TooLong.into()).into()))
+    }
+
+    /// The library that migrates takes its own kind of connection. It is closed afterwards, whatever became of it.
+    async fn migrate_unwatched(&self) -> Result<Vec<String>, DatabaseError> {
+        let transaction = begin_to_migrate(&self.writer).await?;
         if transaction.get_database_backend() == DbBackend::Postgres {
             transaction.execute_unprepared(MIGRATION_LOCK).await.map_err(store_error)?;
         }
-        // Asked again under the lock: somebody else may just have done it.
+        // Asked again under the lock: another process may just have done it.
         let pending = pending(&transaction).await?;
         if !pending.is_empty() {
             Migrator::up(&transaction, None).await.map_err(store_error)?;
@@ -135,42 +143,29 @@ impl Database {
 
     /// Closes the connections; SQLite then folds its write-ahead log into the file.
     pub async fn close(self) {
-        // What fails here was committed before; there is nobody to tell who could do anything about it.
-        let _ = self.reader.close().await;
-        let _ = self.writer.close().await;
+        self.reader.close().await;
+        self.writer.close().await;
     }
 }
 
-/// A transaction that may write from its start: on SQLite it takes the lock at once, because one that reads first and
-/// writes later is refused whenever somebody else wrote in between.
-///
-/// Whoever is dropped while it begins leaves nothing behind: on PostgreSQL, sqlx 0.9 would hand the connection on with a
-/// transaction in it that nobody knows of, and what the next one wrote and acknowledged would be rolled back some day.
-pub(crate) async fn begin_to_write(
-    connection: &DatabaseConnection,
-) -> Result<DatabaseTransaction, StoreError> {
+/// Changing a large table takes a while; waiting for a server that is gone must come to an end.
+const MIGRATION_LIMIT: Duration = Duration::from_hours(1);
+
+#[derive(Debug, thiserror::Error)]
+#[error("migrating the database did not come to an end within an hour")]
+struct TooLong;
+
+async fn begin_to_migrate(pool: &Pool) -> Result<DatabaseTransaction, StoreError> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
-    let connection = connection.clone();
-    let begun = tokio::spawn(async move { connection.begin_with_options(options).await });
-    begun.await.map_err(|error| StoreError::Unavailable(error.into()))?.map_err(store_error)
-}
-
-/// Commits, or rolls back and says why.
-pub(crate) async fn end<T>(
-    transaction: DatabaseTransaction,
-    result: Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    match result {
-        Ok(done) => transaction.commit().await.map(|()| done).map_err(store_error),
-        Err(error) => {
-            // If this fails as well, the connection is closed and the transaction with it.
-            let _ = transaction.rollback().await;
-            Err(error)
-        }
+    let transaction = pool.unwatched().begin_with_options(options).await.map_err(store_error)?;
+    if pool.is_shared_with_others() {
+        // Behind a pooler others may have left statements behind that are called what ours will be.
+        transaction.execute_unprepared("DEALLOCATE ALL").await.map_err(store_error)?;
     }
+    Ok(transaction)
 }
 
 pub(crate) async fn pending(connection: &impl ConnectionTrait) -> Result<Vec<String>, DatabaseError> {

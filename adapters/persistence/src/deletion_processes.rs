@@ -94,7 +94,7 @@ impl DeletionProcesses for Store {
 
     async fn figures(&self, now: Timestamp, overdue_since: Timestamp) -> Result<Figures, StoreError> {
         let statement = figures_at(self.reader.get_database_backend(), now, overdue_since);
-        let row = self.reader.query_one_raw(statement).await;
+        let row = self.reader.in_bulk().query_one_raw(statement).await;
         let Some(row) = row.map_err(store_error)? else { return Ok(Figures::default()) };
         let row = Row::named(&row, "deletion_processes", "all");
         let count = |column| -> Result<u64, StoreError> {

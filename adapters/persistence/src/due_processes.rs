@@ -4,13 +4,13 @@ use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::{Batch, Decide, Due, DueProcesses, Position};
 use reprieve_domain::{Identity, Reminder};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::Store;
-use crate::database::{begin_to_write, end};
 use crate::deletion_processes::{ACTIVE, REMINDED, numbered};
 use crate::error::store_error;
 use crate::mapping::{Row, process_from_row};
+use crate::pool::{Transaction, end};
 
 #[async_trait]
 impl DueProcesses for Store {
@@ -58,7 +58,7 @@ impl Store {
         decide: &Decide<'_>,
         found: &mut Found,
     ) -> Result<Batch, StoreError> {
-        let transaction = begin_to_write(&self.writer).await?;
+        let transaction = self.writer.begin().await.map_err(store_error)?;
         let stepped = self.step_in(&transaction, query, decide, found).await;
         end(transaction, stepped).await
     }
@@ -84,7 +84,7 @@ impl Store {
 
     async fn step_in(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         query: Statement,
         decide: &Decide<'_>,
         found: &mut Found,

@@ -12,14 +12,14 @@ use reprieve_application::ports::{
 };
 use reprieve_application::{Receipt, StoreError};
 use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, State, Status, Step, Timestamp};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::Store;
 use crate::closing::close_in;
-use crate::database::{begin_to_write, end};
 use crate::deletion_processes::numbered;
 use crate::error::store_error;
 use crate::mapping::{Row, process_from_row};
+use crate::pool::{Transaction, end};
 
 /// The eraser of the task that finishes a process: no eraser has an empty name.
 const FINISH: &str = "";
@@ -106,7 +106,7 @@ impl ErasureTasks for Store {
     }
 
     async fn note_in_ledger(&self, processes: &[DeletionProcessId]) -> Result<(), StoreError> {
-        let transaction = begin_to_write(&self.writer).await?;
+        let transaction = self.writer.begin().await.map_err(store_error)?;
         let noted = note_in(&transaction, processes).await;
         end(transaction, noted).await
     }
@@ -117,13 +117,13 @@ impl ErasureTasks for Store {
         result: TaskResult<'a>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let transaction = begin_to_write(&self.writer).await?;
+        let transaction = self.writer.begin().await.map_err(store_error)?;
         let settled = self.settle_in(&transaction, task, result, now).await;
         end(transaction, settled).await
     }
 
     async fn close(&self, task: &ErasureTask, receipt: &Receipt, signed: &str) -> Result<(), StoreError> {
-        let transaction = begin_to_write(&self.writer).await?;
+        let transaction = self.writer.begin().await.map_err(store_error)?;
         let closed = close_in(&transaction, task, receipt, signed).await;
         end(transaction, closed).await
     }
@@ -168,7 +168,7 @@ impl ErasureTasks for Store {
 impl Store {
     async fn settle_in(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         task: &ErasureTask,
         result: TaskResult<'_>,
         now: Timestamp,
@@ -208,7 +208,7 @@ impl Store {
 
     async fn must_write(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         step: &Step,
         version: Version,
     ) -> Result<(), StoreError> {
@@ -216,10 +216,7 @@ impl Store {
     }
 }
 
-async fn note_in(
-    transaction: &DatabaseTransaction,
-    processes: &[DeletionProcessId],
-) -> Result<(), StoreError> {
+async fn note_in(transaction: &Transaction, processes: &[DeletionProcessId]) -> Result<(), StoreError> {
     // In one order, so that two workers that note the same processes do not wait for each other.
     let mut ids: Vec<&str> = processes.iter().map(DeletionProcessId::as_str).collect();
     ids.sort_unstable();
@@ -241,7 +238,7 @@ pub(crate) async fn execute(
 
 /// Changes the row of a task, if this claim is still the last one. The values are those from `$4` on.
 pub(crate) async fn fenced(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     task: &ErasureTask,
     change: &str,
     values: Vec<Value>,
@@ -259,7 +256,7 @@ pub(crate) async fn fenced(
 /// The process may be complete now. The fence is raised as well, or whoever has just found it incomplete would put it off
 /// again.
 async fn wake_finish(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     task: &ErasureTask,
     now: Timestamp,
 ) -> Result<(), StoreError> {

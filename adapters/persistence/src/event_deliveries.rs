@@ -12,15 +12,15 @@ use reprieve_application::ports::{
 };
 use reprieve_application::{SinkName, StoreError};
 use reprieve_domain::Timestamp;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::Store;
-use crate::database::{begin_to_write, end};
 use crate::deletion_processes::numbered;
 use crate::erasure_tasks::execute;
 use crate::error::store_error;
 use crate::mapping::Row;
 use crate::outbox::{COLUMNS, EVENT_ID, event_from_row};
+use crate::pool::{Transaction, end};
 
 /// How many events are given their places in one go at most.
 const AT_ONCE: u32 = 5000;
@@ -170,7 +170,7 @@ impl EventDeliveries for Store {
         if progress.set_aside.is_empty() && progress.delivered.is_empty() {
             return settle_sink(&self.writer, claim, progress, lease_ends_at).await;
         }
-        let transaction = begin_to_write(&self.writer).await?;
+        let transaction = self.writer.begin().await.map_err(store_error)?;
         let settled = settle_in(&transaction, claim, progress, lease_ends_at).await;
         end(transaction, settled).await
     }
@@ -223,7 +223,7 @@ impl EventDeliveries for Store {
     }
 
     async fn figures(&self) -> Result<Vec<SinkFigures>, StoreError> {
-        let rows = self.reader.query_all_raw(self.statement(FIGURES.to_owned(), Vec::new())).await;
+        let rows = self.reader.in_bulk().query_all_raw(self.statement(FIGURES.to_owned(), Vec::new())).await;
         rows.map_err(store_error)?.iter().map(figures_from_row).collect()
     }
 
@@ -279,7 +279,7 @@ impl Store {
         if first.transpose()?.flatten().is_none() {
             return Ok(0);
         }
-        let transaction = begin_to_write(&self.writer).await?;
+        let transaction = self.writer.begin().await.map_err(store_error)?;
         let given = give_places_in(&transaction, most).await;
         end(transaction, given).await
     }
@@ -287,7 +287,7 @@ impl Store {
 
 /// One at a time gives places: he holds the counter. What he sees of the outbox he sees afterwards, in another statement,
 /// so that what others gave before is given.
-async fn give_places_in(transaction: &DatabaseTransaction, most: u32) -> Result<u64, StoreError> {
+async fn give_places_in(transaction: &Transaction, most: u32) -> Result<u64, StoreError> {
     let backend = transaction.get_database_backend();
     let lock = if backend == DbBackend::Postgres { " FOR UPDATE" } else { "" };
     let counter = numbered(backend, format!("SELECT last FROM event_sequence{lock}"), Vec::new());
@@ -336,7 +336,7 @@ fn micros_or_never(instant: Option<Timestamp>) -> Value {
 }
 
 async fn settle_in(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     claim: &SinkClaim,
     progress: &Progress,
     lease_ends_at: Option<Timestamp>,

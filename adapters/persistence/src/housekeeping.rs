@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use reprieve_application::ports::Housekeeping;
 use reprieve_application::{SinkName, StoreError};
 use reprieve_domain::Timestamp;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Value};
+use sea_orm::{ConnectionTrait, DbBackend, Value};
 
 use crate::Store;
-use crate::database::{begin_to_write, end};
 use crate::deletion_processes::{NOT_ACTIVE, numbered};
 use crate::erasure_tasks::execute;
 use crate::error::store_error;
 use crate::mapping::Row;
+use crate::pool::{Transaction, end};
 
 /// How many ids a statement is about. Neither database allows a statement any number of parameters.
 const AT_ONCE: usize = 1000;
@@ -63,7 +63,7 @@ impl Housekeeping for Store {
                   ORDER BY position LIMIT $2) AS oldest \
               WHERE occurred_at < $1)"
         );
-        let deleted = self.writer.execute_raw(self.statement(sql, values)).await;
+        let deleted = self.writer.in_bulk().execute_raw(self.statement(sql, values)).await;
         Ok(deleted.map_err(store_error)?.rows_affected())
     }
 
@@ -73,7 +73,7 @@ impl Housekeeping for Store {
         if !known.is_empty() {
             is_old = format!("{is_old} AND name NOT IN ({})", named(&mut values, known));
         }
-        let transaction = begin_to_write(&self.writer).await?;
+        let transaction = self.writer.in_bulk().begin().await.map_err(store_error)?;
         let forgotten = async {
             // A sink that is told something at the same time is not old: whoever claims it waits for this, or this for him.
             let sinks = format!("DELETE FROM event_sinks WHERE {is_old}");
@@ -98,7 +98,7 @@ impl Store {
         limit: u32,
         statements: &[&str],
     ) -> Result<u64, StoreError> {
-        let transaction = begin_to_write(&self.writer).await?;
+        let transaction = self.writer.in_bulk().begin().await.map_err(store_error)?;
         let forgotten = forget_in(&transaction, select, key, table, (instant, limit), statements).await;
         end(transaction, forgotten).await
     }
@@ -113,7 +113,7 @@ fn named(values: &mut Vec<Value>, names: &[SinkName]) -> String {
 }
 
 async fn forget_in(
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     select: &str,
     key: &str,
     table: &'static str,

@@ -5,13 +5,14 @@ use reprieve_application::ports::{Identities, Loaded, Version};
 use reprieve_application::{AnsweredRequest, StoreError};
 use reprieve_domain::audit::ChainHead;
 use reprieve_domain::{Address, Deadline, Identity, Step};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use crate::Store;
 use crate::erasure_tasks::tasks_of;
 use crate::error::store_error;
 use crate::mapping::{answered_to_row, entry_to_row, process_from_row, process_to_row};
 use crate::outbox::outbox_row;
+use crate::pool::Transaction;
 use crate::write::Write;
 
 /// The open process of an address. Written out, because building it anew costs every step more than reading the row.
@@ -92,7 +93,7 @@ impl Store {
     /// step may be in it, and PostgreSQL would do nothing more in it and yet let it be committed, as if all were well.
     pub(crate) async fn write_step(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         step: &Step,
         version: Version,
     ) -> Result<bool, StoreError> {

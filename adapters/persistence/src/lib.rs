@@ -22,6 +22,9 @@ mod mapping;
 mod migrations;
 mod outbox;
 mod own_identities;
+mod pool;
+#[cfg(feature = "postgres")]
+mod postgres_url;
 #[cfg(test)]
 mod query_plans;
 mod receipts;
@@ -33,7 +36,9 @@ mod store_health;
 mod url;
 mod write;
 
-pub use connection::ConnectionOptions;
+pub use connection::{ConnectionOptions, InvalidPooler, Pooler};
 pub use database::{Database, DatabaseError};
+#[cfg(feature = "postgres")]
+pub use postgres_url::InvalidPostgresUrl;
 pub use store::Store;
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};

@@ -86,7 +86,7 @@ async fn filled(database: &TestDatabase, not_due: u32) -> DatabaseConnection {
     ] {
         opened.writer.execute_unprepared(&statement).await.unwrap();
     }
-    opened.writer
+    opened.writer.unwatched()
 }
 
 fn instant(micros: i64) -> Timestamp {

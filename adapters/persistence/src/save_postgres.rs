@@ -4,11 +4,16 @@ use reprieve_application::StoreError;
 use sea_orm::{ConnectionTrait, DbBackend};
 
 use crate::error::store_error;
+use crate::pool::Pool;
 use crate::write::Write;
 
-pub(crate) async fn save(connection: &impl ConnectionTrait, write: Write) -> Result<(), StoreError> {
+pub(crate) async fn save(pool: &Pool, write: Write) -> Result<(), StoreError> {
     let not_written = write.not_written();
-    if write_all(connection, write).await? { Ok(()) } else { Err(not_written) }
+    if !write_all(pool, write).await? {
+        return Err(not_written);
+    }
+    pool.note_stored();
+    Ok(())
 }
 
 /// Whether it was written.

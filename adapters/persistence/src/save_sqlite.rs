@@ -2,16 +2,16 @@
 //! together, because the thread that a connection has costs more per visit than per statement.
 
 use reprieve_application::StoreError;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend};
+use sea_orm::{ConnectionTrait, DbBackend};
 
 use crate::answered_requests;
-use crate::database::{begin_to_write, end};
 use crate::error::store_error;
+use crate::pool::{Pool, Transaction, end};
 use crate::write::Write;
 
-pub(crate) async fn save(connection: &DatabaseConnection, write: Write) -> Result<(), StoreError> {
+pub(crate) async fn save(connection: &Pool, write: Write) -> Result<(), StoreError> {
     let not_written = write.not_written();
-    let transaction = begin_to_write(connection).await?;
+    let transaction = connection.begin().await.map_err(store_error)?;
     let written = match write_all(&transaction, write).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(not_written),
@@ -21,10 +21,7 @@ pub(crate) async fn save(connection: &DatabaseConnection, write: Write) -> Resul
 }
 
 /// Whether it was written.
-pub(crate) async fn write_all(
-    transaction: &DatabaseTransaction,
-    mut write: Write,
-) -> Result<bool, StoreError> {
+pub(crate) async fn write_all(transaction: &Transaction, mut write: Write) -> Result<bool, StoreError> {
     // By itself: SQLite does not say which key it was that was taken.
     if let Some(answered) = write.answered.take() {
         answered_requests::insert(transaction, answered).await?;

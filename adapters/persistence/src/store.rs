@@ -1,22 +1,29 @@
 //! The store: a migrated database together with the deployment's audit key.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use reprieve_application::StoreError;
 use reprieve_domain::audit::AuditKey;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{DatabaseConnection, EntityTrait, Set};
+use sea_orm::{EntityTrait, Set};
+use tokio::sync::Mutex;
 
 use crate::entities::deployment;
 use crate::error::store_error;
+use crate::pool::Pool;
 use crate::{Database, DatabaseError};
 
 /// Implements the application's ports on a migrated database. Cheap to clone: the clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pub(crate) writer: DatabaseConnection,
-    pub(crate) reader: DatabaseConnection,
+    pub(crate) writer: Pool,
+    pub(crate) reader: Pool,
     pub(crate) audit_key: AuditKey,
     /// Whether the two above are the same, as they are on PostgreSQL.
     pub(crate) shares_one_pool: bool,
+    /// When something was last stored to see whether it can be.
+    pub(crate) proven: Arc<Mutex<Option<Instant>>>,
 }
 
 /// The row of the table `deployment` that tells which audit key the database was written with.
@@ -33,7 +40,7 @@ impl Store {
         if stored != fingerprint {
             return Err(DatabaseError::AuditKeyMismatch);
         }
-        Ok(Self { writer, reader, audit_key, shares_one_pool })
+        Ok(Self { writer, reader, audit_key, shares_one_pool, proven: Arc::default() })
     }
 
     /// What is remembered of the deployment under this name.
@@ -60,19 +67,17 @@ impl Store {
     }
 }
 
-pub(crate) async fn stored_fingerprint(
-    connection: &DatabaseConnection,
-) -> Result<Option<String>, DatabaseError> {
+pub(crate) async fn stored_fingerprint(connection: &Pool) -> Result<Option<String>, DatabaseError> {
     Ok(remembered(connection, FINGERPRINT).await?)
 }
 
-async fn remembered(connection: &DatabaseConnection, name: &str) -> Result<Option<String>, StoreError> {
+async fn remembered(connection: &Pool, name: &str) -> Result<Option<String>, StoreError> {
     let row = deployment::Entity::find_by_id(name).one(connection).await.map_err(store_error)?;
     Ok(row.map(|row| row.value))
 }
 
 /// Of several processes that remember something at the same time, one decides and all others read it.
-async fn remember(connection: &DatabaseConnection, name: &str, value: &str) -> Result<String, StoreError> {
+async fn remember(connection: &Pool, name: &str, value: &str) -> Result<String, StoreError> {
     let row = deployment::ActiveModel { name: Set(name.to_owned()), value: Set(value.to_owned()) };
     deployment::Entity::insert(row)
         .on_conflict(OnConflict::column(deployment::Column::Name).do_nothing().to_owned())

@@ -1,18 +1,33 @@
-//! The port `StoreHealth`.
+//! The port `StoreHealth`: whether a cancellation could be stored.
+
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::{Connections, StoreHealth};
-use sea_orm::DatabaseConnection;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{EntityTrait, Set};
 
 use crate::database::pending;
+use crate::entities::deployment;
+use crate::error::store_error;
+use crate::pool::{Pool, end};
 use crate::{DatabaseError, Store};
+
+/// For this long after something was stored, nothing is stored again to see whether it can be.
+const PROOF_HOLDS: Duration = Duration::from_secs(1);
+
+/// The row of the table `deployment` that is written to see whether rows can be written.
+const PROOF: &str = "readiness";
+
+/// More bytes than a step takes. A full disk may have room for one row and none for a step.
+const AS_MUCH_AS_A_STEP: usize = 64 * 1024;
 
 #[async_trait]
 impl StoreHealth for Store {
     async fn check(&self) -> Result<(), StoreError> {
         match pending(&self.reader).await {
-            Ok(pending) if pending.is_empty() => Ok(()),
+            Ok(pending) if pending.is_empty() => self.prove_storing().await,
             Ok(_) => Err(StoreError::NotMigrated),
             Err(DatabaseError::Newer { .. }) => Err(StoreError::Newer),
             Err(DatabaseError::Store(error)) => Err(error),
@@ -29,17 +44,53 @@ impl StoreHealth for Store {
     }
 }
 
-fn of(connection: &DatabaseConnection) -> Connections {
-    let (open, idle) = match connection.get_database_backend() {
-        #[cfg(feature = "postgres")]
-        sea_orm::DbBackend::Postgres => {
-            let pool = connection.get_postgres_connection_pool();
-            (pool.size(), pool.num_idle())
+impl Store {
+    /// Stores something that means nothing. A database that is read may refuse to be written to.
+    async fn prove_storing(&self) -> Result<(), StoreError> {
+        let mut proven = self.proven.lock().await;
+        let refuses = self.writer.refuses_to_store();
+        if !refuses && proven.is_some_and(|at: Instant| at.elapsed() < PROOF_HOLDS) {
+            return Ok(());
         }
-        _ => {
-            let pool = connection.get_sqlite_connection_pool();
-            (pool.size(), pool.num_idle())
+        *proven = None;
+        if refuses {
+            self.store_proof(filling(AS_MUCH_AS_A_STEP)).await?;
         }
-    };
+        self.store_proof("ready".to_owned()).await?;
+        *proven = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn store_proof(&self, value: String) -> Result<(), StoreError> {
+        let transaction = self.writer.begin().await.map_err(store_error)?;
+        let row = deployment::ActiveModel { name: Set(PROOF.to_owned()), value: Set(value) };
+        let stored = deployment::Entity::insert(row)
+            .on_conflict(
+                OnConflict::column(deployment::Column::Name)
+                    .update_column(deployment::Column::Value)
+                    .to_owned(),
+            )
+            .exec_without_returning(&transaction)
+            .await
+            .map(drop)
+            .map_err(store_error);
+        end(transaction, stored).await
+    }
+}
+
+/// A text that cannot be stored in much fewer bytes.
+fn filling(length: usize) -> String {
+    let mut state = 1_u32;
+    std::iter::repeat_with(|| {
+        // The linear congruential generator of Numerical Recipes: any would do.
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from_digit(state >> 28, 16).unwrap_or('0')
+    })
+    .take(length)
+    .collect()
+}
+
+fn of(pool: &Pool) -> Connections {
+    let (open, idle) = pool.size();
     Connections { open, idle: u32::try_from(idle).unwrap_or(u32::MAX) }
 }

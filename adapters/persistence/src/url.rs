@@ -4,6 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+#[cfg(feature = "postgres")]
+use crate::postgres_url::{InvalidPostgresUrl, PostgresUrl};
+
 /// Where the database is: `sqlite:<path>` or `postgres://…`.
 ///
 /// A SQLite path may be absolute or relative and may end with `?mode=ro`. What is printed never contains a password.
@@ -17,9 +20,7 @@ pub(crate) enum Kind {
         read_only: bool,
     },
     #[cfg(feature = "postgres")]
-    Postgres {
-        url: url::Url,
-    },
+    Postgres(Box<PostgresUrl>),
 }
 
 /// A text that names no database.
@@ -34,9 +35,10 @@ pub enum InvalidDatabaseUrl {
     /// A parameter that SQLite URLs do not have here.
     #[error("a SQLite URL knows the parameter mode with the values ro and rwc only")]
     Parameter,
-    /// Not a URL; what is wrong with it.
+    /// Not a PostgreSQL URL; what is wrong with it.
+    #[cfg(feature = "postgres")]
     #[error("not a PostgreSQL URL: {0}")]
-    Postgres(String),
+    Postgres(#[from] InvalidPostgresUrl),
     /// This build knows SQLite only.
     #[error("this build knows SQLite only")]
     PostgresNotBuilt,
@@ -55,7 +57,7 @@ impl DatabaseUrl {
         match &self.0 {
             Kind::Sqlite { path, .. } => Some(path),
             #[cfg(feature = "postgres")]
-            Kind::Postgres { .. } => None,
+            Kind::Postgres(_) => None,
         }
     }
 
@@ -79,14 +81,8 @@ impl DatabaseUrl {
     }
 
     #[cfg(feature = "postgres")]
-    fn postgres(text: &str) -> Result<Self, InvalidDatabaseUrl> {
-        let mut url =
-            url::Url::parse(text).map_err(|error| InvalidDatabaseUrl::Postgres(error.to_string()))?;
-        // libpq accepts both spellings, sea-orm one.
-        if url.scheme() != "postgres" && url.set_scheme("postgres").is_err() {
-            return Err(InvalidDatabaseUrl::Scheme);
-        }
-        Ok(Self(Kind::Postgres { url }))
+    fn postgres(rest: &str) -> Result<Self, InvalidDatabaseUrl> {
+        Ok(Self(Kind::Postgres(Box::new(PostgresUrl::parse(rest)?))))
     }
 
     #[cfg(not(feature = "postgres"))]
@@ -101,8 +97,10 @@ impl FromStr for DatabaseUrl {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(rest) = text.strip_prefix("sqlite:") {
             Self::sqlite(rest)
-        } else if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            Self::postgres(text)
+        } else if let Some(rest) =
+            text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"))
+        {
+            Self::postgres(rest)
         } else {
             Err(InvalidDatabaseUrl::Scheme)
         }
@@ -119,19 +117,7 @@ impl fmt::Display for DatabaseUrl {
                 write!(formatter, "sqlite:{slashes}{}{mode}", path.display())
             }
             #[cfg(feature = "postgres")]
-            Kind::Postgres { url } => {
-                // Scheme, user, host and database tell an operator which one it is; a password may stand in the
-                // authority or, as libpq allows, in the query.
-                let mut shown = url.clone();
-                if shown.password().is_some() {
-                    // Fails only for URLs that cannot have a password.
-                    let _ = shown.set_password(Some("***"));
-                }
-                shown.set_query(None);
-                // What stands behind a `#` in a password that should have been escaped.
-                shown.set_fragment(None);
-                write!(formatter, "{shown}")
-            }
+            Kind::Postgres(url) => write!(formatter, "{url}"),
         }
     }
 }
@@ -186,12 +172,12 @@ mod tests {
             "postgres://ada:hunter2@db.example.org/reprieve",
             "postgresql://ada@db.example.org/reprieve?password=hunter2&sslmode=require",
             "postgresql://ada@db.example.org/reprieve?password=#hunter2",
+            "postgres://ada:hunter2?hunter2@db.example.org,db2.example.org:5433/reprieve",
         ] {
             let url: DatabaseUrl = text.parse().unwrap();
             let shown = format!("{url} {url:?}");
             assert!(!shown.contains("hunter2") && shown.contains("postgres://ada"), "{shown}");
         }
-        assert!(matches!("postgres://a:b:c@:".parse::<DatabaseUrl>(), Err(InvalidDatabaseUrl::Postgres(_))));
     }
 
     proptest! {

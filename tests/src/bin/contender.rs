@@ -32,7 +32,11 @@ async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [url, key] = arguments.as_slice() else { panic!("usage: contender DATABASE_URL AUDIT_KEY") };
     // Whoever waits for a lock waits long enough: losing must be a decision, not impatience.
-    let options = ConnectionOptions { max_connections: 2, acquire_timeout: Duration::from_mins(1) };
+    let options = ConnectionOptions {
+        max_connections: 2,
+        acquire_timeout: Duration::from_mins(1),
+        ..ConnectionOptions::default()
+    };
     let database = Database::connect(&url.parse().unwrap(), &options).await.unwrap();
     let store = Arc::new(database.into_store(parse_audit_key(key).unwrap()).await.unwrap());
 

@@ -52,7 +52,8 @@ mod tests {
 
     async fn goes_up_and_down(database: TestDatabase) {
         let options = ConnectionOptions::default();
-        let connection = Database::connect(&database.url().parse().unwrap(), &options).await.unwrap().writer;
+        let connection =
+            Database::connect(&database.url().parse().unwrap(), &options).await.unwrap().writer.unwatched();
         Migrator::install(&connection).await.unwrap();
         let mut before = vec![schema(&connection).await];
         for _ in Migrator::migrations() {

@@ -47,7 +47,7 @@ async fn told(database: &TestDatabase, many: u32) -> DatabaseConnection {
     ] {
         opened.writer.execute_unprepared(&statement).await.unwrap();
     }
-    opened.writer
+    opened.writer.unwatched()
 }
 
 /// Whether there is anything to do, what waits, what is due again, and what has no place.

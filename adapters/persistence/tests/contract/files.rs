@@ -77,7 +77,7 @@ async fn a_store_that_is_opened_to_read_refuses_to_write(opened: Opened) {
 
 async fn a_database_that_is_opened_to_read_is_not_made(database: TestDatabase) {
     let error = Database::connect(&to_read(&database), &options()).await.unwrap_err();
-    assert!(matches!(error, DatabaseError::Store(StoreError::Unavailable(_))), "{error:?}");
+    assert!(matches!(error, DatabaseError::File { .. }), "{error:?}");
     assert_eq!(files(database.folder().unwrap()), []);
 }
 

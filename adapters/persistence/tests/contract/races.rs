@@ -12,6 +12,7 @@ use reprieve_application::use_cases::{
 use reprieve_application::{Caller, Coded, ErrorCode, GracePeriodSettings, KeyPair};
 use reprieve_domain::{DeletionProcess, DeletionProcessId, DeviceId, Status, Timestamp};
 use reprieve_persistence::Store;
+use reprieve_tests::rounds;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -128,7 +129,7 @@ async fn verified(opened: &Opened) -> VerifiedAuditTrail {
 
 async fn of_cancels_and_starts_at_the_deadline_one_wins(opened: Opened) {
     let stores = [opened.store.clone(), opened.another_store().await];
-    for (round, steps) in (0..ROUNDS).zip((2..).step_by(2)) {
+    for (round, steps) in (0..rounds(ROUNDS)).zip((2..).step_by(2)) {
         opened.initiated(&address(round), round).await;
         // Each is in time by its own clock. Every store has as many of either kind.
         let outcomes = race(&stores, |number, identities| async move {
@@ -155,7 +156,7 @@ async fn of_cancels_and_starts_at_the_deadline_one_wins(opened: Opened) {
 async fn of_initiations_one_wins(opened: Opened) {
     let stores = [opened.store.clone(), opened.another_store().await];
     let ids = Arc::new(Counter::default());
-    for (round, steps) in (0..ROUNDS).zip(1..) {
+    for (round, steps) in (0..rounds(ROUNDS)).zip(1..) {
         let outcomes = race(&stores, |_, identities| initiate(identities, ids.clone(), round)).await;
         let (won, lost) = winner(outcomes);
         assert_eq!(opened.load(&address(round)).await.value.open_process(), Some(&won));
@@ -171,7 +172,7 @@ async fn of_initiations_one_wins(opened: Opened) {
 async fn of_cancels_and_initiations_none_is_lost_or_done_twice(opened: Opened) {
     let stores = [opened.store.clone(), opened.another_store().await];
     let ids = Arc::new(Counter::default());
-    for round in 0..ROUNDS {
+    for round in 0..rounds(ROUNDS) {
         let outcomes = race(&stores, |number, identities| {
             let ids = ids.clone();
             async move {

@@ -152,7 +152,11 @@ fn authentication() -> AuthenticationSettings {
 
 /// Few connections, because many tests share one server; and more patience than the slowest machine needs.
 async fn connect(database: &TestDatabase) -> Database {
-    let options = ConnectionOptions { max_connections: 4, acquire_timeout: Duration::from_mins(1) };
+    let options = ConnectionOptions {
+        max_connections: 4,
+        acquire_timeout: Duration::from_mins(1),
+        ..ConnectionOptions::default()
+    };
     Database::connect(&database.url().parse().unwrap(), &options).await.unwrap()
 }
 

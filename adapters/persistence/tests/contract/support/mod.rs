@@ -91,7 +91,11 @@ impl Prepared for Opened {
 
 /// Few connections, because many tests share one server; and more patience than the slowest machine needs.
 pub(crate) fn options() -> ConnectionOptions {
-    ConnectionOptions { max_connections: 4, acquire_timeout: Duration::from_mins(1) }
+    ConnectionOptions {
+        max_connections: 4,
+        acquire_timeout: Duration::from_mins(1),
+        ..ConnectionOptions::default()
+    }
 }
 
 pub(crate) async fn connect(database: &TestDatabase, options: &ConnectionOptions) -> Database {

@@ -1,0 +1,329 @@
+//! A PostgreSQL server: how to reach it, through what, and when its connections are not to be trusted any more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection as _, RawSql, Row as _};
+use sea_orm::{DbErr, RuntimeErr, Statement};
+use tokio::sync::Mutex;
+
+use super::Pool;
+use super::hosts::{Facts, Routed};
+use crate::error::{Meaning, meaning};
+use crate::postgres_url::{HostAndPort, PostgresUrl};
+use crate::{ConnectionOptions, Database, DatabaseError, Pooler};
+
+/// How much longer than for a lock a statement may take: a server that does not answer by then is not there.
+const ANSWER: Duration = Duration::from_secs(1);
+/// A connection that was not used for this long is asked whether it is still there …
+const IDLE: Duration = Duration::from_secs(1);
+/// … and has this long to answer.
+const PING_LIMIT: Duration = Duration::from_millis(500);
+/// Connections are given up together no more often than this, so that a server that stays read-only is not flooded with
+/// new ones.
+const BETWEEN_EVICTIONS: Duration = Duration::from_millis(500);
+/// A transaction of ours has no pauses. One that has lost its program ends by itself, and its locks with it.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(30);
+
+/// A setting of no meaning that only a server knows which we have given it to: a pooler in between either refuses it or
+/// keeps it to itself.
+const MARK: &str = "reprieve.reached_directly";
+
+/// A server, or several of which one is the primary.
+pub(crate) struct Server {
+    url: PostgresUrl,
+    through: Through,
+    lock_timeout: Duration,
+    started: Instant,
+    /// Connections that are older, in microseconds since `started`, are not used again.
+    evicted_before: AtomicU64,
+    routed: Option<Mutex<Routed>>,
+    /// Something has failed since the primary was found.
+    doubts: AtomicU64,
+}
+
+/// What stands between this program and the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Through {
+    Nothing,
+    /// A pooler that gives each connection a server connection of its own.
+    Session,
+    /// A pooler that gives each transaction a server connection, so that nothing may be left behind on one.
+    Transaction,
+}
+
+/// How statements are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Prepared,
+    /// With the values in the text, as nothing can be prepared.
+    Text,
+}
+
+/// Connects, and finds out what stands in between unless it is said.
+pub(crate) async fn connect(
+    url: &PostgresUrl,
+    options: &ConnectionOptions,
+) -> Result<Database, DatabaseError> {
+    let pooler = url.pooler().unwrap_or(options.pooler);
+    let mut server = Server {
+        url: url.clone(),
+        through: match pooler {
+            Pooler::Detect | Pooler::None => Through::Nothing,
+            Pooler::Session => Through::Session,
+            Pooler::Transaction => Through::Transaction,
+        },
+        lock_timeout: options.acquire_timeout,
+        started: Instant::now(),
+        evicted_before: AtomicU64::new(0),
+        routed: None,
+        doubts: AtomicU64::new(0),
+    };
+    if pooler == Pooler::Detect {
+        let limit = options.acquire_timeout;
+        let detected = tokio::time::timeout(limit, server.detect()).await;
+        server.through = detected.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(connect_error)?;
+    }
+    let Some(first) = url.hosts().first() else {
+        return Err(connect_error(sqlx::Error::PoolTimedOut));
+    };
+    let first = server.options(first).map_err(connect_error)?;
+    if url.is_routed() {
+        server.routed = Some(Mutex::new(Routed::default()));
+        server.doubts.store(1, Ordering::Relaxed);
+    }
+    let server = Arc::new(server);
+    let pool = pool_options(&server, options).connect_lazy_with(first);
+    let connected = Pool::postgres(pool, Arc::clone(&server), options.acquire_timeout + ANSWER);
+    // Lazily made, so that several hosts are asked before the first is taken; whether one is there is known now.
+    connected.hold().await?;
+    Ok(Database { reader: connected.clone(), writer: connected, shares_one_pool: true })
+}
+
+fn connect_error(error: sqlx::Error) -> DatabaseError {
+    super::connection_error(error).into()
+}
+
+fn pool_options(server: &Arc<Server>, options: &ConnectionOptions) -> PgPoolOptions {
+    let (opened, used) = (Arc::clone(server), Arc::clone(server));
+    PgPoolOptions::new()
+        .max_connections(options.max_connections)
+        .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            let server = Arc::clone(&opened);
+            Box::pin(async move { server.prepare(connection).await })
+        })
+        .before_acquire(move |connection, meta| {
+            let server = Arc::clone(&used);
+            Box::pin(async move {
+                if server.is_evicted(meta.age) {
+                    return Ok(false);
+                }
+                // Asking costs a round trip; a connection that was just used needs no asking.
+                Ok(meta.idle_for < IDLE
+                    || matches!(tokio::time::timeout(PING_LIMIT, connection.ping()).await, Ok(Ok(()))))
+            })
+        })
+}
+
+impl Server {
+    pub(super) fn mode(&self) -> Mode {
+        match self.through {
+            Through::Nothing | Through::Session => Mode::Prepared,
+            Through::Transaction => Mode::Text,
+        }
+    }
+
+    /// The beginning of a transaction. What a pooler does not let us set for a connection is set for the transaction.
+    pub(super) fn begin(&self) -> String {
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
+        match self.mode() {
+            Mode::Prepared => begin.to_owned(),
+            Mode::Text => format!("{begin}; SET LOCAL lock_timeout = {}", self.lock_timeout()),
+        }
+    }
+
+    /// The statement as a text with its values in it. By itself it is a transaction: several statements in one text are.
+    pub(super) fn as_text(&self, statement: &Statement, in_transaction: bool) -> RawSql {
+        let text = if in_transaction {
+            statement.to_string()
+        } else {
+            format!(
+                "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}; {statement}",
+                self.lock_timeout()
+            )
+        };
+        sqlx::raw_sql(AssertSqlSafe(text))
+    }
+
+    /// In milliseconds; zero would be for ever, which is how long PostgreSQL waits by itself.
+    fn lock_timeout(&self) -> u128 {
+        self.lock_timeout.as_millis().clamp(1, i32::MAX.unsigned_abs().into())
+    }
+
+    /// What is set when a connection is opened, where a server takes it.
+    fn settings(&self) -> [(&'static str, String); 4] {
+        let idle = (self.lock_timeout + IDLE_IN_TRANSACTION).as_millis().min(i32::MAX.unsigned_abs().into());
+        [
+            ("lock_timeout", self.lock_timeout().to_string()),
+            // Steps say in their conditions what they rest on, and rest on seeing what others have committed.
+            ("default_transaction_isolation", "read committed".to_owned()),
+            ("idle_in_transaction_session_timeout", idle.to_string()),
+            (MARK, "on".to_owned()),
+        ]
+    }
+
+    pub(super) fn options(&self, host: &HostAndPort) -> Result<PgConnectOptions, sqlx::Error> {
+        let options = self
+            .url
+            .options(host)?
+            // Only floating-point numbers need it, and poolers refuse it.
+            .extra_float_digits(None)
+            // Statements carry addresses, and logs must not.
+            .disable_statement_logging();
+        Ok(match self.through {
+            Through::Nothing => options.options(self.settings()),
+            Through::Session => options,
+            Through::Transaction => options.statement_cache_capacity(0),
+        })
+    }
+
+    pub(super) fn url(&self) -> &PostgresUrl {
+        &self.url
+    }
+
+    /// Finds out what stands in between, from the first host that answers.
+    async fn detect(&self) -> Result<Through, sqlx::Error> {
+        let mut last = sqlx::Error::PoolTimedOut;
+        for host in self.url.hosts() {
+            match Facts::of(self, host).await {
+                Ok(facts) if facts.is_marked => return Ok(Through::Nothing),
+                Ok(_) => return Ok(Through::Transaction),
+                // A server takes every setting in this form; a pooler says so where it does not.
+                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("08P01") => {
+                    return Ok(Through::Transaction);
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// What has to be said on a new connection, and whether it leads where it should.
+    async fn prepare(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if self.through == Through::Session {
+            for (name, value) in self.settings() {
+                let set = format!("SET {name} = '{value}'");
+                sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut *connection).await?;
+            }
+        }
+        if self.through == Through::Transaction && self.routed.is_none() {
+            return Ok(());
+        }
+        let facts = Facts::ask(connection).await?;
+        if self.through == Through::Nothing && !facts.is_marked {
+            return Err(sqlx::Error::Configuration(
+                "a pooler has come between this program and the server since it was started".into(),
+            ));
+        }
+        if self.routed.is_some() && !facts.suit(self.url.target()) {
+            self.doubts.fetch_add(1, Ordering::Relaxed);
+            return Err(sqlx::Error::Configuration("the server is not the one that is asked for".into()));
+        }
+        Ok(())
+    }
+
+    /// With several hosts, finds the one that is to be asked, if there is reason to believe that it is another one.
+    pub(super) async fn find_primary(self: &Arc<Self>, pool: &PgPool) -> Result<(), sqlx::Error> {
+        let Some(routed) = &self.routed else { return Ok(()) };
+        let doubts = self.doubts.load(Ordering::Relaxed);
+        if doubts == 0 {
+            return Ok(());
+        }
+        let asked_at = Instant::now();
+        let mut routed = routed.lock().await;
+        // Another request may have found it meanwhile.
+        if self.doubts.load(Ordering::Relaxed) == 0 {
+            return Ok(());
+        }
+        let before = routed.current();
+        let current = routed.find(self, asked_at).await?;
+        let Some(host) = self.url.hosts().get(current) else { return Ok(()) };
+        pool.set_connect_options(self.options(host)?);
+        if before.is_some_and(|before| before != current) {
+            tracing::warn!(host = %host, "another host of the database is asked from now on");
+            self.evict();
+        }
+        // What was doubted while it was looked for is still to be looked at.
+        let _ = self.doubts.compare_exchange(doubts, 0, Ordering::Relaxed, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Learns from an error of one connection what it says of all.
+    pub(super) fn learn_from(&self, error: &DbErr) {
+        match meaning(error) {
+            Meaning::ReadOnly | Meaning::ShutDown => self.evict(),
+            Meaning::Other if is_broken(error) => {}
+            _ => return,
+        }
+        self.doubts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Gives up all connections that are open.
+    fn evict(&self) {
+        let now = self.since_start(Instant::now());
+        let before = self.evicted_before.load(Ordering::Relaxed);
+        let between = u64::try_from(BETWEEN_EVICTIONS.as_micros()).unwrap_or(u64::MAX);
+        if before == 0 || now.saturating_sub(before) >= between {
+            self.evicted_before.store(now, Ordering::Relaxed);
+        }
+    }
+
+    fn is_evicted(&self, age: Duration) -> bool {
+        let opened = Instant::now().checked_sub(age).unwrap_or(self.started);
+        self.since_start(opened) < self.evicted_before.load(Ordering::Relaxed)
+    }
+
+    /// In microseconds.
+    fn since_start(&self, instant: Instant) -> u64 {
+        u64::try_from(instant.saturating_duration_since(self.started).as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The connection failed, and not what was asked on it.
+fn is_broken(error: &DbErr) -> bool {
+    let (DbErr::Conn(error) | DbErr::Exec(error) | DbErr::Query(error)) = error else { return false };
+    match error {
+        RuntimeErr::SqlxError(error) => !matches!(error.as_ref(), sqlx::Error::Database(_)),
+        RuntimeErr::Internal(_) => true,
+    }
+}
+
+impl Facts {
+    /// Of a server, over a connection that is made for the purpose.
+    pub(super) async fn of(server: &Server, host: &HostAndPort) -> Result<Self, sqlx::Error> {
+        let mut connection = PgConnection::connect_with(&server.options(host)?).await?;
+        let facts = Self::ask(&mut connection).await;
+        // That it is closed matters to nobody, and a server that is in trouble may not answer.
+        let _ = tokio::time::timeout(PING_LIMIT, connection.close()).await;
+        facts
+    }
+
+    /// Over this connection, in a text, as nothing may be prepared before it is known what stands in between.
+    async fn ask(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+        let sql = format!(
+            "SELECT coalesce(current_setting('{MARK}', true), '') = 'on' AS is_marked, \
+             current_setting('transaction_read_only') = 'on' AS is_read_only, \
+             pg_is_in_recovery() AS is_standby"
+        );
+        let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(connection).await?;
+        Ok(Self {
+            is_marked: row.try_get("is_marked")?,
+            is_read_only: row.try_get("is_read_only")?,
+            is_standby: row.try_get("is_standby")?,
+        })
+    }
+}

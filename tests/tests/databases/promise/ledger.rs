@@ -1,0 +1,264 @@
+//! Backups that are restored: what was deleted does not stay.
+
+use reprieve_application::ErrorCode;
+use reprieve_application::ports::ErasureLedger;
+use reprieve_application::use_cases::{Elsewhere, ReplayAction};
+use reprieve_domain::Status;
+use reprieve_tests::TestDatabase;
+
+use super::on_each_database;
+use super::world::{DAY, END, TestEraser, World, address, at};
+
+on_each_database!(
+    an_identity_that_came_back_active_is_deleted_again_in_its_process,
+    one_that_came_back_from_before_it_asked_gets_a_process_of_its_own,
+    one_that_other_services_have_is_deleted_again,
+    a_deletion_that_is_under_way_and_one_that_is_complete_are_left_alone,
+    whoever_came_back_by_themselves_is_left_alone,
+    only_looking_changes_nothing,
+    a_forged_entry_deletes_nobody,
+    whoever_was_deleted_before_the_backup_was_taken_is_not_in_it,
+    what_is_still_being_deleted_is_said_and_found_again_afterwards,
+    of_several_entries_the_newest_counts,
+    one_that_fails_holds_up_no_other,
+);
+
+const TABLES: [&str; 6] = [
+    "deletion_processes",
+    "audit_entries",
+    "erasure_tasks",
+    "closed_processes",
+    "answered_requests",
+    "own_identity",
+];
+
+fn nowhere() -> Option<Elsewhere<[String; 0]>> {
+    None
+}
+
+/// In the backup of another service, taken when the first grace period was over.
+fn at_the_end<const N: usize>(addresses: [String; N]) -> Elsewhere<[String; N]> {
+    Elsewhere { addresses, backup_taken_at: at(END) }
+}
+
+impl World {
+    async fn back_up(&self) {
+        self.with_sql(|database| {
+            for table in TABLES {
+                database.execute(&format!("CREATE TABLE saved_{table} AS SELECT * FROM {table}"));
+            }
+        })
+        .await;
+    }
+
+    async fn restore(&self) {
+        self.with_sql(|database| {
+            for table in TABLES {
+                database.execute(&format!("DELETE FROM {table}"));
+                database.execute(&format!("INSERT INTO {table} SELECT * FROM saved_{table}"));
+            }
+        })
+        .await;
+    }
+
+    async fn delete(&self, number: usize) {
+        self.start_deletions().await;
+        self.erase().await;
+        assert!(self.processes(number).await.is_empty());
+    }
+}
+
+async fn an_identity_that_came_back_active_is_deleted_again_in_its_process(database: TestDatabase) {
+    let files = TestEraser::new("files");
+    let world = World::new(database, std::slice::from_ref(&files)).await;
+    let process = world.initiate(1).await;
+    world.back_up().await;
+    world.set(END);
+    world.delete(1).await;
+    world.restore().await;
+    assert_eq!(world.open_process(1).await.unwrap().status(), Status::Active);
+    world.set(END + DAY);
+    let replayed = world.replay().execute(nowhere(), false).await.unwrap();
+    assert_eq!((replayed.in_ledger, replayed.came_back.len()), (1, 1));
+    assert_eq!(replayed.came_back[0].action, ReplayAction::Started(process.id().clone()));
+    assert_eq!(world.erase().await.completed, 1);
+    assert_eq!(files.times_asked(), 2);
+    assert_eq!(world.replay().execute(nowhere(), false).await.unwrap().came_back, []);
+    world.verify().await;
+}
+
+async fn one_that_came_back_from_before_it_asked_gets_a_process_of_its_own(database: TestDatabase) {
+    let files = TestEraser::new("files");
+    let world = World::new(database, std::slice::from_ref(&files)).await;
+    world.initiate(1).await;
+    world.cancel(1).await.unwrap();
+    world.back_up().await;
+    world.set(DAY);
+    let process = world.initiate(1).await;
+    world.set(DAY + END);
+    world.delete(1).await;
+    world.restore().await;
+    let replayed = world.replay().execute(nowhere(), false).await.unwrap();
+    let [came_back] = replayed.came_back.as_slice() else { panic!("{replayed:?}") };
+    assert_eq!(came_back.deleted_in, *process.id());
+    let ReplayAction::Started(again) = &came_back.action else { panic!("{replayed:?}") };
+    assert_ne!(again, process.id());
+    let open = world.open_process(1).await.unwrap();
+    assert_eq!(open.created_at(), process.created_at());
+    assert_eq!(open.grace_period_ends_at(), process.grace_period_ends_at());
+    assert_eq!(world.erase().await.completed, 1);
+    // An eraser that knows the first process must not take this for it.
+    assert_eq!(files.asked.lock().unwrap()[1].process_id, *again);
+    assert!(world.receipt(&open).await.is_some());
+    world.verify().await;
+}
+
+async fn one_that_other_services_have_is_deleted_again(database: TestDatabase) {
+    let files = TestEraser::new("files");
+    let world = World::new(database, std::slice::from_ref(&files)).await;
+    world.initiate(1).await;
+    world.set(END);
+    world.delete(1).await;
+    let elsewhere = [address(2).to_string(), format!(" {} ", address(1)), "nobody".to_owned(), String::new()];
+    let replayed = world.replay().execute(Some(at_the_end(elsewhere)), false).await.unwrap();
+    assert_eq!((replayed.came_back.len(), replayed.not_an_address, replayed.compared), (1, 2, 4));
+    assert_eq!(world.erase().await.completed, 1);
+    assert_eq!(files.times_asked(), 2);
+}
+
+async fn a_deletion_that_is_under_way_and_one_that_is_complete_are_left_alone(database: TestDatabase) {
+    let files = TestEraser::new("files");
+    let world = World::new(database, std::slice::from_ref(&files)).await;
+    files.will_fail(1);
+    world.initiate(1).await;
+    world.set(END);
+    world.start_deletions().await;
+    world.erase().await;
+    assert_eq!(world.in_ledger().await.len(), 1);
+    assert_eq!(world.replay().execute(nowhere(), false).await.unwrap().came_back, []);
+    assert_eq!(world.audited(1).await.len(), 3);
+}
+
+async fn whoever_came_back_by_themselves_is_left_alone(database: TestDatabase) {
+    let world = World::new(database, &[TestEraser::new("files")]).await;
+    world.initiate(1).await;
+    world.set(END);
+    world.delete(1).await;
+    world.set(END + 1);
+    let process = world.initiate(1).await;
+    assert_eq!(world.replay().execute(nowhere(), false).await.unwrap().came_back, []);
+    // Even if somebody says so: what was promised is kept.
+    let replayed = world.replay().execute(Some(at_the_end([address(1).to_string()])), false).await.unwrap();
+    assert_eq!(replayed.came_back[0].action, ReplayAction::NewGracePeriodRuns(process.id().clone()));
+    assert_eq!(world.open_process(1).await, Some(process));
+    world.cancel(1).await.unwrap();
+    assert_eq!(world.replay().execute(nowhere(), false).await.unwrap().came_back, []);
+    let replayed = world.replay().execute(Some(at_the_end([address(1).to_string()])), false).await.unwrap();
+    assert_eq!(replayed.came_back, [], "whoever has cancelled since is there");
+}
+
+async fn whoever_was_deleted_before_the_backup_was_taken_is_not_in_it(database: TestDatabase) {
+    let world = World::new(database, &[TestEraser::new("files")]).await;
+    world.initiate(1).await;
+    world.set(END);
+    world.delete(1).await;
+    let elsewhere = Elsewhere { addresses: [address(1).to_string()], backup_taken_at: at(END + 1) };
+    assert_eq!(world.replay().execute(Some(elsewhere), false).await.unwrap().came_back, []);
+}
+
+async fn what_is_still_being_deleted_is_said_and_found_again_afterwards(database: TestDatabase) {
+    let (files, mail) = (TestEraser::new("files"), TestEraser::new("mail"));
+    let world = World::new(database, &[files.clone(), mail.clone()]).await;
+    mail.will_fail(1);
+    let process = world.initiate(1).await;
+    world.set(END);
+    world.start_deletions().await;
+    world.erase().await;
+    // The files come back with a backup although they were acknowledged to be gone.
+    let replay = async || {
+        let replayed =
+            world.replay().execute(Some(at_the_end([address(1).to_string()])), false).await.unwrap();
+        replayed.came_back.into_iter().map(|came_back| came_back.action).collect::<Vec<_>>()
+    };
+    assert_eq!(replay().await, [ReplayAction::StillDeleting(process.id().clone())]);
+    world.set(END + DAY);
+    assert_eq!(world.erase().await.completed, 1);
+    assert!(matches!(replay().await.as_slice(), [ReplayAction::Started(_)]));
+    assert_eq!(world.erase().await.completed, 1);
+    assert_eq!(files.times_asked(), 2);
+}
+
+async fn of_several_entries_the_newest_counts(database: TestDatabase) {
+    let world = World::new(database, &[TestEraser::new("files")]).await;
+    for start in [0, DAY + END] {
+        world.set(start);
+        world.initiate(1).await;
+        world.set(start + END);
+        world.delete(1).await;
+    }
+    let mut entries = world.in_ledger().await;
+    entries.reverse();
+    world.ledger.append(&entries).await.unwrap();
+    // Asked for between the two deletions, and so before the newest.
+    world.set(DAY + END + 1);
+    world.initiate(1).await;
+    world.set(DAY + 2 * END + 1);
+    let replayed = world.replay().execute(nowhere(), true).await.unwrap();
+    assert_eq!(replayed.came_back[0].action, ReplayAction::Found);
+}
+
+async fn one_that_fails_holds_up_no_other(database: TestDatabase) {
+    let world = World::new(database, &[TestEraser::new("files")]).await;
+    world.initiate(1).await;
+    world.initiate(2).await;
+    world.back_up().await;
+    world.set(END);
+    world.delete(1).await;
+    world.delete(2).await;
+    world.restore().await;
+    world
+        .with_sql(|database| {
+            database.execute(
+                "UPDATE deletion_processes SET created_by_device = 'nobody' \
+                 WHERE address = 'did:web:example.org:users:1'",
+            )
+        })
+        .await;
+    let replayed = world.replay().execute(nowhere(), false).await.unwrap();
+    assert_eq!((replayed.failed, replayed.came_back.len()), (1, 1));
+    assert_eq!(replayed.first_failure.unwrap().code, ErrorCode::DatabaseCorrupt);
+}
+
+async fn only_looking_changes_nothing(database: TestDatabase) {
+    let world = World::new(database, &[TestEraser::new("files")]).await;
+    world.initiate(1).await;
+    world.back_up().await;
+    world.set(END);
+    world.delete(1).await;
+    world.restore().await;
+    let before = world.with_sql(reprieve_tests::Sql::dump).await;
+    let replayed = world.replay().execute(nowhere(), true).await.unwrap();
+    assert_eq!(replayed.came_back[0].action, ReplayAction::Found);
+    assert_eq!(world.with_sql(reprieve_tests::Sql::dump).await, before);
+}
+
+async fn a_forged_entry_deletes_nobody(database: TestDatabase) {
+    let world = World::new(database, &[TestEraser::new("files")]).await;
+    world.initiate(1).await;
+    world.set(END);
+    world.delete(1).await;
+    let mut entry = world.in_ledger().await.remove(0);
+    world.initiate(2).await;
+    entry.identity_hash = reprieve_domain::audit::AuditKey::new(&(0..32).collect::<Vec<u8>>())
+        .unwrap()
+        .pseudonym_of_identity(&address(2));
+    world.ledger.append(&[entry]).await.unwrap();
+    let replayed = world.replay().execute(nowhere(), false).await.unwrap();
+    assert_eq!(
+        (replayed.damaged, replayed.in_ledger),
+        (vec![2], 1),
+        "what is sound is replayed all the same"
+    );
+    assert_eq!(world.open_process(2).await.unwrap().status(), Status::Active);
+    assert_eq!(world.tasks(None).await, []);
+}

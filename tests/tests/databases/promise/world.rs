@@ -1,0 +1,284 @@
+//! A deployment in which days pass in microseconds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use reprieve_application::ports::{
+    AuditTrail, Clock, DeletionProcesses, Eraser, ErasureLedger, ErasureTasks, Identities, Receipts,
+    TaskStatus,
+};
+use reprieve_application::use_cases::{
+    CancelIdentityDeletionProcess, CancelIdentityDeletionProcessError, ErasureSettings, ErasuresRun,
+    Forgotten, InitiateIdentityDeletionProcess, InitiateIdentityDeletionProcessError, KeepHouse,
+    ReplayLedger, ReplayLedgerPorts, Retention, RetryErasures, RunErasures, RunErasuresPorts, SendReminders,
+    StartDueDeletions, Swept, VerifyAuditTrail,
+};
+use reprieve_application::{Backoff, Caller, Erasers, GracePeriodSettings, ReminderSettings};
+use reprieve_domain::audit::{AuditKey, ErasureLedgerEntry};
+use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Timestamp};
+use reprieve_persistence::{ConnectionOptions, Database, Store};
+use reprieve_system::{JwsReceiptSigner, LedgerFile, SystemIds};
+use reprieve_tests::{Sql, TestDatabase};
+
+pub(crate) use super::eraser::TestEraser;
+
+pub(crate) const SECOND: i64 = 1_000_000;
+pub(crate) const DAY: i64 = 86_400 * SECOND;
+/// When the grace period of a process that was initiated at zero is over.
+pub(crate) const END: i64 = 14 * DAY;
+
+/// So many microseconds after an instant in 2027.
+pub(crate) fn at(micros: i64) -> Timestamp {
+    Timestamp::from_unix_micros(1_800_000_000_000_000 + micros).unwrap()
+}
+
+pub(crate) fn address(number: usize) -> Address {
+    format!("did:web:example.org:users:{number}").parse().unwrap()
+}
+
+pub(crate) fn caller(number: usize) -> Caller {
+    Caller { address: address(number), device: "DVC0123456789abcdefg".parse().unwrap() }
+}
+
+/// A clock that stands until it is set, and is wrong by so many microseconds.
+pub(crate) struct TestClock(Arc<AtomicI64>, i64);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_micros(self.0.load(Ordering::SeqCst) + self.1).unwrap()
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) store: Arc<Store>,
+    pub(crate) ledger: Arc<LedgerFile>,
+    pub(crate) settings: ErasureSettings,
+    clock: Arc<TestClock>,
+    erasers: Erasers,
+    database: Arc<TestDatabase>,
+    folder: Arc<tempfile::TempDir>,
+}
+
+/// With connections of its own.
+async fn connect(database: &TestDatabase) -> Database {
+    let options = ConnectionOptions {
+        max_connections: 4,
+        acquire_timeout: Duration::from_mins(1),
+        ..ConnectionOptions::default()
+    };
+    Database::connect(&database.url().parse().unwrap(), &options).await.unwrap()
+}
+
+async fn store(database: Database) -> Arc<Store> {
+    let key = AuditKey::new(&(0..32).collect::<Vec<u8>>()).unwrap();
+    Arc::new(database.into_store(key).await.unwrap())
+}
+
+impl World {
+    /// At zero, with these erasers.
+    pub(crate) async fn new(database: TestDatabase, erasers: &[Arc<TestEraser>]) -> Self {
+        let erasers = erasers.iter().map(|eraser| eraser.clone() as Arc<dyn Eraser>);
+        Self::with(database, Erasers::new(erasers).unwrap()).await
+    }
+
+    pub(crate) async fn with(database: TestDatabase, erasers: Erasers) -> Self {
+        let connected = connect(&database).await;
+        connected.migrate().await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            store: store(connected).await,
+            ledger: Arc::new(LedgerFile::new(folder.path().join("ledger"))),
+            settings: ErasureSettings {
+                lease: Duration::from_mins(2),
+                concurrency: 4,
+                poll_interval: Duration::from_secs(10),
+                backoff: Backoff {
+                    first: Duration::from_secs(10),
+                    longest: Duration::from_hours(1),
+                    patience: Duration::from_hours(24),
+                },
+            },
+            clock: Arc::new(TestClock(Arc::new(AtomicI64::new(at(0).unix_micros())), 0)),
+            erasers,
+            database: Arc::new(database),
+            folder: Arc::new(folder),
+        }
+    }
+
+    /// Another instance of the same deployment, whose clock is wrong by so many microseconds.
+    pub(crate) async fn instance(&self, micros_off: i64) -> Self {
+        Self {
+            store: store(connect(&self.database).await).await,
+            ledger: self.ledger.clone(),
+            settings: self.settings,
+            clock: Arc::new(TestClock(self.clock.0.clone(), micros_off)),
+            erasers: self.erasers.clone(),
+            database: self.database.clone(),
+            folder: self.folder.clone(),
+        }
+    }
+
+    /// Takes other erasers into force; returns those before.
+    pub(crate) fn configure(&mut self, erasers: Erasers) -> Erasers {
+        std::mem::replace(&mut self.erasers, erasers)
+    }
+
+    pub(crate) fn set(&self, micros: i64) {
+        self.set_to(at(micros));
+    }
+
+    pub(crate) fn set_to(&self, instant: Timestamp) {
+        self.clock.0.store(instant.unix_micros(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) async fn initiate(&self, number: usize) -> DeletionProcess {
+        self.initiate_for(number, 14.0).await
+    }
+
+    pub(crate) async fn initiate_for(&self, number: usize, days: f64) -> DeletionProcess {
+        self.try_initiate_for(number, days).await.unwrap()
+    }
+
+    pub(crate) async fn try_initiate_for(
+        &self,
+        number: usize,
+        days: f64,
+    ) -> Result<DeletionProcess, InitiateIdentityDeletionProcessError> {
+        let settings = GracePeriodSettings::from_days(14.0, 0.001, 365.0).unwrap();
+        let use_case = InitiateIdentityDeletionProcess::new(
+            self.store.clone(),
+            self.clock.clone(),
+            Arc::new(SystemIds),
+            settings,
+        );
+        use_case.execute(&caller(number), Some(days)).await
+    }
+
+    pub(crate) async fn cancel(
+        &self,
+        number: usize,
+    ) -> Result<DeletionProcess, CancelIdentityDeletionProcessError> {
+        CancelIdentityDeletionProcess::new(self.store.clone(), self.clock.clone())
+            .execute(&caller(number))
+            .await
+    }
+
+    pub(crate) async fn remind(&self) -> Swept {
+        self.remind_by(ReminderSettings::default()).await
+    }
+
+    pub(crate) async fn remind_by(&self, settings: ReminderSettings) -> Swept {
+        SendReminders::new(self.store.clone(), self.clock.clone(), settings).execute().await.unwrap()
+    }
+
+    pub(crate) async fn start_deletions(&self) -> Swept {
+        let use_case = StartDueDeletions::new(self.store.clone(), self.clock.clone(), self.erasers.clone());
+        use_case.execute().await.unwrap()
+    }
+
+    pub(crate) fn erasures(&self) -> RunErasures {
+        let ports = RunErasuresPorts {
+            tasks: self.store.clone(),
+            identities: self.store.clone(),
+            audit_trail: self.store.clone(),
+            ledger: self.ledger.clone(),
+            signer: Arc::new(JwsReceiptSigner::new(reprieve_application::SecretKey::new([7; 32]))),
+            clock: self.clock.clone(),
+            ids: Arc::new(SystemIds),
+        };
+        RunErasures::new(ports, self.erasers.clone(), self.settings)
+    }
+
+    pub(crate) async fn erase(&self) -> ErasuresRun {
+        self.erasures().execute().await.unwrap()
+    }
+
+    pub(crate) fn retry(&self) -> RetryErasures {
+        RetryErasures::new(self.store.clone(), self.clock.clone())
+    }
+
+    pub(crate) async fn keep_house(&self) -> Forgotten {
+        self.keep_house_by(Retention::default()).await
+    }
+
+    pub(crate) async fn keep_house_by(&self, retention: Retention) -> Forgotten {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        KeepHouse::new(store.clone(), store, clock, retention, Vec::new()).execute().await.unwrap()
+    }
+
+    pub(crate) fn replay(&self) -> ReplayLedger {
+        let ports = ReplayLedgerPorts {
+            ledger: self.ledger.clone(),
+            audit_trail: self.store.clone(),
+            processes: self.store.clone(),
+            identities: self.store.clone(),
+            clock: self.clock.clone(),
+            ids: Arc::new(SystemIds),
+        };
+        ReplayLedger::new(ports, self.erasers.clone())
+    }
+
+    /// Every process of an identity, oldest first.
+    pub(crate) async fn processes(&self, number: usize) -> Vec<DeletionProcess> {
+        DeletionProcesses::list(self.store.as_ref(), &address(number)).await.unwrap()
+    }
+
+    pub(crate) async fn open_process(&self, number: usize) -> Option<DeletionProcess> {
+        Identities::load(self.store.as_ref(), &address(number)).await.unwrap().value.into_open_process()
+    }
+
+    /// What the audit trail says was done, oldest first.
+    pub(crate) async fn audited(&self, number: usize) -> Vec<String> {
+        let entries = self.store.entries(&address(number), None).await.unwrap();
+        entries.into_iter().map(|entry| entry.message_key).collect()
+    }
+
+    /// What the ledger says, if it says anything.
+    pub(crate) async fn in_ledger(&self) -> Vec<ErasureLedgerEntry> {
+        let content = self.ledger.content().await.unwrap_or_default();
+        content.entries.into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    /// What is still to be done, of one process or of all.
+    pub(crate) async fn tasks(&self, process: Option<&DeletionProcess>) -> Vec<TaskStatus> {
+        let process = process.map(DeletionProcess::id);
+        ErasureTasks::list(self.store.as_ref(), process, 1000).await.unwrap()
+    }
+
+    pub(crate) async fn receipt(&self, process: &DeletionProcess) -> Option<String> {
+        self.receipt_of(process.id()).await
+    }
+
+    pub(crate) async fn receipt_of(&self, process: &DeletionProcessId) -> Option<String> {
+        Receipts::find(self.store.as_ref(), process).await.unwrap()
+    }
+
+    /// The trail of everything is what was written.
+    pub(crate) async fn verify(&self) {
+        VerifyAuditTrail::new(self.store.clone()).execute().await.unwrap();
+    }
+
+    /// The events of an identity, as they are stored.
+    pub(crate) async fn events(&self, number: usize) -> Vec<serde_json::Value> {
+        let sql = format!("SELECT data FROM outbox WHERE address = '{}' ORDER BY position", address(number));
+        let texts = self.with_sql(move |database| database.texts(&sql)).await;
+        texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+    }
+
+    /// Looks at the database from outside. The connection blocks, so it has a thread of its own.
+    pub(crate) async fn with_sql<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut Sql) -> T + Send + 'static,
+    ) -> T {
+        let url = self.database.url().to_owned();
+        let looked = tokio::task::spawn_blocking(move || {
+            std::thread::spawn(move || look(&mut Sql::open(&url))).join().unwrap()
+        });
+        looked.await.unwrap()
+    }
+}

@@ -1,0 +1,219 @@
+//! Races of separate processes: one winner at the deadline, one open process, one own identity.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+
+use reprieve_tests::{Contenders, Outcome, Sandbox, Sql, on_both_databases, rounds};
+
+const AUDIT_KEY: &str = "8f1c0d3b5a79624ee0d1b2c3a4958677fedcba98765432100123456789abcdef";
+const PROCESSES: usize = 8;
+const TASKS: usize = 32;
+const ROUNDS: usize = 100;
+
+const CREATED: &str = "2026-12-01T00:00:00Z";
+const A_MICROSECOND_BEFORE: &str = "2026-12-14T23:59:59.999999Z";
+const DEADLINE: &str = "2026-12-15T00:00:00Z";
+
+const NONE_ACTIVE: &str = "error.runtime.identityDeletionProcess.noActiveIdentityDeletionProcess";
+const OPEN_ALREADY: &str = "error.runtime.identityDeletionProcess.activeIdentityDeletionProcessAlreadyExists";
+const EXPIRED: &str = "error.platform.validation.device.gracePeriodHasAlreadyExpired";
+const NOT_EXPIRED: &str = "error.platform.validation.device.gracePeriodHasNotYetExpired";
+const NOT_REQUIRED_STATUS: &str = "error.platform.validation.device.deletionProcessIsNotInRequiredStatus";
+
+fn with_key(sandbox: &Sandbox) -> Sandbox {
+    let sandbox = sandbox.variant().with("REPRIEVE__AUDIT__KEY", AUDIT_KEY);
+    let _ = sandbox.line("identity status").succeeded();
+    sandbox
+}
+
+/// Status of the process, number of its audit entries and of its events.
+fn stored(sql: &mut Sql, address: &str) -> (String, u64, u64) {
+    let id = sql.text(&format!("SELECT id FROM deletion_processes WHERE address = '{address}'"));
+    let status = sql.text(&format!("SELECT status FROM deletion_processes WHERE id = '{id}'"));
+    let of_it = format!("WHERE process_id = '{id}'");
+    (status, sql.count(&format!("audit_entries {of_it}")), sql.count(&format!("outbox {of_it}")))
+}
+
+on_both_databases!(
+    at_the_deadline_exactly_one_wins_and_the_others_leave_nothing,
+    on_the_wrong_side_of_the_deadline_nobody_wins,
+    of_many_initiations_exactly_one_opens_a_process,
+    a_cancelled_process_is_replaced_by_exactly_one,
+    many_first_commands_agree_on_one_identity,
+    many_initiations_of_the_binary_open_one_process,
+);
+
+fn at_the_deadline_exactly_one_wins_and_the_others_leave_nothing(sandbox: &Sandbox) {
+    let sandbox = with_key(sandbox);
+    let mut contenders = Contenders::start(PROCESSES, &sandbox.database_url(), AUDIT_KEY);
+    let mut single = Contenders::start(1, &sandbox.database_url(), AUDIT_KEY);
+    let mut sql = sandbox.sql();
+    let (mut winners, rounds) = (BTreeMap::new(), rounds(ROUNDS));
+    for round in 0..rounds {
+        let address = format!("did:web:example.org:{round}");
+        assert_eq!(single.race(&[format!("initiate {address} {CREATED}")]), ["ok"]);
+        let id = sql.text(&format!("SELECT id FROM deletion_processes WHERE address = '{address}'"));
+        // Half of them cancel at the last moment that allows it, half start the deletion at the first; a few of
+        // each are a microsecond off. Who sits in which process changes from round to round.
+        let tasks: Vec<String> = (0..TASKS)
+            .map(|number| match (number + round) % 16 {
+                15 => format!("cancel {address} {DEADLINE}"),
+                14 => format!("start {address} {A_MICROSECOND_BEFORE} {id}"),
+                even if even % 2 == 0 => format!("cancel {address} {A_MICROSECOND_BEFORE}"),
+                _ => format!("start {address} {DEADLINE} {id}"),
+            })
+            .collect();
+        let outcomes = contenders.race(&tasks);
+
+        let won: Vec<&String> = tasks
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| *outcome == "ok")
+            .map(|(task, _)| task)
+            .collect();
+        assert_eq!(won.len(), 1, "round {round}: {outcomes:?}");
+        let (winner, status) = match won[0].split(' ').next().unwrap() {
+            "cancel" => ("cancel", "Cancelled"),
+            _ => ("start", "Deleting"),
+        };
+        for (task, outcome) in tasks.iter().zip(&outcomes).filter(|(_, outcome)| *outcome != "ok") {
+            let clean = if task.starts_with("cancel") {
+                [NONE_ACTIVE, EXPIRED]
+            } else {
+                [NOT_REQUIRED_STATUS, NOT_EXPIRED]
+            };
+            assert!(clean.contains(&outcome.as_str()), "round {round}: {task}: {outcome}");
+        }
+        assert!(!won[0].starts_with("cancel") || won[0].contains(A_MICROSECOND_BEFORE), "{}", won[0]);
+        assert!(!won[0].starts_with("start") || won[0].contains(DEADLINE), "{}", won[0]);
+        assert_eq!(stored(&mut sql, &address), (status.to_owned(), 2, 2), "round {round}");
+        *winners.entry(winner).or_insert(0) += 1;
+    }
+    // Otherwise this was no race.
+    assert_eq!(winners.len(), 2, "{winners:?}");
+    let verified = serde_json::json!({"verified": true, "processes": rounds, "entries": 2 * rounds});
+    assert_eq!(sandbox.json("audit verify"), verified);
+}
+
+fn on_the_wrong_side_of_the_deadline_nobody_wins(sandbox: &Sandbox) {
+    let sandbox = with_key(sandbox);
+    let mut contenders = Contenders::start(PROCESSES, &sandbox.database_url(), AUDIT_KEY);
+    let mut sql = sandbox.sql();
+    for round in 0..rounds(ROUNDS) / 10 {
+        let address = format!("did:web:example.org:{round}");
+        let outcomes = contenders.race(&vec![format!("initiate {address} {CREATED}"); PROCESSES]);
+        assert!(outcomes.contains(&"ok".to_owned()), "{outcomes:?}");
+        let id = sql.text(&format!("SELECT id FROM deletion_processes WHERE address = '{address}'"));
+        let late = format!("cancel {address} {DEADLINE}");
+        let early = format!("start {address} {A_MICROSECOND_BEFORE} {id}");
+        let tasks: Vec<String> = [late, early].into_iter().cycle().take(TASKS).collect();
+        let outcomes = contenders.race(&tasks);
+        let expected: Vec<&str> = [EXPIRED, NOT_EXPIRED].into_iter().cycle().take(TASKS).collect();
+        assert_eq!(outcomes, expected, "round {round}");
+        assert_eq!(stored(&mut sql, &address), ("Active".to_owned(), 1, 1), "round {round}");
+    }
+}
+
+fn of_many_initiations_exactly_one_opens_a_process(sandbox: &Sandbox) {
+    let sandbox = with_key(sandbox);
+    let mut contenders = Contenders::start(PROCESSES, &sandbox.database_url(), AUDIT_KEY);
+    let (mut sql, rounds) = (sandbox.sql(), rounds(ROUNDS));
+    for round in 0..rounds {
+        let address = format!("did:web:example.org:{round}");
+        let tasks = vec![format!("initiate {address} {CREATED}"); TASKS];
+        let outcomes = contenders.race(&tasks);
+        let count = |wanted: &str| outcomes.iter().filter(|outcome| *outcome == wanted).count();
+        assert_eq!((count("ok"), count(OPEN_ALREADY)), (1, TASKS - 1), "round {round}: {outcomes:?}");
+        assert_eq!(stored(&mut sql, &address), ("Active".to_owned(), 1, 1), "round {round}");
+    }
+    let verified = serde_json::json!({"verified": true, "processes": rounds, "entries": rounds});
+    assert_eq!(sandbox.json("audit verify"), verified);
+}
+
+fn a_cancelled_process_is_replaced_by_exactly_one(sandbox: &Sandbox) {
+    let sandbox = with_key(sandbox);
+    let mut contenders = Contenders::start(PROCESSES, &sandbox.database_url(), AUDIT_KEY);
+    let address = "did:web:example.org";
+    let tasks: Vec<String> = (0..TASKS)
+        .map(|number| format!("{} {address} {CREATED}", if number % 2 == 0 { "initiate" } else { "cancel" }))
+        .collect();
+    let mut steps = 0;
+    for round in 0..rounds(ROUNDS) / 4 {
+        let outcomes = contenders.race(&tasks);
+        let done: Vec<&str> = tasks
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| *outcome == "ok")
+            .map(|(task, _)| &task[..4])
+            .collect();
+        steps += done.len() as u64;
+        for (task, outcome) in tasks.iter().zip(&outcomes).filter(|(_, outcome)| *outcome != "ok") {
+            let clean = if task.starts_with("cancel") { NONE_ACTIVE } else { OPEN_ALREADY };
+            assert_eq!(outcome, clean, "round {round}: {task}");
+        }
+        let mut sql = sandbox.sql();
+        assert!(sql.count("deletion_processes WHERE status = 'Active'") <= 1);
+        // Every step that was acknowledged, and no other.
+        assert_eq!((sql.count("audit_entries"), sql.count("outbox")), (steps, steps));
+    }
+    assert_eq!(sandbox.json("audit verify")["entries"], steps);
+}
+
+fn many_first_commands_agree_on_one_identity(sandbox: &Sandbox) {
+    // Of a fresh SQLite file also the tables, everywhere the key and the identity.
+    let running: Vec<_> = (0..16)
+        .map(|_| {
+            let mut command = sandbox.command();
+            command.args(["identity", "status"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().unwrap()
+        })
+        .collect();
+    let addresses: Vec<String> = running
+        .into_iter()
+        .map(|process| Outcome::from(process.wait_with_output().unwrap()).succeeded().stdout)
+        .collect();
+    assert!(addresses[0].starts_with("Identity Address: did:e:"), "{addresses:?}");
+    assert!(addresses.iter().all(|address| *address == addresses[0]), "{addresses:?}");
+    assert_eq!(sandbox.line("identity status").succeeded().stdout, addresses[0]);
+    // No temporary key file is left.
+    assert!(sandbox.files().keys().all(|file| file.extension() != Some("tmp".as_ref())));
+}
+
+fn many_initiations_of_the_binary_open_one_process(sandbox: &Sandbox) {
+    for _ in 0..3 {
+        let running: Vec<_> = (0..16)
+            .map(|_| {
+                let mut command = sandbox.command();
+                command.args(["identityDeletion", "init"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+                command.spawn().unwrap()
+            })
+            .collect();
+        let outcomes: Vec<Outcome> =
+            running.into_iter().map(|process| process.wait_with_output().unwrap().into()).collect();
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.code == 0).count(), 1, "{outcomes:?}");
+        for outcome in outcomes.into_iter().filter(|outcome| outcome.code != 0) {
+            let _ = outcome.failed(1, OPEN_ALREADY);
+        }
+        let _ = sandbox.line("identityDeletion cancel").succeeded();
+    }
+    assert_eq!(sandbox.json("audit verify")["entries"], 6);
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: tests/run"]
+fn many_migrations_at_once_migrate_once() {
+    let sandbox = Sandbox::unmigrated_postgres();
+    let running: Vec<_> = (0..16)
+        .map(|_| {
+            let mut command = sandbox.command();
+            command.args(["database", "migrate"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().unwrap()
+        })
+        .collect();
+    let outputs: Vec<String> = running
+        .into_iter()
+        .map(|process| Outcome::from(process.wait_with_output().unwrap()).succeeded().stdout)
+        .collect();
+    let applied = outputs.iter().filter(|output| output.starts_with("Applied ")).count();
+    assert_eq!(applied, 1, "{outputs:?}");
+}
