@@ -14,7 +14,7 @@ use reprieve_application::{ErrorCode, GracePeriodSettings};
 use reprieve_cli::{ConfigurationInForce, Failure, GlobalOptions};
 use reprieve_domain::Address;
 use reprieve_domain::audit::AuditKey;
-use reprieve_persistence::{DatabaseUrl, Pooler};
+use reprieve_persistence::{ConnectionOptions, DatabaseUrl, Pooler};
 use reprieve_remote::RemoteOptions;
 use reprieve_system::parse_audit_key;
 use secrecy::{ExposeSecret, SecretString};
@@ -116,7 +116,7 @@ pub(crate) struct Configuration {
     pub(crate) timeout: Duration,
     /// The most connections that the service holds to the database.
     pub(crate) connections: u32,
-    pub(crate) pooler: Pooler,
+    pooler: Pooler,
     pub(crate) grace_period: GracePeriodSettings,
     pub(crate) identity_domain: String,
     pub(crate) audit_key: AuditKeySource,
@@ -137,6 +137,11 @@ pub(crate) enum AuditKeySource {
 }
 
 impl Configuration {
+    /// How to connect to the database, with so many connections.
+    pub(crate) fn connection_options(&self, max_connections: u32) -> ConnectionOptions {
+        ConnectionOptions { max_connections, acquire_timeout: self.timeout, pooler: self.pooler }
+    }
+
     /// The configuration with secrets hidden.
     pub(crate) fn in_force(&self) -> ConfigurationInForce {
         self.shown.clone()

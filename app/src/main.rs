@@ -35,6 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), Failure> {
+    reprieve_system::SystemClock::check()?;
     let configuration = configuration::load(&arguments.options);
     let telemetry = telemetry::start(arguments, configuration.as_ref().ok().map(|valid| &valid.telemetry))?;
     let wiring = wiring::Wiring::new(configuration);

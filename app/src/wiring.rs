@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use reprieve_application::facade::{IdentityDeletionFacade, LocalIdentityDeletion};
 use reprieve_application::use_cases::{
-    FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, ProvideOwnIdentity, RedeliverEvents,
-    ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt, VerifyAuditTrail,
+    BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, ProvideOwnIdentity,
+    RedeliverEvents, ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt,
+    VerifyAuditTrail,
 };
 use reprieve_application::{ErrorCode, OwnIdentity};
 use reprieve_cli::{
@@ -15,7 +16,7 @@ use reprieve_cli::{
     WorkerKind,
 };
 use reprieve_domain::audit::AuditKey;
-use reprieve_persistence::{ConnectionOptions, Database, Store};
+use reprieve_persistence::{Database, SqliteBackups, Store};
 use reprieve_remote::{RemoteIdentityDeletion, RemoteOptions};
 use reprieve_system::{AuditKeyFile, JwtSigner, SystemClock, SystemIds, verify_receipt};
 use tokio::sync::watch;
@@ -85,11 +86,7 @@ impl Wiring {
 
     async fn connect(&self, max_connections: u32) -> Result<Database, Failure> {
         let configuration = self.valid()?;
-        let options = ConnectionOptions {
-            max_connections,
-            acquire_timeout: configuration.timeout,
-            pooler: configuration.pooler,
-        };
+        let options = configuration.connection_options(max_connections);
         let database = Database::connect(&configuration.database, &options).await?;
         tracing::info!(database = %configuration.database, "connected");
         Ok(self.opened.get_or_init(|| database).clone())
@@ -272,6 +269,28 @@ impl Host for Wiring {
         Ok(self.connect(ONE_CONNECTION).await?.migrate().await?)
     }
 
+    async fn back_up_database(&self) -> Result<BackUpDatabase, Failure> {
+        self.local_only("database backup")?;
+        let configuration = self.valid()?;
+        let Some(file) = configuration.database.file() else {
+            let message =
+                "PostgreSQL is backed up with its own tools: pg_dump copies a database while it is in use";
+            return Err(Failure::new(ErrorCode::BackupNotSupported, message));
+        };
+        // Connecting would create it.
+        if let Err(error) = std::fs::metadata(file) {
+            let message = format!("there is no database to be copied: {}: {error}", file.display());
+            return Err(Failure::new(ErrorCode::DatabaseUnavailable, message));
+        }
+        let database = self.connect(ONE_CONNECTION).await?;
+        let key = match &configuration.audit_key {
+            AuditKeySource::Configured(key) => Some(key.clone()),
+            AuditKeySource::File(file) => AuditKeyFile::new(file).read()?,
+        };
+        let options = configuration.connection_options(ONE_CONNECTION);
+        Ok(BackUpDatabase::new(Arc::new(SqliteBackups::new(database, file.to_owned(), key, options))))
+    }
+
     async fn bind(&self) -> Result<Box<dyn Server>, Failure> {
         self.local_only("start")?;
         let configuration = self.valid()?;
@@ -305,6 +324,7 @@ mod tests {
         for refused in [
             wiring.audit_trail().await.map(drop).unwrap_err(),
             wiring.migrate().await.map(drop).unwrap_err(),
+            wiring.back_up_database().await.map(drop).unwrap_err(),
             wiring.bind().await.map(drop).unwrap_err(),
         ] {
             assert_eq!(refused.code, ErrorCode::CommandLocalOnly);

@@ -87,6 +87,14 @@ error_codes! {
     AuditKeyMismatch = "error.reprieve.audit.keyMismatch",
     /// The audit key cannot be read, or is none.
     AuditKeyUnusable = "error.reprieve.audit.keyUnusable",
+    /// A backup is to be written to a file that is there already.
+    BackupFileExists = "error.reprieve.backup.fileExists",
+    /// This kind of database is backed up by its own tools.
+    BackupNotSupported = "error.reprieve.backup.notSupported",
+    /// The backup cannot be written; nothing is left of it.
+    BackupFailed = "error.reprieve.backup.failed",
+    /// The clock of this machine shows a time that cannot be.
+    ClockUnusable = "error.reprieve.clock.unusable",
     /// Others changed the same process again and again; nothing was done.
     DatabaseConflict = "error.reprieve.database.conflict",
     /// A row is nothing this program can have written.
@@ -157,10 +165,14 @@ impl ErrorCode {
             | Self::TooManyRequests
             | Self::ConfigurationInvalid
             | Self::AuditTrailBroken
+            | Self::BackupFileExists
+            | Self::BackupNotSupported
             | Self::ReceiptInvalid
             | Self::CommandLocalOnly => true,
             Self::AuditKeyMismatch
             | Self::AuditKeyUnusable
+            | Self::BackupFailed
+            | Self::ClockUnusable
             | Self::DatabaseConflict
             | Self::DatabaseCorrupt
             | Self::DatabaseFull

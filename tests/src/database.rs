@@ -9,6 +9,9 @@ use tempfile::TempDir;
 /// The environment variable with the `postgres://` URL of a role that may create databases; `tests/run` sets it.
 pub const POSTGRES_URL: &str = "REPRIEVE_TEST_POSTGRES_URL";
 
+/// The environment variable with `HOST:PORT` of a pooler in front of that server, for `tests/campaigns/poolers`.
+pub const POOLER: &str = "REPRIEVE_TEST_POOLER";
+
 /// An empty database: a SQLite file that does not exist yet, or a new database on the PostgreSQL server of the tests.
 pub struct TestDatabase {
     url: String,
@@ -58,6 +61,19 @@ impl TestDatabase {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The URL for the program that is tested: through the pooler that [`POOLER`] names, if there is one. Whoever prepares
+    /// and looks at the database does so directly.
+    #[must_use]
+    pub fn reached_url(&self) -> String {
+        match (&self.kind, std::env::var(POOLER)) {
+            (Kind::Postgres { server, name }, Ok(pooler)) => {
+                let user = server.split_once("://").and_then(|(_, rest)| rest.split_once('@'));
+                format!("postgres://{}@{pooler}/{name}", user.map_or("postgres", |(user, _)| user))
+            }
+            _ => self.url.clone(),
+        }
     }
 
     /// The folder of a SQLite database, which holds nothing else.

@@ -15,30 +15,37 @@ mod namespace;
 mod nats;
 mod performance;
 mod private_brokers;
+mod private_pgbouncer;
 mod private_postgres;
 mod proxy;
 mod random;
 mod server;
 mod service;
 mod sql;
+mod stepper;
 mod tokens;
 
 pub use amqp::{AMQP_URL, AmqpMessage, TestAmqp};
 pub use binary::{Files, Outcome, Sandbox, reprieve_binary};
 pub use campaign::rounds;
 pub use contenders::Contenders;
-pub use database::{POSTGRES_URL, TestDatabase};
+pub use database::{POOLER, POSTGRES_URL, TestDatabase};
 pub use eraser::{Answer, Asked, EraserService, eraser_toml};
 pub use http::{Connection, Reply, Request};
 pub use moments::Moments;
-pub use namespace::{make_read_only, on_a_small_disk};
+pub use namespace::{
+    drop_packets, make_read_only, on_a_network_of_its_own, on_a_small_disk, on_a_small_disk_for_servers,
+    on_a_small_ext4,
+};
 pub use nats::{NATS_URL, NatsMessage, TestNats};
 pub use performance::{is_measuring, publish};
 pub use private_brokers::{PrivateNats, PrivateRabbitMq};
+pub use private_pgbouncer::{PoolMode, PrivatePgBouncer};
 pub use private_postgres::PrivatePostgres;
 pub use proxy::Proxy;
 pub use random::Random;
 pub use server::postgres_server;
 pub use service::{Service, Stop};
 pub use sql::Sql;
+pub use stepper::{Refusal, Stepper, Told};
 pub use tokens::{Identity, Issuer, sha256_hex, unix_seconds};

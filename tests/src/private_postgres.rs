@@ -20,21 +20,82 @@ fn programs() -> PathBuf {
     folders.filter(|folder| folder.join("initdb").is_file()).max().unwrap_or_default()
 }
 
+/// Lets the user in whom the servers of the tests run as; that is somebody else only if we are root.
+pub(crate) fn give_to_its_user(folder: &Path) {
+    if rustix::process::geteuid().is_root() {
+        let owned = Command::new("chown").arg("postgres").arg(folder).status().unwrap();
+        assert!(owned.success());
+    }
+}
+
+/// A command that runs a program as that user.
+pub(crate) fn as_its_user(program: &Path) -> Command {
+    if rustix::process::geteuid().is_root() {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    }
+}
+
 impl PrivatePostgres {
     /// Starts it on a free port.
     #[must_use]
     pub fn start() -> Self {
+        let server = Self::unborn();
+        server.run("initdb", &["-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale"]);
+        server.start_again();
+        server
+    }
+
+    /// Starts a hot standby of this one, which follows it and can only be read.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let standby = Self::unborn();
+        let port = self.port.to_string();
+        standby.run(
+            "pg_basebackup",
+            &["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-R", "-X", "stream", "-c", "fast"],
+        );
+        standby.start_again();
+        standby
+    }
+
+    /// A port and a folder without data.
+    fn unborn() -> Self {
         // A socket's path has to be short, and the server's user must be let in.
         let folder = tempfile::Builder::new().prefix("reprieve-postgres.").tempdir_in("/tmp").unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = Self { folder, programs: programs(), port };
-        if rustix::process::geteuid().is_root() {
-            let owned = Command::new("chown").arg("postgres").arg(server.folder.path()).status().unwrap();
-            assert!(owned.success());
-        }
-        server.run("initdb", &["-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale"]);
-        server.start_again();
+        give_to_its_user(server.folder.path());
         server
+    }
+
+    /// A new folder on another disk, for a tablespace.
+    #[must_use]
+    pub fn folder_on(&self, disk: &Path) -> PathBuf {
+        let folder = disk.join(format!("tablespace-{}", self.port));
+        std::fs::create_dir(&folder).unwrap();
+        give_to_its_user(&folder);
+        folder
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The socket that it listens at as well.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join(format!(".s.PGSQL.{}", self.port))
+    }
+
+    /// Makes a standby a server of its own.
+    pub fn promote(&self) {
+        self.run("pg_ctl", &["promote", "-s", "-w"]);
     }
 
     /// The URL of its database `postgres`.
@@ -52,7 +113,8 @@ impl PrivatePostgres {
     pub fn start_again(&self) {
         let folder = self.folder.path();
         let log = folder.join("log").display().to_string();
-        let options = format!("-h 127.0.0.1 -p {} -k {}", self.port, folder.display());
+        let options =
+            format!("-h 127.0.0.1,::1 -p {} -k {} -c max_connections=200", self.port, folder.display());
         self.run("pg_ctl", &["start", "-s", "-w", "-l", &log, "-o", &options]);
     }
 
@@ -63,13 +125,7 @@ impl PrivatePostgres {
     /// As its user, because the server refuses to run as root.
     fn run(&self, program: &str, arguments: &[&str]) {
         let program = self.programs.join(program);
-        let mut command = if rustix::process::geteuid().is_root() {
-            let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--"]).arg(program);
-            command
-        } else {
-            Command::new(program)
-        };
+        let mut command = as_its_user(&program);
         command.arg("-D").arg(self.data()).args(arguments).env("LC_ALL", "C");
         // Into a file: the server keeps what it inherits open.
         let said = tempfile::NamedTempFile::new().unwrap();

@@ -1,11 +1,11 @@
 //! A way to a server that a test can break.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -29,6 +29,9 @@ pub struct Proxy {
 }
 
 struct State {
+    server: Mutex<String>,
+    /// The connections with smaller numbers carry nothing any more.
+    abandoned: AtomicUsize,
     way: watch::Sender<Way>,
     /// How often everything was cut.
     cuts: watch::Sender<usize>,
@@ -37,18 +40,19 @@ struct State {
 }
 
 impl Proxy {
-    /// To the server at `HOST:PORT`.
+    /// To the server at `HOST:PORT`, or at a socket with this path.
     pub async fn to(server: impl Into<String>) -> Self {
-        let server = server.into();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
+            server: Mutex::new(server.into()),
+            abandoned: AtomicUsize::new(0),
             way: watch::Sender::new(Way::Open),
             cuts: watch::Sender::new(0),
             connections: AtomicUsize::new(0),
             open_connections: AtomicUsize::new(0),
         });
-        let accepting = tokio::spawn(accept(listener, server, Arc::clone(&state)));
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&state)));
         Self { address, state, accepting }
     }
 
@@ -80,6 +84,17 @@ impl Proxy {
         self.state.way.send_replace(Way::Silent);
     }
 
+    /// The connections that there are carry nothing any more, what is sent is taken, and none of them is ever closed, as if
+    /// the host had vanished; new ones are as before.
+    pub fn abandon(&self) {
+        self.state.abandoned.store(self.connections() + 1, Ordering::Relaxed);
+    }
+
+    /// New connections are to this server.
+    pub fn lead_to(&self, server: impl Into<String>) {
+        *self.state.server.lock().unwrap() = server.into();
+    }
+
     /// From now on what the server says does not arrive.
     pub fn deafen(&self) {
         self.state.way.send_replace(Way::Deaf);
@@ -104,33 +119,57 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, server: String, state: Arc<State>) {
+async fn accept(listener: TcpListener, state: Arc<State>) {
     loop {
         let (client, _) = listener.accept().await.unwrap();
-        state.connections.fetch_add(1, Ordering::Relaxed);
+        let number = state.connections.fetch_add(1, Ordering::Relaxed) + 1;
         if *state.way.borrow() == Way::Closed {
             continue;
         }
-        let (server, state) = (server.clone(), Arc::clone(&state));
+        let (server, state) = (state.server.lock().unwrap().clone(), Arc::clone(&state));
         tokio::spawn(async move {
-            let mut cuts = state.cuts.subscribe();
-            let Ok(server) = TcpStream::connect(server).await else { return };
-            let (from_client, to_client) = client.into_split();
-            let (from_server, to_server) = server.into_split();
-            state.open_connections.fetch_add(1, Ordering::Relaxed);
-            tokio::select! {
-                () = hand_on(from_client, to_server, &state, &[Way::Silent]) => {}
-                () = hand_on(from_server, to_client, &state, &[Way::Silent, Way::Deaf]) => {}
-                _ = cuts.changed() => {}
+            if server.starts_with('/') {
+                if let Ok(server) = UnixStream::connect(server).await {
+                    let (from_server, to_server) = server.into_split();
+                    connect(client, from_server, to_server, number, &state).await;
+                }
+            } else if let Ok(server) = TcpStream::connect(server).await {
+                let (from_server, to_server) = server.into_split();
+                connect(client, from_server, to_server, number, &state).await;
             }
-            state.open_connections.fetch_sub(1, Ordering::Relaxed);
         });
     }
+}
+
+async fn connect(
+    client: TcpStream,
+    from_server: impl AsyncRead + Unpin,
+    to_server: impl AsyncWrite + Unpin,
+    number: usize,
+    state: &State,
+) {
+    let mut cuts = state.cuts.subscribe();
+    let (from_client, to_client) = client.into_split();
+    state.open_connections.fetch_add(1, Ordering::Relaxed);
+    let from_server = async {
+        hand_on(from_server, to_client, number, state, &[Way::Silent, Way::Deaf]).await;
+        // A host that has vanished does not say goodbye.
+        if state.has_abandoned(number) {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = hand_on(from_client, to_server, number, state, &[Way::Silent]) => {}
+        () = from_server => {}
+        _ = cuts.changed() => {}
+    }
+    state.open_connections.fetch_sub(1, Ordering::Relaxed);
 }
 
 async fn hand_on(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
+    number: usize,
     state: &State,
     held_back: &[Way],
 ) {
@@ -138,8 +177,17 @@ async fn hand_on(
     let mut buffer = vec![0; 16 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let passed = way.wait_for(|way| !held_back.contains(way)).await.is_ok();
+        if state.has_abandoned(number) {
+            continue;
+        }
         if !passed || to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
+    }
+}
+
+impl State {
+    fn has_abandoned(&self, number: usize) -> bool {
+        number < self.abandoned.load(Ordering::Relaxed)
     }
 }

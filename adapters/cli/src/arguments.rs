@@ -211,6 +211,15 @@ pub enum DatabaseCommand {
     ///
     /// A SQLite database is migrated by itself; PostgreSQL only by this command.
     Migrate,
+
+    /// Copy a SQLite database into a new file, while the service runs
+    ///
+    /// The copy is complete, on the disk and verified when the command ends. Keep the audit key, the key for receipts and
+    /// the erasure ledger with it. PostgreSQL has pg_dump.
+    Backup {
+        /// The file to write, which must not be there yet
+        file: PathBuf,
+    },
 }
 
 /// The configuration.

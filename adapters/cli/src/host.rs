@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
 use reprieve_application::ports::SinkFigures;
 use reprieve_application::use_cases::{
-    ErasuresRun, FollowEvents, Forgotten, GenerateApiKey, IssueIdentityToken, PlanErasure, RedeliverEvents,
-    Relayed, ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt, Swept,
-    VerifyAuditTrail,
+    BackUpDatabase, ErasuresRun, FollowEvents, Forgotten, GenerateApiKey, IssueIdentityToken, PlanErasure,
+    RedeliverEvents, Relayed, ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt,
+    Swept, VerifyAuditTrail,
 };
 
 use reprieve_application::{OutgoingEvent, SinkName, StoreError};
@@ -134,6 +134,12 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// If a server is named instead, the configuration is not valid or the database cannot be used.
     async fn migrate(&self) -> Result<Vec<String>, Failure>;
+
+    /// Copying the own database, which is not migrated for that.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid, the database cannot be used or is no SQLite database.
+    async fn back_up_database(&self) -> Result<BackUpDatabase, Failure>;
 
     /// The service, listening.
     ///

@@ -47,8 +47,9 @@ pub(crate) async fn close_in(
     }
     let keep = format!(
         "INSERT INTO closed_processes \
-         (process_id, identity_hash, status, revision, audit_head, audit_seal, identity_deleted_at, receipt) \
-         SELECT id, $4, status, revision, audit_head, audit_seal, $3, CASE WHEN id = $2 THEN $5 END \
+         (process_id, identity_hash, status, revision, audit_head, audit_seal, logical_time, identity_deleted_at, \
+          receipt) \
+         SELECT id, $4, status, revision, audit_head, audit_seal, logical_time, $3, CASE WHEN id = $2 THEN $5 END \
          FROM deletion_processes WHERE {GOING}"
     );
     let mut values = going.clone();

@@ -30,7 +30,7 @@ pub(crate) const NOT_ACTIVE: &str = "status IN ('Cancelled', 'Deleting', 'Delete
 const PAGE_OF_STATUS: &str = "\
 SELECT * FROM (
     SELECT * FROM deletion_processes
-    WHERE $INDEXED AND status = $STATUS AND (grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at < $3
+    WHERE $INDEXED AND $STATUS AND (grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at < $3
     ORDER BY grace_period_ends_at, id LIMIT $4
 ) AS page_of_status";
 
@@ -141,11 +141,18 @@ pub(crate) fn page_of(backend: DbBackend, page: &Page) -> Statement {
         } else {
             vec![NOT_ACTIVE.to_owned()]
         };
+        // All names in one part: whoever looked for an old one by itself would read everything that has the new one.
+        let mut names = Vec::new();
         for name in wanted.stored_names() {
             values.push((*name).into());
-            let part = PAGE_OF_STATUS.replace("$STATUS", &format!("${}", values.len()));
-            parts.extend(indexed.iter().map(|indexed| part.replace("$INDEXED", indexed)));
+            names.push(format!("${}", values.len()));
         }
+        let is_wanted = match names.as_slice() {
+            [name] => format!("status = {name}"),
+            names => format!("status IN ({})", names.join(", ")),
+        };
+        let part = PAGE_OF_STATUS.replace("$STATUS", &is_wanted);
+        parts.extend(indexed.iter().map(|indexed| part.replace("$INDEXED", indexed)));
     }
     let page = parts.join(" UNION ALL ");
     let sql = format!("SELECT * FROM ({page}) AS page ORDER BY grace_period_ends_at, id LIMIT $4");

@@ -203,6 +203,10 @@ impl Store {
                 ];
                 fenced(transaction, task, changes, values).await
             }
+            TaskResult::GivenBack { again_at } => {
+                let changes = "UPDATE erasure_tasks SET due_at = $4";
+                fenced(transaction, task, changes, vec![again_at.unix_micros().into()]).await
+            }
         }
     }
 

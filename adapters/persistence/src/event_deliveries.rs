@@ -2,9 +2,9 @@
 //!
 //! The order of the outbox's positions is not that in which steps are committed, so nobody can say up to which position
 //! all events are there. Before an event is told of, it is given its place among those that are there already: by one at
-//! a time, in the order of their positions, which within one identity is that of its steps. Up to the last place that was
-//! given away, all events are there, and no other ever comes between them; so all that is kept of a sink is how far it has
-//! got, and what was set aside.
+//! a time, in the order of their logical times, which within one identity is that of its steps. Up to the last place that
+//! was given away, all events are there, and no other ever comes between them; so all that is kept of a sink is how far it
+//! has got, and what was set aside.
 
 use async_trait::async_trait;
 use reprieve_application::ports::{
@@ -19,7 +19,7 @@ use crate::deletion_processes::numbered;
 use crate::erasure_tasks::execute;
 use crate::error::store_error;
 use crate::mapping::Row;
-use crate::outbox::{COLUMNS, EVENT_ID, event_from_row};
+use crate::outbox::{COLUMNS, EVENT_ID, LOGICAL_TIME, event_from_row};
 use crate::pool::{Transaction, end};
 
 /// How many events are given their places in one go at most.
@@ -37,7 +37,7 @@ const IS_TO_BE_CLAIMED: &str = "\
 SELECT CAST(lease_ends_at <= $1 AND due_at <= $1 AND (
     seen_at <= $2
     OR settled_to < (SELECT last FROM event_sequence)
-    OR (SELECT min(position) FROM outbox WHERE sequence IS NULL) IS NOT NULL
+    OR (SELECT min($LOGICAL_TIME) FROM outbox WHERE sequence IS NULL) IS NOT NULL
     OR (SELECT min(retry.due_at) FROM event_retries AS retry
         WHERE retry.sink = $3 AND retry.parked_at IS NULL AND retry.due_at <= $1 AND NOT EXISTS (
             SELECT 1 FROM event_retries AS earlier
@@ -57,10 +57,13 @@ SET fence = event_sinks.fence + 1, lease_ends_at = excluded.lease_ends_at, seen_
 WHERE event_sinks.lease_ends_at <= $2 AND event_sinks.due_at <= $2
 RETURNING fence, settled_to, failures, failing_since";
 
+/// However few are given a place, none of them comes before an earlier one of its identity: that one is committed, and its
+/// logical time is less.
 const GIVE_PLACES: &str = "\
 UPDATE outbox SET sequence = $1 + numbered.number FROM (
-    SELECT position, row_number() OVER (ORDER BY position) AS number FROM (
-        SELECT position FROM outbox WHERE sequence IS NULL ORDER BY position LIMIT $LIMIT
+    SELECT position, row_number() OVER (ORDER BY logical_time, position) AS number FROM (
+        SELECT position, $LOGICAL_TIME AS logical_time FROM outbox WHERE sequence IS NULL
+        ORDER BY $LOGICAL_TIME, position LIMIT $LIMIT
     ) AS first_ones
 ) AS numbered WHERE outbox.position = numbered.position";
 
@@ -98,13 +101,14 @@ FROM event_sinks ORDER BY name";
 
 /// Written out: a planner that does not know how few they are may read the whole table to find them.
 fn limited(sql: &str, limit: u32) -> String {
-    sql.replace("$COLUMNS", COLUMNS).replace("$EVENT_ID", EVENT_ID).replace("$LIMIT", &limit.to_string())
+    let sql = sql.replace("$COLUMNS", COLUMNS).replace("$LOGICAL_TIME", LOGICAL_TIME);
+    sql.replace("$EVENT_ID", EVENT_ID).replace("$LIMIT", &limit.to_string())
 }
 
 pub(crate) fn is_to_be_claimed(backend: DbBackend, sink: &SinkName, now: Timestamp) -> Statement {
     let now = now.unix_micros();
     let values = vec![now.into(), (now - SEEN_EVERY).into(), sink.as_str().into()];
-    numbered(backend, IS_TO_BE_CLAIMED.to_owned(), values)
+    numbered(backend, IS_TO_BE_CLAIMED.replace("$LOGICAL_TIME", LOGICAL_TIME), values)
 }
 
 pub(crate) fn next_of(backend: DbBackend, sink: &SinkName, after: i64, limit: u32) -> Statement {
@@ -272,7 +276,7 @@ impl Store {
     /// Gives so many events that have none their places, or as many as there are; says how many. Then all that were there before
     /// have theirs, whoever gave them.
     async fn give_places(&self, most: u32) -> Result<u64, StoreError> {
-        let first = "SELECT min(position) AS first FROM outbox WHERE sequence IS NULL".to_owned();
+        let first = format!("SELECT min({LOGICAL_TIME}) AS first FROM outbox WHERE sequence IS NULL");
         let first =
             self.reader.query_one_raw(self.statement(first, Vec::new())).await.map_err(store_error)?;
         let first = first.map(|row| Row::named(&row, "outbox", "first").get::<Option<i64>>("first"));

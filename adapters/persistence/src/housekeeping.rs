@@ -11,6 +11,7 @@ use crate::deletion_processes::{NOT_ACTIVE, numbered};
 use crate::erasure_tasks::execute;
 use crate::error::store_error;
 use crate::mapping::Row;
+use crate::outbox::LOGICAL_TIME;
 use crate::pool::{Transaction, end};
 
 /// How many ids a statement is about. Neither database allows a statement any number of parameters.
@@ -26,8 +27,9 @@ impl Housekeeping for Store {
              AND EXISTS (SELECT 1 FROM audit_entries WHERE process_id = process.id AND sequence = 1) LIMIT $2"
         );
         let forget = [
-            "INSERT INTO closed_processes (process_id, identity_hash, status, revision, audit_head, audit_seal) \
-             SELECT id, identity_hash, status, revision, audit_head, audit_seal FROM deletion_processes \
+            "INSERT INTO closed_processes \
+             (process_id, identity_hash, status, revision, audit_head, audit_seal, logical_time) \
+             SELECT id, identity_hash, status, revision, audit_head, audit_seal, logical_time FROM deletion_processes \
              JOIN audit_entries ON process_id = id AND sequence = 1 WHERE id IN ($IDS)",
             "DELETE FROM deletion_processes WHERE id IN ($IDS)",
         ];
@@ -52,16 +54,22 @@ impl Housekeeping for Store {
             let number = known.len();
             are_all_seen = format!("(SELECT count(*) FROM event_sinks WHERE name IN ({names})) = {number}");
         }
-        // The oldest have the lowest positions, so that this reads no more than it forgets, and what sinks wait for.
+        // The oldest have the lowest places, or the lowest logical times where nobody gives places, so that this reads no more
+        // than it forgets, and what sinks wait for.
         let sql = format!(
-            "DELETE FROM outbox WHERE position IN \
-             (SELECT position FROM (\
-                  SELECT position, occurred_at FROM outbox WHERE {are_all_seen} AND (\
-                      NOT EXISTS (SELECT 1 FROM event_sinks) \
-                      OR sequence <= (SELECT min(settled_to) FROM event_sinks)) \
-                  AND NOT EXISTS (SELECT 1 FROM event_retries WHERE event_retries.sequence = outbox.sequence) \
-                  ORDER BY position LIMIT $2) AS oldest \
-              WHERE occurred_at < $1)"
+            "DELETE FROM outbox WHERE position IN (SELECT position FROM (\
+                 SELECT position, occurred_at FROM (\
+                     SELECT position, occurred_at FROM outbox WHERE sequence IS NOT NULL AND {are_all_seen} AND (\
+                         NOT EXISTS (SELECT 1 FROM event_sinks) \
+                         OR sequence <= (SELECT min(settled_to) FROM event_sinks)) \
+                     AND NOT EXISTS (SELECT 1 FROM event_retries WHERE event_retries.sequence = outbox.sequence) \
+                     ORDER BY sequence LIMIT $2) AS with_place \
+                 UNION ALL \
+                 SELECT position, occurred_at FROM (\
+                     SELECT position, occurred_at FROM outbox WHERE sequence IS NULL AND {are_all_seen} \
+                     AND NOT EXISTS (SELECT 1 FROM event_sinks) \
+                     ORDER BY {LOGICAL_TIME}, position LIMIT $2) AS without_place\
+             ) AS oldest WHERE occurred_at < $1 LIMIT $2)"
         );
         let deleted = self.writer.in_bulk().execute_raw(self.statement(sql, values)).await;
         Ok(deleted.map_err(store_error)?.rows_affected())

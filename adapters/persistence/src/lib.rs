@@ -7,6 +7,7 @@
 
 mod answered_requests;
 mod audit_trail;
+mod backups;
 mod closing;
 mod connection;
 mod database;
@@ -36,6 +37,7 @@ mod store_health;
 mod url;
 mod write;
 
+pub use backups::SqliteBackups;
 pub use connection::{ConnectionOptions, InvalidPooler, Pooler};
 pub use database::{Database, DatabaseError};
 #[cfg(feature = "postgres")]

@@ -94,6 +94,10 @@ fn to_json(value: &impl Serialize) -> Result<String, StoreError> {
 /// events have the id that the migration gave to those that were there.
 pub(crate) const EVENT_ID: &str = "coalesce(outbox.event_id, outbox.process_id || 'r' || outbox.revision)";
 
+/// What events are sequenced by: within one identity, each step's is greater than that of the step before. The first columns
+/// of the index `events_without_sequence`, word for word. An older version of this program writes none.
+pub(crate) const LOGICAL_TIME: &str = "coalesce(logical_time, occurred_at)";
+
 /// The columns that [`event_from_row`] reads; the id is [`EVENT_ID`].
 pub(crate) const COLUMNS: &str = "outbox.sequence, outbox.address, $EVENT_ID AS event_id, outbox.data, outbox.process, \
     outbox.trace_parent, outbox.trace_state";

@@ -10,6 +10,10 @@ use crate::outbox::OutboxRow;
 /// The condition of the index `one_open_process_per_identity`, word for word.
 const OPEN: &str = "status NOT IN ('Cancelled', 'Deleted')";
 
+/// When a step is taken, and if that is not later than the step before, a microsecond after that one. So each step of an
+/// identity has a greater one than the last, whatever the clocks of the instances say, and events are sequenced by it.
+const LOGICAL_TIME: &str = "logical_time";
+
 /// Everything that a step writes, laid out as rows.
 pub(crate) struct Write {
     pub(crate) process: deletion_process::Model,
@@ -40,9 +44,23 @@ impl Parameters {
     }
 
     fn insert<const N: usize>(&mut self, table: &str, columns: [(&str, Value); N]) -> String {
-        let names = columns.each_ref().map(|(column, _)| *column).join(", ");
-        let values = columns.map(|(_, value)| self.bind(value)).join(", ");
-        format!("INSERT INTO {table} ({names}) SELECT {values}")
+        self.insert_also(table, columns, &[])
+    }
+
+    /// With columns whose values the database finds.
+    fn insert_also<const N: usize>(
+        &mut self,
+        table: &str,
+        columns: [(&str, Value); N],
+        found: &[(&str, String)],
+    ) -> String {
+        let mut names = columns.each_ref().map(|(column, _)| *column).to_vec();
+        let mut values = columns.map(|(_, value)| self.bind(value)).to_vec();
+        for (column, sql) in found {
+            names.push(column);
+            values.push(sql.clone());
+        }
+        format!("INSERT INTO {table} ({}) SELECT {}", names.join(", "), values.join(", "))
     }
 }
 
@@ -67,8 +85,8 @@ impl Write {
             format!("FROM deletion_processes WHERE id = {id} AND audit_head = {head}")
         };
         let process = match expected_revision {
-            None => initiate(&mut parameters, process),
-            Some(expected) => step(&mut parameters, process, expected, deadline),
+            None => initiate(&mut parameters, process, audit_entry.identity_hash.clone()),
+            Some(expected) => step(&mut parameters, process, audit_entry.created_at, expected, deadline),
         };
         let mut others = vec![insert_audit_entry(&mut parameters, audit_entry)];
         for task in tasks {
@@ -80,7 +98,7 @@ impl Write {
             let others = others.iter().enumerate().fold(String::new(), |sql, (number, insert)| {
                 sql + &format!(", other{number} AS ({insert} {from_process})")
             });
-            format!("WITH process AS ({process} RETURNING id){others} SELECT id FROM process")
+            format!("WITH process AS ({process} RETURNING id, {LOGICAL_TIME}){others} SELECT id FROM process")
         } else {
             let others = others.iter().map(|insert| format!("; {insert} {from_process}"));
             others.fold(process, |sql, other| sql + &other)
@@ -90,8 +108,30 @@ impl Write {
 }
 
 /// An open process that is in the way is no error of the database's, which would log it with the address.
-fn initiate(parameters: &mut Parameters, process: deletion_process::Model) -> String {
-    let insert = parameters.insert(
+///
+/// The new process comes after all others of its identity. A statement of PostgreSQL sees what was committed when it began:
+/// a process that was open then may be closed by the time the index is asked, at a later logical time than is seen, so that
+/// the statement looks for itself; and one that was begun and closed since has taken the number.
+fn initiate(parameters: &mut Parameters, process: deletion_process::Model, identity_hash: Vec<u8>) -> String {
+    let address = parameters.bind(process.address.clone());
+    let (now, identity_hash) = (parameters.bind(process.created_at), parameters.bind(identity_hash));
+    let calculated = [
+        (
+            "number",
+            format!("SELECT coalesce(max(number), 0) + 1 FROM deletion_processes WHERE address = {address}"),
+        ),
+        (
+            LOGICAL_TIME,
+            format!(
+                "SELECT max(at) FROM (\
+                 SELECT CAST({now} AS bigint) AS at \
+                 UNION ALL SELECT logical_time + 1 FROM deletion_processes WHERE address = {address} \
+                 UNION ALL SELECT logical_time + 1 FROM closed_processes WHERE identity_hash = {identity_hash}\
+                 ) AS times"
+            ),
+        ),
+    ];
+    let insert = parameters.insert_also(
         "deletion_processes",
         [
             ("id", process.id.into()),
@@ -104,15 +144,19 @@ fn initiate(parameters: &mut Parameters, process: deletion_process::Model) -> St
             ("audit_head", process.audit_head.into()),
             ("audit_seal", process.audit_seal.into()),
         ],
+        &calculated.map(|(column, sql)| (column, format!("({sql})"))),
     );
-    // SQLite could not tell `ON CONFLICT` from a join's `ON` without `WHERE`.
-    format!("{insert} WHERE true ON CONFLICT (address) WHERE {OPEN} DO NOTHING")
+    format!(
+        "{insert} WHERE NOT EXISTS (SELECT 1 FROM deletion_processes WHERE address = {address} AND {OPEN}) \
+         ON CONFLICT (address) WHERE {OPEN} DO NOTHING"
+    )
 }
 
 /// What is fixed when a process is created is left alone, so that a change made outside shows.
 fn step(
     parameters: &mut Parameters,
     process: deletion_process::Model,
+    now: i64,
     expected_revision: i64,
     (after, not_after): (i64, i64),
 ) -> String {
@@ -130,8 +174,11 @@ fn step(
         ("audit_head", process.audit_head.into()),
         ("audit_seal", process.audit_seal.into()),
     ]);
+    let now = parameters.bind(now);
     format!(
-        "UPDATE deletion_processes SET {changes} WHERE id = {} AND revision = {} \
+        "UPDATE deletion_processes SET {changes}, \
+         logical_time = CASE WHEN logical_time >= {now} THEN logical_time + 1 ELSE {now} END \
+         WHERE id = {} AND revision = {} \
          AND grace_period_ends_at > {} AND grace_period_ends_at <= {}",
         parameters.bind(process.id),
         parameters.bind(expected_revision),
@@ -174,7 +221,7 @@ fn insert_task(parameters: &mut Parameters, process_id: String, address: String,
 }
 
 fn insert_event(parameters: &mut Parameters, process_id: String, revision: i64, event: OutboxRow) -> String {
-    parameters.insert(
+    parameters.insert_also(
         "outbox",
         [
             ("process_id", process_id.into()),
@@ -188,6 +235,7 @@ fn insert_event(parameters: &mut Parameters, process_id: String, revision: i64, 
             ("trace_parent", event.trace_parent.into()),
             ("trace_state", event.trace_state.into()),
         ],
+        &[(LOGICAL_TIME, LOGICAL_TIME.to_owned())],
     )
 }
 

@@ -15,7 +15,7 @@ mod secret_file;
 mod token_signer;
 
 pub use audit_key_file::{AuditKeyFile, AuditKeyFileError, parse_audit_key};
-pub use clock::SystemClock;
+pub use clock::{ClockUnusable, SystemClock};
 pub use ids::SystemIds;
 pub use ledger_file::LedgerFile;
 pub use receipt_key_file::{InvalidReceiptKey, ReceiptKeyFile, ReceiptKeyFileError, parse_receipt_key};

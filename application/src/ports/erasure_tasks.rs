@@ -62,6 +62,11 @@ pub enum TaskResult<'a> {
         /// Where to ask how far the eraser is.
         poll: Option<String>,
     },
+    /// Not even tried: what is known of the task stays as it was, but nobody has it any more.
+    GivenBack {
+        /// When it is tried again.
+        again_at: Timestamp,
+    },
 }
 
 /// A task, for people to look at.

@@ -10,6 +10,7 @@
 
 mod answered_requests;
 mod audit_trail;
+mod backups;
 mod clock;
 mod deletion_processes;
 mod due_processes;
@@ -28,6 +29,7 @@ mod token_signer;
 
 pub use answered_requests::AnsweredRequests;
 pub use audit_trail::AuditTrail;
+pub use backups::{BackupError, Backups, UnfinishedBackup};
 pub use clock::Clock;
 pub use deletion_processes::{DeletionProcesses, Figures, Page};
 pub use due_processes::{Batch, Decide, Due, DueProcesses, Position};
@@ -50,6 +52,7 @@ pub use token_signer::TokenSigner;
 pub use {
     answered_requests::MockAnsweredRequests,
     audit_trail::MockAuditTrail,
+    backups::{MockBackups, MockUnfinishedBackup},
     clock::MockClock,
     deletion_processes::MockDeletionProcesses,
     due_processes::MockDueProcesses,

@@ -1,6 +1,7 @@
 //! One file a use case, named as in enmeshed's `IdentityDeletionProcessFacade` where it is one of those.
 
 mod answer_once;
+mod back_up_database;
 mod cancel_identity_deletion_process;
 mod cancel_identity_deletion_process_by_id;
 mod check_health;
@@ -32,6 +33,7 @@ mod sweep;
 mod verify_audit_trail;
 
 pub use answer_once::{AnswerOnce, AnswerOnceError, Outcome};
+pub use back_up_database::{BackUpDatabase, BackUpDatabaseError, BackedUp};
 pub use cancel_identity_deletion_process::{
     CancelIdentityDeletionProcess, CancelIdentityDeletionProcessError,
 };

@@ -1,6 +1,8 @@
 //! Deleting → Deleted: asking the erasers until each has acknowledged, and removing what is left.
 
 mod perform;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use self::perform::Outcome;
 use crate::backoff::{Backoff, after};
 use crate::ports::{
     AuditTrail, Clock, ErasureLedger, ErasureTask, ErasureTasks, Identities, Ids, LedgerError, Loaded,
-    RandomSourceFailed, ReceiptSigner,
+    RandomSourceFailed, ReceiptSigner, TaskResult,
 };
 use crate::{Coded, Erasers, ErrorCode, StoreError};
 
@@ -76,7 +78,8 @@ pub struct ErasuresRun {
     pub completed: u64,
     /// How many tasks somebody else has taken over.
     pub left_alone: u64,
-    /// How many tasks could not be done for other reasons. They come again when their lease is over.
+    /// How many tasks could not be done for other reasons. They come again after a while, at the latest when their lease is
+    /// over.
     pub broken: u64,
     /// Why the first of them could not.
     pub first_failure: Option<StoreError>,
@@ -153,7 +156,7 @@ impl RunErasures {
     ///
     /// # Errors
     /// If the store or the ledger fails as a whole. What was acknowledged until then stays acknowledged; what was claimed
-    /// comes again when its lease is over.
+    /// and not tried is given back.
     pub async fn execute(&self) -> Result<ErasuresRun, RunErasuresError> {
         let mut run = ErasuresRun::default();
         // What becomes due meanwhile is for the next pass, or one would never end while erasers fail.
@@ -216,7 +219,16 @@ impl RunErasures {
         let mut entries: BTreeMap<DeletionProcessId, ErasureLedgerEntry> = BTreeMap::new();
         for task in tasks {
             let loaded = match task {
-                Ok(task) => self.tasks.process(&task).await.map(|process| (task, process)),
+                Ok(task) => match self.tasks.process(&task).await {
+                    Ok(process) => Ok((task, process)),
+                    Err(error) => {
+                        // What is corrupt stays so for longer than a lease.
+                        if !matches!(error, StoreError::Corrupt { .. }) {
+                            self.give_back(&task).await;
+                        }
+                        Err(error)
+                    }
+                },
                 Err(error) => Err(error),
             };
             match loaded {
@@ -245,10 +257,40 @@ impl RunErasures {
         }
         if !entries.is_empty() {
             let (processes, entries): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
-            self.ledger.append(&entries).await?;
-            self.tasks.note_in_ledger(&processes).await?;
+            if let Err(error) = self.write_ledger(&processes, &entries).await {
+                for (task, _) in &claimed.prepared {
+                    self.give_back(task).await;
+                }
+                return Err(error);
+            }
         }
         Ok(claimed)
+    }
+
+    async fn write_ledger(
+        &self,
+        processes: &[DeletionProcessId],
+        entries: &[ErasureLedgerEntry],
+    ) -> Result<(), RunErasuresError> {
+        self.ledger.append(entries).await?;
+        Ok(self.tasks.note_in_ledger(processes).await?)
+    }
+
+    /// What was not even tried does not wait for the end of the lease, but as long as after a first failure.
+    async fn give_back(&self, task: &ErasureTask) {
+        let now = self.clock.now();
+        let chance = self.ids.random_bytes().map_or(0, |bytes| bytes[0]);
+        let again_at = after(now, self.settings.backoff.delay(1, chance));
+        match self.tasks.settle(task, TaskResult::GivenBack { again_at }, now).await {
+            Ok(()) | Err(StoreError::LeaseLost) => {}
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    process = %task.process_id,
+                    "a task was not given back: it comes again when the lease is over"
+                );
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What needs no server: nothing but the binary, and of these some a mount namespace.
 
 mod architecture;
+mod broken_clock;
 mod configuration;
 mod documentation;
 mod full_disk;

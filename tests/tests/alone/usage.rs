@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use reprieve_tests::Sandbox;
 
 /// Every command, and what stands between it and the program.
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "",
     "identity",
     "identity status",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 23] = [
     "events follow",
     "database",
     "database migrate",
+    "database backup",
     "config",
     "config show",
     "completions",

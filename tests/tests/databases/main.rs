@@ -1,6 +1,7 @@
 //! What is tried on databases: on SQLite, which needs nothing, and on PostgreSQL.
 
 mod audit;
+mod backup;
 mod bad_database;
 mod bad_input;
 mod command_line;

@@ -4,7 +4,8 @@ mod api_key;
 mod audit;
 mod completions;
 mod config;
-mod database;
+mod database_backup;
+mod database_migrate;
 mod deletions_plan;
 mod deletions_retry;
 mod deletions_show;
@@ -94,7 +95,8 @@ pub async fn run(command: &Command, host: &dyn Host, output: &mut Output<'_>) ->
             ledger_replay::run(host, output, elsewhere, *dry_run).await
         }
         Command::Audit(AuditCommand::Verify) => audit::verify(host, output).await,
-        Command::Database(DatabaseCommand::Migrate) => database::migrate(host, output).await,
+        Command::Database(DatabaseCommand::Migrate) => database_migrate::run(host, output).await,
+        Command::Database(DatabaseCommand::Backup { file }) => database_backup::run(host, output, file).await,
         Command::Config(ConfigCommand::Show) => config::show(host, output),
         Command::Completions { shell } => completions::run(output, *shell),
         Command::Man { directory } => man::run(output, directory.as_deref()),

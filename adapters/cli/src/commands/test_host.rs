@@ -12,8 +12,9 @@ use reprieve_application::ports::{
     MockIdentities, MockIds, MockReceipts, MockTokenSigner, Receipts, Version,
 };
 use reprieve_application::use_cases::{
-    FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, RedeliverEvents, ReplayLedger,
-    ReplayLedgerPorts, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt, VerifyAuditTrail,
+    BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, RedeliverEvents,
+    ReplayLedger, ReplayLedgerPorts, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt,
+    VerifyAuditTrail,
 };
 use reprieve_application::{Erasers, ErrorCode, KeyPair, OutgoingEvent, OwnIdentity, SecretKey, StoreError};
 use reprieve_domain::audit::{ErasureLedgerEntry, KeyedHash};
@@ -333,6 +334,10 @@ impl Host for TestHost {
     }
 
     async fn migrate(&self) -> Result<Vec<String>, Failure> {
+        unreachable!("no command here asks for it")
+    }
+
+    async fn back_up_database(&self) -> Result<BackUpDatabase, Failure> {
         unreachable!("no command here asks for it")
     }
 

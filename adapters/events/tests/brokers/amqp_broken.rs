@@ -14,6 +14,8 @@ use crate::amqp::{options, sink_to_queue};
 use crate::support::{event, send_all, send_until_taken, send_while, timed, timed_out, unreachable};
 
 const SHORT: Duration = Duration::from_millis(500);
+/// A busy machine may need longer than that; the sinks of other tests would wait for twenty seconds.
+const AT_MOST: Duration = Duration::from_secs(15);
 
 fn impatient(url: String, queue: &str) -> AmqpSink {
     AmqpSink::new(AmqpSinkOptions { timeout: SHORT, ..options(url, "", Some(queue)) }).unwrap()
@@ -34,7 +36,7 @@ async fn somebody_listens_and_says_nothing() {
     let sink = impatient(format!("amqp://{}", listener.local_addr().unwrap()), "events");
     let (sent, took) = timed(sink.send(&event(1))).await;
     assert_eq!(sent, timed_out());
-    assert!((SHORT..SHORT * 4).contains(&took), "{took:?}");
+    assert!((SHORT..AT_MOST).contains(&took), "{took:?}");
 }
 
 #[tokio::test]
@@ -124,7 +126,7 @@ async fn a_connection_on_which_nothing_comes_any_more_is_given_up() {
     proxy.silence();
     let (sent, took) = timed(send_all(&sink, 2..1000)).await;
     assert!(sent.iter().all(|sent| *sent == timed_out()), "{sent:?}");
-    assert!((SHORT..SHORT * 4).contains(&took), "{took:?}");
+    assert!((SHORT..AT_MOST).contains(&took), "{took:?}");
     proxy.open();
     send_until_taken(&sink, &event(2)).await;
     assert_eq!(proxy.connections(), 2);
@@ -145,7 +147,7 @@ async fn a_broker_that_reads_nothing_holds_up_nobody() {
     // More than what fits in between.
     let (sent, took) = timed(send_all(&sink, 2..100)).await;
     assert!(sent.iter().all(|sent| *sent == timed_out()), "{sent:?}");
-    assert!((SHORT..SHORT * 4).contains(&took), "{took:?}");
+    assert!((SHORT..AT_MOST).contains(&took), "{took:?}");
     // What is written half is not worth more waiting either, and no farewell would be read.
     sleep(SHORT * 4).await;
     proxy.open();

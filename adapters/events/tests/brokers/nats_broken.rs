@@ -19,6 +19,8 @@ use crate::nats::options;
 use crate::support::{event, send_all, send_until_taken, send_while, timed, timed_out, unreachable};
 
 const SHORT: Duration = Duration::from_millis(500);
+/// A busy machine may need longer than that; the sinks of other tests would wait for twenty seconds.
+const AT_MOST: Duration = Duration::from_secs(15);
 
 fn impatient(url: String, nats: &TestNats) -> NatsSink {
     NatsSink::new(NatsSinkOptions { timeout: SHORT, ..options(url, nats) }).unwrap()
@@ -42,7 +44,7 @@ async fn somebody_listens_and_says_nothing() {
     let sink = impatient(format!("nats://{}", listener.local_addr().unwrap()), &nats);
     let (sent, took) = timed(sink.send(&event(1))).await;
     assert_eq!(sent, timed_out());
-    assert!((SHORT..SHORT * 4).contains(&took), "{took:?}");
+    assert!((SHORT..AT_MOST).contains(&took), "{took:?}");
 }
 
 /// A server that wants to know who we are, encrypted or not, and never believes it. Returns its port and what it is told.
@@ -222,7 +224,7 @@ async fn a_connection_on_which_nothing_comes_any_more_is_given_up() {
     proxy.silence();
     let (sent, took) = timed(send_all(&sink, 2..1000)).await;
     assert!(sent.iter().all(|sent| *sent == timed_out()), "{sent:?}");
-    assert!((SHORT..SHORT * 4).contains(&took), "{took:?}");
+    assert!((SHORT..AT_MOST).contains(&took), "{took:?}");
     proxy.open();
     send_until_taken(&sink, &event(2)).await;
     assert_eq!(proxy.connections(), 2);

@@ -6,6 +6,7 @@ mod m20261124_000001_create_tables;
 mod m20261124_000002_serve;
 mod m20261124_000003_keep_the_promise;
 mod m20261128_000004_tell_the_world;
+mod m20261128_000005_order_of_events;
 
 pub(crate) struct Migrator;
 
@@ -16,6 +17,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000002_serve::Migration),
             Box::new(m20261124_000003_keep_the_promise::Migration),
             Box::new(m20261128_000004_tell_the_world::Migration),
+            Box::new(m20261128_000005_order_of_events::Migration),
         ]
     }
 }

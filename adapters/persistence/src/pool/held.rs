@@ -1,6 +1,5 @@
 //! One connection while it is used.
 
-#[cfg(feature = "postgres")]
 use std::sync::Arc;
 #[cfg(feature = "postgres")]
 use std::time::Duration;
@@ -10,6 +9,7 @@ use sea_orm::sqlx::{self, AssertSqlSafe, Sqlite};
 use sea_orm::{DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use sea_query_sqlx::SqlxValues;
 
+use super::sqlite::DatabaseFiles;
 use crate::error::{Meaning, meaning};
 
 #[cfg(feature = "postgres")]
@@ -31,14 +31,15 @@ pub(super) struct Held {
 }
 
 enum Connection {
-    Sqlite(PoolConnection<Sqlite>),
+    /// With the files, if it is the one that writes.
+    Sqlite(PoolConnection<Sqlite>, Option<Arc<DatabaseFiles>>),
     #[cfg(feature = "postgres")]
     Postgres(PoolConnection<sqlx::Postgres>, Arc<Server>),
 }
 
 impl Held {
-    pub(super) fn sqlite(connection: PoolConnection<Sqlite>) -> Self {
-        Self::new(Connection::Sqlite(connection))
+    pub(super) fn sqlite(connection: PoolConnection<Sqlite>, written: Option<&Arc<DatabaseFiles>>) -> Self {
+        Self::new(Connection::Sqlite(connection, written.map(Arc::clone)))
     }
 
     #[cfg(feature = "postgres")]
@@ -77,7 +78,7 @@ impl Held {
         #[cfg(feature = "postgres")]
         let in_transaction = self.in_transaction;
         match self.connection()? {
-            Connection::Sqlite(connection) => {
+            Connection::Sqlite(connection, _) => {
                 prepared(statement).execute(&mut **connection).await.map(Into::into).map_err(exec_error)
             }
             #[cfg(feature = "postgres")]
@@ -98,7 +99,7 @@ impl Held {
         #[cfg(feature = "postgres")]
         let in_transaction = self.in_transaction;
         match self.connection()? {
-            Connection::Sqlite(connection) => {
+            Connection::Sqlite(connection, _) => {
                 let rows = prepared(statement).fetch_all(&mut **connection).await;
                 Ok(rows.map_err(query_error)?.into_iter().map(Into::into).collect())
             }
@@ -120,7 +121,7 @@ impl Held {
         self.sound = false;
         let text = sqlx::raw_sql(AssertSqlSafe(sql));
         match self.connection()? {
-            Connection::Sqlite(connection) => {
+            Connection::Sqlite(connection, _) => {
                 text.execute(&mut **connection).await.map(Into::into).map_err(exec_error)
             }
             #[cfg(feature = "postgres")]
@@ -133,7 +134,7 @@ impl Held {
     /// Begins a transaction that may write.
     pub(super) async fn begin(&mut self) -> Result<(), DbErr> {
         let begin = match self.connection()? {
-            Connection::Sqlite(_) => "BEGIN IMMEDIATE".to_owned(),
+            Connection::Sqlite(..) => "BEGIN IMMEDIATE".to_owned(),
             #[cfg(feature = "postgres")]
             Connection::Postgres(_, server) => server.begin(),
         };
@@ -152,8 +153,14 @@ impl Drop for Held {
     fn drop(&mut self) {
         match self.connection.take() {
             None => {}
-            Some(Connection::Sqlite(connection)) if self.sound => drop(connection),
-            Some(Connection::Sqlite(connection)) => drop(connection.detach()),
+            Some(Connection::Sqlite(connection, _)) if self.sound => drop(connection),
+            Some(Connection::Sqlite(connection, written)) => {
+                drop(connection.detach());
+                // If it was the last one, its log goes with it.
+                if let Some(files) = written {
+                    files.forget_log();
+                }
+            }
             #[cfg(feature = "postgres")]
             Some(Connection::Postgres(mut connection, _)) if self.sound => {
                 // The driver asks whether the connection is still there, and would wait for the answer for ever.

@@ -51,6 +51,7 @@ enum Engine {
     Sqlite {
         pool: SqlitePool,
         files: Arc<DatabaseFiles>,
+        writes: bool,
     },
     #[cfg(feature = "postgres")]
     Postgres {
@@ -66,8 +67,9 @@ impl fmt::Debug for Pool {
 }
 
 impl Pool {
-    pub(crate) fn sqlite(pool: SqlitePool, files: Arc<DatabaseFiles>, limit: Duration) -> Self {
-        Self::new(Engine::Sqlite { pool, files }, limit)
+    /// One that `writes` has one connection, whose log is watched.
+    pub(crate) fn sqlite(pool: SqlitePool, files: Arc<DatabaseFiles>, writes: bool, limit: Duration) -> Self {
+        Self::new(Engine::Sqlite { pool, files, writes }, limit)
     }
 
     #[cfg(feature = "postgres")]
@@ -144,10 +146,10 @@ impl Pool {
     /// Takes a connection.
     async fn hold(&self) -> Result<Held, DbErr> {
         let held = match &self.engine {
-            Engine::Sqlite { pool, files } => {
+            Engine::Sqlite { pool, files, writes } => {
                 // Before: a connection may have to be opened, which must not find another file.
                 files.check(false)?;
-                pool.acquire().await.map(Held::sqlite)
+                pool.acquire().await.map(|connection| Held::sqlite(connection, writes.then_some(files)))
             }
             #[cfg(feature = "postgres")]
             Engine::Postgres { pool, server } => {
@@ -204,6 +206,17 @@ impl Pool {
         // Read first: a step must not fight with others for the line of the cache.
         if self.refuses.load(Ordering::Relaxed) {
             self.refuses.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// What was acknowledged may be in a log that only this connection still finds: writes it into the database.
+    async fn save_lost_log(&self, held: &mut Held) {
+        match &self.engine {
+            Engine::Sqlite { files, .. } if files.has_lost_its_log() => {
+                let saved = self.within_limit(held.execute_text("PRAGMA wal_checkpoint".to_owned())).await;
+                held.is_sound(saved.is_ok());
+            }
+            _ => {}
         }
     }
 

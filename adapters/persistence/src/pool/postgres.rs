@@ -197,9 +197,18 @@ impl Server {
 
     /// Finds out what stands in between, from the first host that answers.
     async fn detect(&self) -> Result<Through, sqlx::Error> {
+        let hosts = self.url.hosts();
+        let limit = self.url.connect_timeout().or((hosts.len() > 1).then_some(ANSWER));
         let mut last = sqlx::Error::PoolTimedOut;
-        for host in self.url.hosts() {
-            match Facts::of(self, host).await {
+        for host in hosts {
+            let asked = Facts::of(self, host);
+            let answer = match limit {
+                Some(limit) => {
+                    tokio::time::timeout(limit, asked).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+                }
+                None => asked.await,
+            };
+            match answer {
                 Ok(facts) if facts.is_marked => return Ok(Through::Nothing),
                 Ok(_) => return Ok(Through::Transaction),
                 // A server takes every setting in this form; a pooler says so where it does not.

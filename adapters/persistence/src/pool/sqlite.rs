@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,19 +49,20 @@ pub(crate) async fn connect(
         opened => opened?,
     };
     let limit = options.acquire_timeout + DISK;
-    let reader = if options.max_connections > 1 {
+    let shares_one_pool = options.max_connections <= 1;
+    let reader = if shares_one_pool {
+        writer.clone()
+    } else {
         pool_options(options.max_connections, options).connect_lazy_with(connect_options(
             path,
             access,
             options.acquire_timeout,
         ))
-    } else {
-        writer.clone()
     };
     Ok(Database {
-        writer: Pool::sqlite(writer, Arc::clone(&watched), limit),
-        reader: Pool::sqlite(reader, watched, limit),
-        shares_one_pool: options.max_connections <= 1,
+        writer: Pool::sqlite(writer, Arc::clone(&watched), true, limit),
+        reader: Pool::sqlite(reader, watched, shares_one_pool, limit),
+        shares_one_pool,
     })
 }
 
@@ -80,10 +82,14 @@ enum Access {
 #[derive(Debug)]
 pub(crate) struct DatabaseFiles {
     path: PathBuf,
-    log: PathBuf,
     database: FileId,
-    /// The write-ahead log, once something was stored. Not there if nothing may be.
-    seen_log: Mutex<Option<FileId>>,
+    log: PathBuf,
+    index: PathBuf,
+    /// The write-ahead log and its index, once something was stored through the connection that writes.
+    seen: Mutex<Option<[FileId; 2]>>,
+    /// One of these two was found to be another one. What is in it now and what is to be in it later cannot be told apart
+    /// any more, so nothing is done until the program starts anew.
+    lost: AtomicBool,
     access: Access,
 }
 
@@ -103,34 +109,59 @@ impl DatabaseFiles {
         // A relative path leads elsewhere once the folder of the process does.
         let path = fs::canonicalize(path)?;
         let database = FileId::of(&path)?;
-        Ok(Self { log: beside(&path, "-wal"), path, database, seen_log: Mutex::new(None), access })
+        let (log, index) = (beside(&path, "-wal"), beside(&path, "-shm"));
+        let (seen, lost) = (Mutex::new(None), AtomicBool::new(false));
+        Ok(Self { path, database, log, index, seen, lost, access })
     }
 
-    /// Whether the path still leads to the files that are open. After something was stored, the log has to be there as
-    /// well: what it has and the database has not yet is read from it after a restart.
+    /// Whether the path still leads to the files that are open. After something was stored, the log and its index have to
+    /// be there as well: a restart reads from the log what the database does not have yet, and other programs find in the
+    /// index what is in the log.
     pub(super) fn check(&self, wrote: bool) -> Result<(), DbErr> {
         if FileId::of(&self.path).ok() != Some(self.database) {
-            return Err(elsewhere(&self.path));
+            return Err(elsewhere(&self.path, "until it is put back, nothing is stored"));
         }
-        if wrote && self.access == Access::ReadWrite {
-            let log = FileId::of(&self.log).map_err(|_| elsewhere(&self.log))?;
-            let mut seen = self.seen_log.lock().unwrap_or_else(PoisonError::into_inner);
-            if *seen.get_or_insert(log) != log {
-                return Err(elsewhere(&self.log));
+        if self.access != Access::ReadWrite {
+            return Ok(());
+        }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.is_none() && !wrote {
+            return Ok(());
+        }
+        let beside = [&self.log, &self.index];
+        let now = beside.map(|path| FileId::of(path).ok());
+        if let ([Some(log), Some(index)], None) = (now, *seen) {
+            *seen = Some([log, index]);
+        }
+        let known = seen.map_or([None; 2], |ids| ids.map(Some));
+        for ((path, now), known) in beside.into_iter().zip(now).zip(known) {
+            if now.is_none() || now != known {
+                self.lost.store(true, Ordering::Relaxed);
+                return Err(elsewhere(path, "stop this program and start it again"));
             }
+        }
+        if self.lost.load(Ordering::Relaxed) {
+            return Err(elsewhere(&self.log, "stop this program and start it again"));
         }
         Ok(())
     }
 
+    /// Whether what is in the log can be saved by writing it into the database: no other program has begun a new log.
+    pub(super) fn has_lost_its_log(&self) -> bool {
+        FileId::of(&self.path).ok() == Some(self.database)
+            && !self.log.exists()
+            && self.seen.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// The connection that writes was opened, and no other may have been: then it has made a log of its own.
-    fn forget_log(&self) {
-        *self.seen_log.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    pub(super) fn forget_log(&self) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
-fn elsewhere(path: &Path) -> DbErr {
+fn elsewhere(path: &Path, remedy: &str) -> DbErr {
     DbErr::Conn(RuntimeErr::Internal(format!(
-        "{} is no longer the file that was opened: it was removed, moved or replaced while it was in use",
+        "{} is no longer the file that was opened: it was removed, moved or replaced while it was in use; {remedy}",
         path.display()
     )))
 }

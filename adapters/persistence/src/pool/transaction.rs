@@ -49,8 +49,7 @@ impl Transaction {
         if committed.is_ok()
             && let Err(error) = pool.check_files(true)
         {
-            // What was acknowledged before may be in the log only, which nobody will find again but this connection.
-            let _ = pool.within_limit(held.execute_text("PRAGMA wal_checkpoint".to_owned())).await;
+            pool.save_lost_log(&mut held).await;
             return Err(error);
         }
         drop(held);

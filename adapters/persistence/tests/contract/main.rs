@@ -22,6 +22,7 @@ mod files;
 mod housekeeping;
 mod identities;
 mod migrations;
+mod order_of_events;
 mod outages;
 mod own_identities;
 mod races;

@@ -28,11 +28,15 @@ impl RunErasures {
     ) -> Result<Outcome, StoreError> {
         match &task.kind {
             TaskKind::Erase(eraser) => self.erase(&task, eraser, process, pass_started_at).await,
-            TaskKind::Finish => self.finish(&task, process).await.map_err(|error| match error {
+            TaskKind::Finish => match self.finish(&task, process).await {
                 // Nothing else steps a process that is complete, so somebody else has the task now.
-                StoreError::Conflict => StoreError::LeaseLost,
+                Err(StoreError::Conflict) => Err(StoreError::LeaseLost),
+                Err(error) if !matches!(error, StoreError::LeaseLost | StoreError::Corrupt { .. }) => {
+                    self.give_back(&task).await;
+                    Err(error)
+                }
                 other => other,
-            }),
+            },
         }
     }
 

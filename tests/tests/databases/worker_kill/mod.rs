@@ -20,7 +20,7 @@ use self::deployment::{Deployment, in_ledger, pass};
 pub(crate) const ERASERS: [&str; 2] = ["files", "mail"];
 const TIMEOUT_IN_SECONDS: f64 = 0.1;
 /// What has not come to its end after so long never will.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
 
 on_both_databases!(an_eraser_that_is_down_is_asked_until_it_is_up,);
 

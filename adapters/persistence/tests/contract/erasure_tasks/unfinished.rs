@@ -12,10 +12,26 @@ on_each_database!(
     a_failure_is_counted_and_the_task_is_due_again,
     what_is_stuck_is_claimed_by_nobody_until_it_is_retried,
     later_keeps_where_to_ask,
+    what_is_given_back_is_as_it_was_and_can_be_claimed_before_the_lease_is_over,
     what_is_in_the_ledger_is_noted_for_every_task_of_the_process,
     tasks_are_listed_those_that_wait_for_somebody_first,
     a_corrupt_task_is_reported_in_its_place,
 );
+
+async fn what_is_given_back_is_as_it_was_and_can_be_claimed_before_the_lease_is_over(opened: Opened) {
+    started(&opened, 1, &["files"], ENDS_AT).await;
+    let task = claim_one(&opened.store, ENDS_AT, ENDS_AT + LEASE).await;
+    failed(&opened, &task, Some(ENDS_AT + 1)).await;
+    let task = claim_one(&opened.store, ENDS_AT + 1, ENDS_AT + LEASE).await;
+    let given_back = || TaskResult::GivenBack { again_at: at(ENDS_AT + 5) };
+    settle(&opened.store, &task, given_back()).await.unwrap();
+    assert_eq!(claim(&opened.store, ENDS_AT + 4, ENDS_AT + LEASE, 9).await, []);
+    let again = claim_one(&opened.store, ENDS_AT + 5, ENDS_AT + LEASE).await;
+    assert_eq!(again, ErasureTask { fence: task.fence + 1, ..task.clone() });
+    // Whoever has lost it gives nothing back.
+    let refused = settle(&opened.store, &task, given_back()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::LeaseLost), "{refused:?}");
+}
 
 /// Has the eraser fail that the task is about.
 async fn failed(opened: &Opened, task: &ErasureTask, again_at: Option<i64>) {

@@ -99,7 +99,7 @@ pub(crate) fn options() -> ConnectionOptions {
 }
 
 pub(crate) async fn connect(database: &TestDatabase, options: &ConnectionOptions) -> Database {
-    Database::connect(&database.url().parse().unwrap(), options).await.unwrap()
+    Database::connect(&database.reached_url().parse().unwrap(), options).await.unwrap()
 }
 
 pub(crate) fn audit_key() -> AuditKey {

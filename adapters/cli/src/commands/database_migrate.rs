@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{Failure, Host, Output};
 
-pub(super) async fn migrate(host: &dyn Host, output: &mut Output<'_>) -> Result<(), Failure> {
+pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>) -> Result<(), Failure> {
     let applied = host.migrate().await?;
     let text = if applied.is_empty() {
         "Database is up to date\n".to_owned()
