@@ -116,6 +116,14 @@ impl Connection {
         Ok(Self { stream: BufReader::new(stream), host: address.to_string() })
     }
 
+    /// From now on, who waits for longer than this in vain gets an error.
+    ///
+    /// # Errors
+    /// If the time is zero.
+    pub fn wait_at_most(&self, patience: Duration) -> io::Result<()> {
+        self.stream.get_ref().set_read_timeout(Some(patience))
+    }
+
     /// Sends a request and waits for the answer.
     ///
     /// # Errors
