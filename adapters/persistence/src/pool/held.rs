@@ -87,7 +87,7 @@ impl Held {
                     prepared(statement).execute(&mut **connection).await.map(Into::into).map_err(exec_error)
                 }
                 Mode::Text => {
-                    let text = server.as_text(&statement, in_transaction);
+                    let text = server.as_text(statement, in_transaction);
                     text.execute(&mut **connection).await.map(Into::into).map_err(exec_error)
                 }
             },
@@ -108,7 +108,7 @@ impl Held {
                 let rows = match server.mode() {
                     Mode::Prepared => prepared(statement).fetch_all(&mut **connection).await,
                     Mode::Text => {
-                        server.as_text(&statement, in_transaction).fetch_all(&mut **connection).await
+                        server.as_text(statement, in_transaction).fetch_all(&mut **connection).await
                     }
                 };
                 Ok(rows.map_err(query_error)?.into_iter().map(Into::into).collect())

@@ -11,8 +11,8 @@ use crate::postgres_url::{HostAndPort, Target};
 
 /// How long a host may take to answer, unless the URL says.
 const ANSWER: Duration = Duration::from_secs(1);
-/// How long hosts that stand earlier in the list are waited for once another one suits.
-const EARLIER: Duration = Duration::from_millis(100);
+/// How long hosts that may be better are waited for once another one suits.
+const BETTER: Duration = Duration::from_millis(100);
 /// The hosts are not asked again before this much time has passed.
 const BETWEEN: Duration = Duration::from_millis(100);
 
@@ -24,6 +24,8 @@ pub(super) struct Facts {
     pub(super) is_marked: bool,
     pub(super) is_read_only: bool,
     pub(super) is_standby: bool,
+    /// Of a primary, if it says: each promotion begins a higher one.
+    pub(super) timeline: Option<u32>,
 }
 
 impl Facts {
@@ -43,6 +45,9 @@ impl Facts {
 pub(super) struct Routed {
     /// The place in the list of the one that is asked.
     current: Option<usize>,
+    /// The highest timeline of a primary so far. A primary with a lower one was taken over from: what it still acknowledges
+    /// is lost.
+    timeline: Option<u32>,
     /// When none suited, and why.
     failed: Option<(Instant, String)>,
 }
@@ -64,9 +69,10 @@ impl Routed {
     ) -> Result<usize, sqlx::Error> {
         let failed = match &self.failed {
             Some((at, why)) if *at + BETWEEN > asked_at => why.clone(),
-            _ => match ask_all(server).await {
-                Ok(found) => {
+            _ => match ask_all(server, self.timeline).await {
+                Ok((found, timeline)) => {
                     (self.current, self.failed) = (Some(found), None);
+                    self.timeline = self.timeline.max(timeline);
                     return Ok(found);
                 }
                 Err(why) => {
@@ -81,7 +87,8 @@ impl Routed {
 
 type Answer = Result<Facts, sqlx::Error>;
 
-async fn ask_all(server: &Arc<Server>) -> Result<usize, String> {
+/// The place in the list of the host that suits, and its timeline.
+async fn ask_all(server: &Arc<Server>, lowest: Option<u32>) -> Result<(usize, Option<u32>), String> {
     let (hosts, target) = (server.url().hosts(), server.url().target());
     let limit = server.url().connect_timeout().unwrap_or(ANSWER);
     let mut asked = JoinSet::new();
@@ -93,14 +100,20 @@ async fn ask_all(server: &Arc<Server>) -> Result<usize, String> {
         });
     }
     let mut answers: Vec<Option<Answer>> = hosts.iter().map(|_| None).collect();
+    let found = |answers: &[Option<Answer>], place: usize| {
+        let timeline = match answers.get(place) {
+            Some(Some(Ok(facts))) => facts.timeline,
+            _ => None,
+        };
+        Ok((place, timeline))
+    };
     loop {
-        let found = best(&answers, target);
-        let next = match found {
-            Some(Choice::Final(place)) => return Ok(place),
-            // Those that stand before it get a moment more.
-            Some(Choice::Earliest(place)) => match tokio::time::timeout(EARLIER, asked.join_next()).await {
+        let next = match best(&answers, target, lowest) {
+            Some(Choice::Final(place)) => return found(&answers, place),
+            // Those that may be better get a moment more.
+            Some(Choice::SoFar(place)) => match tokio::time::timeout(BETTER, asked.join_next()).await {
                 Ok(next) => next,
-                Err(_) => return Ok(place),
+                Err(_) => return found(&answers, place),
             },
             None => asked.join_next().await,
         };
@@ -114,9 +127,9 @@ async fn ask_all(server: &Arc<Server>) -> Result<usize, String> {
             None => break,
         }
     }
-    match best(&answers, target) {
-        Some(Choice::Final(place) | Choice::Earliest(place)) => Ok(place),
-        None => Err(describe(hosts, &answers, target)),
+    match best(&answers, target, lowest) {
+        Some(Choice::Final(place) | Choice::SoFar(place)) => found(&answers, place),
+        None => Err(describe(hosts, &answers, target, lowest)),
     }
 }
 
@@ -124,26 +137,55 @@ async fn ask_all(server: &Arc<Server>) -> Result<usize, String> {
 enum Choice {
     /// Nothing that is still to be heard of changes it.
     Final(usize),
-    /// A host that stands earlier in the list may still answer.
-    Earliest(usize),
+    /// A host that has not answered yet may be better.
+    SoFar(usize),
 }
 
-fn best(answers: &[Option<Answer>], target: Target) -> Option<Choice> {
-    let first = |suits: &dyn Fn(Facts) -> bool| {
-        answers.iter().position(|answer| matches!(answer, Some(Ok(facts)) if suits(*facts)))
+/// The first in the list that suits; of several primaries the one that was promoted last, and none that was taken over from.
+fn best(answers: &[Option<Answer>], target: Target, lowest: Option<u32>) -> Option<Choice> {
+    let facts = |place: usize| match answers.get(place) {
+        Some(Some(Ok(facts))) => Some(*facts),
+        _ => None,
     };
+    let suits =
+        |place: &usize| facts(*place).is_some_and(|facts| facts.suit(target) && !is_stale(facts, lowest));
+    let is_standby = |place: &usize| facts(*place).is_some_and(|facts| facts.is_standby);
+    let places = || 0..answers.len();
     let all_have_answered = answers.iter().all(Option::is_some);
-    let place = match (target, first(&|facts| facts.is_standby)) {
-        (Target::PreferStandby, None) if !all_have_answered => return None,
-        (Target::PreferStandby, Some(standby)) => standby,
-        _ => first(&|facts| facts.suit(target))?,
+    if target == Target::PreferStandby
+        && let Some(standby) = places().find(is_standby)
+    {
+        return Some(Choice::Final(standby));
+    }
+    if target == Target::PreferStandby && !all_have_answered {
+        return None;
+    }
+    // A maximum is the last of several that are equal.
+    let timeline = |place: &usize| facts(*place).and_then(|facts| facts.timeline);
+    let place = places().filter(suits).rev().max_by_key(timeline)?;
+    let is_decided = if matches!(target, Target::ReadWrite | Target::Primary) {
+        all_have_answered
+    } else {
+        answers.iter().take(place).all(Option::is_some)
     };
-    let earlier_are_pending = answers.iter().take(place).any(Option::is_none);
-    Some(if earlier_are_pending { Choice::Earliest(place) } else { Choice::Final(place) })
+    Some(if is_decided { Choice::Final(place) } else { Choice::SoFar(place) })
 }
 
-fn describe(hosts: &[HostAndPort], answers: &[Option<Answer>], target: Target) -> String {
+/// Whether another server has been promoted since.
+fn is_stale(facts: Facts, lowest: Option<u32>) -> bool {
+    facts.timeline.zip(lowest).is_some_and(|(timeline, lowest)| timeline < lowest)
+}
+
+fn describe(
+    hosts: &[HostAndPort],
+    answers: &[Option<Answer>],
+    target: Target,
+    lowest: Option<u32>,
+) -> String {
     let each = hosts.iter().zip(answers).map(|(host, answer)| match answer {
+        Some(Ok(facts)) if is_stale(*facts, lowest) => {
+            format!("{host} is a primary from which another server has taken over")
+        }
         Some(Ok(facts)) => {
             let role = if facts.is_standby { "a standby" } else { "a primary" };
             let writes = if facts.is_read_only { "read-only" } else { "writable" };
@@ -161,28 +203,52 @@ mod tests {
 
     type Answered = Option<Result<Facts, sqlx::Error>>;
 
-    const PRIMARY: Answered = Some(Ok(Facts { is_marked: true, is_read_only: false, is_standby: false }));
-    const STANDBY: Answered = Some(Ok(Facts { is_marked: true, is_read_only: true, is_standby: true }));
     const FAILED: Answered = Some(Err(sqlx::Error::PoolTimedOut));
+    const STANDBY: Answered =
+        Some(Ok(Facts { is_marked: true, is_read_only: true, is_standby: true, timeline: None }));
+
+    fn primary(timeline: u32) -> Facts {
+        let timeline = (timeline > 0).then_some(timeline);
+        Facts { is_marked: true, is_read_only: false, is_standby: false, timeline }
+    }
 
     #[test]
     fn the_first_in_the_list_that_suits_is_chosen() {
-        use Choice::{Earliest, Final};
+        use Choice::{Final, SoFar};
+        let ours = || Some(Ok(primary(0)));
         for (target, answers, expected) in [
-            (Target::Any, vec![FAILED, STANDBY, PRIMARY], Some(Final(1))),
-            (Target::ReadWrite, vec![FAILED, STANDBY, PRIMARY], Some(Final(2))),
-            (Target::ReadWrite, vec![None, STANDBY, PRIMARY], Some(Earliest(2))),
-            (Target::ReadWrite, vec![PRIMARY, None, None], Some(Final(0))),
+            (Target::Any, vec![FAILED, STANDBY, ours()], Some(Final(1))),
+            (Target::Any, vec![None, STANDBY, ours()], Some(SoFar(1))),
+            (Target::ReadWrite, vec![FAILED, STANDBY, ours()], Some(Final(2))),
+            (Target::ReadWrite, vec![None, STANDBY, ours()], Some(SoFar(2))),
+            (Target::ReadWrite, vec![ours(), None, STANDBY], Some(SoFar(0))),
+            (Target::ReadWrite, vec![ours(), ours()], Some(Final(0))),
             (Target::ReadWrite, vec![STANDBY, None], None),
             (Target::ReadWrite, vec![STANDBY, FAILED], None),
-            (Target::Primary, vec![STANDBY, PRIMARY], Some(Final(1))),
-            (Target::Standby, vec![PRIMARY, STANDBY], Some(Final(1))),
-            (Target::ReadOnly, vec![PRIMARY, STANDBY], Some(Final(1))),
-            (Target::PreferStandby, vec![PRIMARY, None], None),
-            (Target::PreferStandby, vec![PRIMARY, STANDBY], Some(Final(1))),
-            (Target::PreferStandby, vec![FAILED, PRIMARY], Some(Final(1))),
+            (Target::Primary, vec![STANDBY, ours()], Some(Final(1))),
+            (Target::Standby, vec![ours(), STANDBY], Some(Final(1))),
+            (Target::ReadOnly, vec![ours(), STANDBY], Some(Final(1))),
+            (Target::PreferStandby, vec![ours(), None], None),
+            (Target::PreferStandby, vec![ours(), STANDBY], Some(Final(1))),
+            (Target::PreferStandby, vec![FAILED, ours()], Some(Final(1))),
         ] {
-            assert_eq!(best(&answers, target), expected, "{target} {answers:?}");
+            assert_eq!(best(&answers, target, None), expected, "{target} {answers:?}");
         }
+    }
+
+    #[test]
+    fn a_primary_that_was_taken_over_from_is_not_chosen() {
+        for (timelines, lowest, expected) in [
+            ([1, 2], None, Some(Choice::Final(1))),
+            ([2, 1], None, Some(Choice::Final(0))),
+            ([2, 2], Some(2), Some(Choice::Final(0))),
+            ([1, 1], Some(2), None),
+            ([1, 0], Some(2), Some(Choice::Final(1))),
+        ] {
+            let answers = timelines.map(|timeline| Some(Ok(primary(timeline))));
+            assert_eq!(best(&answers, Target::ReadWrite, lowest), expected, "{timelines:?} {lowest:?}");
+        }
+        // Neither is one that is the only one to answer.
+        assert_eq!(best(&[Some(Ok(primary(1))), FAILED], Target::ReadWrite, Some(2)), None);
     }
 }

@@ -1,12 +1,13 @@
 //! A PostgreSQL server: how to reach it, through what, and when its connections are not to be trusted any more.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection as _, RawSql, Row as _};
-use sea_orm::{DbErr, RuntimeErr, Statement};
+use sea_orm::{DbErr, RuntimeErr, Statement, Value};
 use tokio::sync::Mutex;
 
 use super::Pool;
@@ -147,7 +148,12 @@ impl Server {
     }
 
     /// The statement as a text with its values in it. By itself it is a transaction: several statements in one text are.
-    pub(super) fn as_text(&self, statement: &Statement, in_transaction: bool) -> RawSql {
+    pub(super) fn as_text(&self, mut statement: Statement, in_transaction: bool) -> RawSql {
+        for value in statement.values.iter_mut().flat_map(|values| values.0.iter_mut()) {
+            if let Value::Bytes(Some(bytes)) = value {
+                *value = in_hexadecimal(bytes).into();
+            }
+        }
         let text = if in_transaction {
             statement.to_string()
         } else {
@@ -302,6 +308,16 @@ impl Server {
     }
 }
 
+/// Bytes as PostgreSQL reads them. In this form the backslash is escaped, which it is not where bytes are written as bytes: a
+/// server that is set not to conform to the standard would read something else.
+fn in_hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::from("\\x"), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// The connection failed, and not what was asked on it.
 fn is_broken(error: &DbErr) -> bool {
     let (DbErr::Conn(error) | DbErr::Exec(error) | DbErr::Query(error)) = error else { return false };
@@ -315,7 +331,13 @@ impl Facts {
     /// Of a server, over a connection that is made for the purpose.
     pub(super) async fn of(server: &Server, host: &HostAndPort) -> Result<Self, sqlx::Error> {
         let mut connection = PgConnection::connect_with(&server.options(host)?).await?;
-        let facts = Self::ask(&mut connection).await;
+        let mut facts = Self::ask(&mut connection).await;
+        if let Ok(facts) = &mut facts
+            && server.url.hosts().len() > 1
+            && !facts.is_standby
+        {
+            facts.timeline = Self::timeline(&mut connection).await;
+        }
         // That it is closed matters to nobody, and a server that is in trouble may not answer.
         let _ = tokio::time::timeout(PING_LIMIT, connection.close()).await;
         facts
@@ -333,7 +355,15 @@ impl Facts {
             is_marked: row.try_get("is_marked")?,
             is_read_only: row.try_get("is_read_only")?,
             is_standby: row.try_get("is_standby")?,
+            timeline: None,
         })
+    }
+
+    /// The timeline that a primary writes, if it tells: services that are like PostgreSQL may not.
+    async fn timeline(connection: &mut PgConnection) -> Option<u32> {
+        let sql = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) AS timeline";
+        let row = sqlx::raw_sql(sql).fetch_one(connection).await.ok()?;
+        u32::from_str_radix(&row.try_get::<String, _>("timeline").ok()?, 16).ok()
     }
 }
 
