@@ -9,7 +9,7 @@ use reprieve_application::ErrorCode;
 use reprieve_cli::{Arguments, Failure};
 use tracing::Level;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -32,7 +32,11 @@ pub(crate) fn start(arguments: &Arguments, settings: Option<&RawTelemetry>) -> R
         _ => Level::TRACE,
     };
     // Libraries below log statements and values; they are not let through, however verbose.
-    let filter = Targets::new().with_target("reprieve", own).with_default(Level::WARN);
+    let filter = Targets::new()
+        .with_target("reprieve", own)
+        // It shows a line of the file of passwords that it cannot read.
+        .with_target("sqlx_postgres::options::pgpass", LevelFilter::OFF)
+        .with_default(Level::WARN);
     let settings = settings.filter(|_| is_service);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let layer = if settings.is_some_and(|settings| settings.log_format == LogFormat::Json) {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use reprieve_application::{Coded, ErrorCode, StoreError};
 use reprieve_domain::audit::AuditKey;
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ConnectionTrait, DatabaseTransaction, DbBackend, IsolationLevel, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 
@@ -156,8 +156,11 @@ const MIGRATION_LIMIT: Duration = Duration::from_hours(1);
 struct TooLong;
 
 async fn begin_to_migrate(pool: &Pool) -> Result<DatabaseTransaction, StoreError> {
+    let is_postgres = pool.get_database_backend() == DbBackend::Postgres;
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        // What another process has migrated is to be seen once its lock is waited for.
+        isolation_level: is_postgres.then_some(IsolationLevel::ReadCommitted),
         ..TransactionOptions::default()
     };
     let transaction = pool.unwatched().begin_with_options(options).await.map_err(store_error)?;

@@ -131,7 +131,8 @@ pub(crate) fn page_of(backend: DbBackend, page: &Page) -> Statement {
     let Page { status, ends_before, after, limit } = page;
     let (ended, id) = after
         .as_ref()
-        .map_or((i64::MIN, String::new()), |(ends_at, id)| (ends_at.unix_micros(), id.to_string()));
+        // Written out, the lowest of all numbers would be one of another type for PostgreSQL.
+        .map_or((i64::MIN + 1, String::new()), |(ends_at, id)| (ends_at.unix_micros(), id.to_string()));
     let before = ends_before.map_or(i64::MAX, Timestamp::unix_micros);
     let mut values: Vec<Value> = vec![ended.into(), id.into(), before.into(), i64::from(*limit).into()];
     let mut parts = Vec::new();

@@ -134,11 +134,18 @@ impl PostgresUrl {
             let (name, value) = (decode(name)?, decode(value)?);
             self.read_parameter(&name, value, &mut lists, unknown)?;
         }
+        let trusts_system = lists.trusts_system;
         lists.into_hosts(&mut self.hosts)?;
         let verifies = self.rest.iter().any(|(name, value)| *name == "sslmode" && value == "require");
         if verifies && self.rest.iter().any(|(name, _)| *name == "sslrootcert") {
             // As libpq does: who names an authority wants it to be asked.
             self.rest.push(("sslmode", "verify-ca".to_owned()));
+        }
+        if trusts_system {
+            // The driver trusts the public authorities where none is named. Anybody may have a certificate of theirs, so the
+            // name has to be the right one, whatever else the URL says.
+            self.rest.retain(|(name, _)| *name != "sslrootcert");
+            self.rest.push(("sslmode", "verify-full".to_owned()));
         }
         Ok(())
     }
@@ -179,10 +186,7 @@ impl PostgresUrl {
                 }
                 self.rest.push(("sslmode", value));
             }
-            "sslrootcert" if value == "system" => {
-                // The driver trusts the public authorities where none is named.
-                self.rest.push(("sslmode", "verify-full".to_owned()));
-            }
+            "sslrootcert" if value == "system" => lists.trusts_system = true,
             "sslrootcert" => self.rest.push(("sslrootcert", value)),
             "sslcert" => self.rest.push(("sslcert", value)),
             "sslkey" => self.rest.push(("sslkey", value)),
@@ -287,6 +291,7 @@ struct Lists {
     addresses: Option<String>,
     ports: Option<String>,
     shuffled: bool,
+    trusts_system: bool,
 }
 
 impl Lists {
@@ -648,5 +653,10 @@ mod tests {
         assert_eq!(options.get_database(), Some("d/b"));
         assert_eq!(options.get_application_name(), Some("reprieve"));
         assert!(matches!(options.get_ssl_mode(), sqlx::postgres::PgSslMode::VerifyCa));
+        for parameters in ["sslrootcert=system&sslmode=require", "sslmode=disable&sslrootcert=system"] {
+            let url = parse(&format!("h/db?{parameters}")).unwrap();
+            let mode = url.options(&url.hosts[0]).unwrap().get_ssl_mode();
+            assert!(matches!(mode, sqlx::postgres::PgSslMode::VerifyFull), "{parameters}");
+        }
     }
 }

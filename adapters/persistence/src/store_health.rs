@@ -17,6 +17,13 @@ use crate::{DatabaseError, Store};
 /// For this long after something was stored, nothing is stored again to see whether it can be.
 const PROOF_HOLDS: Duration = Duration::from_secs(1);
 
+/// How long to wait for another one that finds out.
+const PROOF_LIMIT: Duration = Duration::from_secs(2);
+
+#[derive(Debug, thiserror::Error)]
+#[error("whether something can be stored is still being found out")]
+struct Hangs;
+
 /// The row of the table `deployment` that is written to see whether rows can be written.
 const PROOF: &str = "readiness";
 
@@ -47,7 +54,10 @@ impl StoreHealth for Store {
 impl Store {
     /// Stores something that means nothing. A database that is read may refuse to be written to.
     async fn prove_storing(&self) -> Result<(), StoreError> {
-        let mut proven = self.proven.lock().await;
+        // One after the other, and none waits long: a disk that hangs must not collect them.
+        let Ok(mut proven) = tokio::time::timeout(PROOF_LIMIT, self.proven.lock()).await else {
+            return Err(StoreError::Unavailable(Hangs.into()));
+        };
         let refuses = self.writer.refuses_to_store();
         if !refuses && proven.is_some_and(|at: Instant| at.elapsed() < PROOF_HOLDS) {
             return Ok(());

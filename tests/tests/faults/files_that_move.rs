@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use reprieve_tests::{Sandbox, Service, Stepper};
@@ -152,6 +153,33 @@ fn an_index_that_is_unlinked_with_commands_beside_the_service() {
         found.push("the file is damaged".to_owned());
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// A restart follows the link, wherever it leads by then.
+#[test]
+fn a_link_that_comes_to_lead_elsewhere() {
+    let sandbox = Sandbox::new();
+    sandbox.configure(Stepper::TOML);
+    let _ = sandbox.line("identity status").succeeded();
+    let link = sandbox.database_file();
+    let (one, other) = (link.with_extension("one"), link.with_extension("other"));
+    fs::rename(&link, &one).unwrap();
+    fs::copy(&one, &other).unwrap();
+    symlink(&one, &link).unwrap();
+    let service = Service::start(&sandbox);
+    let mut person = Stepper::new(service.address(), 1);
+    assert_eq!(person.until_refused(1, 6), []);
+    for _ in 0..2 {
+        fs::remove_file(&link).unwrap();
+        symlink(&other, &link).unwrap();
+        assert!((0..4).all(|_| person.step().is_err()));
+        fs::remove_file(&link).unwrap();
+        symlink(&one, &link).unwrap();
+        assert_eq!(person.until_refused(1, 6), []);
+    }
+    service.kill();
+    let lost = person.told().missing_in(&sandbox);
+    assert!(lost.is_empty(), "{}", lost.join("\n"));
 }
 
 macro_rules! faults {

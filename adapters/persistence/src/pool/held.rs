@@ -87,7 +87,7 @@ impl Held {
                     prepared(statement).execute(&mut **connection).await.map(Into::into).map_err(exec_error)
                 }
                 Mode::Text => {
-                    let text = server.as_text(statement, in_transaction);
+                    let text = server.as_text(statement, in_transaction)?;
                     text.execute(&mut **connection).await.map(Into::into).map_err(exec_error)
                 }
             },
@@ -108,7 +108,7 @@ impl Held {
                 let rows = match server.mode() {
                     Mode::Prepared => prepared(statement).fetch_all(&mut **connection).await,
                     Mode::Text => {
-                        server.as_text(statement, in_transaction).fetch_all(&mut **connection).await
+                        server.as_text(statement, in_transaction)?.fetch_all(&mut **connection).await
                     }
                 };
                 Ok(rows.map_err(query_error)?.into_iter().map(Into::into).collect())
@@ -155,10 +155,7 @@ impl Drop for Held {
             None => {}
             Some(Connection::Sqlite(connection, _)) if self.sound => drop(connection),
             Some(Connection::Sqlite(connection, written)) => {
-                // If it is the last one, its log goes with it. One that is lost already is not forgotten.
-                if let Some(files) = written
-                    && files.check_log(false).is_ok()
-                {
+                if let Some(files) = written {
                     files.forget_log();
                 }
                 drop(connection.detach());
@@ -166,9 +163,9 @@ impl Drop for Held {
             #[cfg(feature = "postgres")]
             Some(Connection::Postgres(mut connection, _)) if self.sound => {
                 // The driver asks whether the connection is still there, and would wait for the answer for ever.
-                let returned = tokio::time::timeout(RELEASE_LIMIT, connection.return_to_pool());
+                let returned = connection.return_to_pool();
                 if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                    runtime.spawn(returned);
+                    runtime.spawn(async move { tokio::time::timeout(RELEASE_LIMIT, returned).await });
                 }
             }
             // What is dropped is closed at once; nobody waits for a server that may not be there.

@@ -24,8 +24,17 @@ pub(super) struct Facts {
     pub(super) is_marked: bool,
     pub(super) is_read_only: bool,
     pub(super) is_standby: bool,
-    /// Of a primary, if it says: each promotion begins a higher one.
-    pub(super) timeline: Option<u32>,
+    /// Of a primary, if it says.
+    pub(super) promotion: Option<Promotion>,
+}
+
+/// Which server was promoted last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Promotion {
+    /// What PostgreSQL calls the system identifier. Timelines of different clusters have nothing to do with each other.
+    pub(super) cluster: i64,
+    /// Each promotion begins a higher one.
+    pub(super) timeline: u32,
 }
 
 impl Facts {
@@ -45,9 +54,9 @@ impl Facts {
 pub(super) struct Routed {
     /// The place in the list of the one that is asked.
     current: Option<usize>,
-    /// The highest timeline of a primary so far. A primary with a lower one was taken over from: what it still acknowledges
-    /// is lost.
-    timeline: Option<u32>,
+    /// The last one that was seen. A primary of the same cluster with a lower timeline was taken over from: what it still
+    /// acknowledges is lost.
+    last: Option<Promotion>,
     /// When none suited, and why.
     failed: Option<(Instant, String)>,
 }
@@ -69,10 +78,10 @@ impl Routed {
     ) -> Result<usize, sqlx::Error> {
         let failed = match &self.failed {
             Some((at, why)) if *at + BETWEEN > asked_at => why.clone(),
-            _ => match ask_all(server, self.timeline).await {
-                Ok((found, timeline)) => {
+            _ => match ask_all(server, self.current, self.last).await {
+                Ok((found, promotion)) => {
                     (self.current, self.failed) = (Some(found), None);
-                    self.timeline = self.timeline.max(timeline);
+                    self.last = promotion.or(self.last);
                     return Ok(found);
                 }
                 Err(why) => {
@@ -87,8 +96,12 @@ impl Routed {
 
 type Answer = Result<Facts, sqlx::Error>;
 
-/// The place in the list of the host that suits, and its timeline.
-async fn ask_all(server: &Arc<Server>, lowest: Option<u32>) -> Result<(usize, Option<u32>), String> {
+/// The place in the list of the host that suits, and how it was promoted.
+async fn ask_all(
+    server: &Arc<Server>,
+    current: Option<usize>,
+    last: Option<Promotion>,
+) -> Result<(usize, Option<Promotion>), String> {
     let (hosts, target) = (server.url().hosts(), server.url().target());
     let limit = server.url().connect_timeout().unwrap_or(ANSWER);
     let mut asked = JoinSet::new();
@@ -101,14 +114,14 @@ async fn ask_all(server: &Arc<Server>, lowest: Option<u32>) -> Result<(usize, Op
     }
     let mut answers: Vec<Option<Answer>> = hosts.iter().map(|_| None).collect();
     let found = |answers: &[Option<Answer>], place: usize| {
-        let timeline = match answers.get(place) {
-            Some(Some(Ok(facts))) => facts.timeline,
+        let promotion = match answers.get(place) {
+            Some(Some(Ok(facts))) => facts.promotion,
             _ => None,
         };
-        Ok((place, timeline))
+        Ok((place, promotion))
     };
     loop {
-        let next = match best(&answers, target, lowest) {
+        let next = match best(&answers, target, last) {
             Some(Choice::Final(place)) => return found(&answers, place),
             // Those that may be better get a moment more.
             Some(Choice::SoFar(place)) => match tokio::time::timeout(BETTER, asked.join_next()).await {
@@ -127,10 +140,20 @@ async fn ask_all(server: &Arc<Server>, lowest: Option<u32>) -> Result<(usize, Op
             None => break,
         }
     }
-    match best(&answers, target, lowest) {
+    match best(&answers, target, last) {
         Some(Choice::Final(place) | Choice::SoFar(place)) => found(&answers, place),
-        None => Err(describe(hosts, &answers, target, lowest)),
+        // It has no connection left for a question, and those that it has given us are as good as before.
+        None if current.is_some_and(|current| is_full(answers.get(current))) => {
+            Ok((current.unwrap_or_default(), None))
+        }
+        None => Err(describe(hosts, &answers, target, last)),
     }
+}
+
+fn is_full(answer: Option<&Option<Answer>>) -> bool {
+    /// `too_many_connections`
+    const FULL: &str = "53300";
+    matches!(answer, Some(Some(Err(sqlx::Error::Database(error)))) if error.code().as_deref() == Some(FULL))
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -142,48 +165,49 @@ enum Choice {
 }
 
 /// The first in the list that suits; of several primaries the one that was promoted last, and none that was taken over from.
-fn best(answers: &[Option<Answer>], target: Target, lowest: Option<u32>) -> Option<Choice> {
+fn best(answers: &[Option<Answer>], target: Target, last: Option<Promotion>) -> Option<Choice> {
     let facts = |place: usize| match answers.get(place) {
         Some(Some(Ok(facts))) => Some(*facts),
         _ => None,
     };
     let suits =
-        |place: &usize| facts(*place).is_some_and(|facts| facts.suit(target) && !is_stale(facts, lowest));
+        |place: &usize| facts(*place).is_some_and(|facts| facts.suit(target) && !is_stale(facts, last));
     let is_standby = |place: &usize| facts(*place).is_some_and(|facts| facts.is_standby);
     let places = || 0..answers.len();
     let all_have_answered = answers.iter().all(Option::is_some);
-    if target == Target::PreferStandby
-        && let Some(standby) = places().find(is_standby)
-    {
-        return Some(Choice::Final(standby));
-    }
-    if target == Target::PreferStandby && !all_have_answered {
-        return None;
-    }
-    // A maximum is the last of several that are equal.
-    let timeline = |place: &usize| facts(*place).and_then(|facts| facts.timeline);
-    let place = places().filter(suits).rev().max_by_key(timeline)?;
-    let is_decided = if matches!(target, Target::ReadWrite | Target::Primary) {
-        all_have_answered
-    } else {
-        answers.iter().take(place).all(Option::is_some)
+    let is_sought_after = matches!(target, Target::ReadWrite | Target::Primary);
+    let place = match (target, places().find(is_standby)) {
+        (Target::PreferStandby, Some(standby)) => standby,
+        (Target::PreferStandby, None) if !all_have_answered => return None,
+        _ => {
+            let timeline = |place: &usize| {
+                let promotion = facts(*place).and_then(|facts| facts.promotion);
+                promotion.filter(|_| is_sought_after).map(|promotion| promotion.timeline)
+            };
+            // A maximum is the last of several that are equal.
+            places().filter(suits).rev().max_by_key(timeline)?
+        }
     };
+    let is_decided = all_have_answered || !is_sought_after && answers.iter().take(place).all(Option::is_some);
     Some(if is_decided { Choice::Final(place) } else { Choice::SoFar(place) })
 }
 
 /// Whether another server has been promoted since.
-fn is_stale(facts: Facts, lowest: Option<u32>) -> bool {
-    facts.timeline.zip(lowest).is_some_and(|(timeline, lowest)| timeline < lowest)
+fn is_stale(facts: Facts, last: Option<Promotion>) -> bool {
+    facts
+        .promotion
+        .zip(last)
+        .is_some_and(|(this, last)| this.cluster == last.cluster && this.timeline < last.timeline)
 }
 
 fn describe(
     hosts: &[HostAndPort],
     answers: &[Option<Answer>],
     target: Target,
-    lowest: Option<u32>,
+    last: Option<Promotion>,
 ) -> String {
     let each = hosts.iter().zip(answers).map(|(host, answer)| match answer {
-        Some(Ok(facts)) if is_stale(*facts, lowest) => {
+        Some(Ok(facts)) if is_stale(*facts, last) => {
             format!("{host} is a primary from which another server has taken over")
         }
         Some(Ok(facts)) => {
@@ -205,17 +229,17 @@ mod tests {
 
     const FAILED: Answered = Some(Err(sqlx::Error::PoolTimedOut));
     const STANDBY: Answered =
-        Some(Ok(Facts { is_marked: true, is_read_only: true, is_standby: true, timeline: None }));
+        Some(Ok(Facts { is_marked: true, is_read_only: true, is_standby: true, promotion: None }));
 
     fn primary(timeline: u32) -> Facts {
-        let timeline = (timeline > 0).then_some(timeline);
-        Facts { is_marked: true, is_read_only: false, is_standby: false, timeline }
+        let promotion = (timeline > 0).then_some(Promotion { cluster: 7, timeline });
+        Facts { is_marked: true, is_read_only: false, is_standby: false, promotion }
     }
 
     #[test]
     fn the_first_in_the_list_that_suits_is_chosen() {
         use Choice::{Final, SoFar};
-        let ours = || Some(Ok(primary(0)));
+        let ours = || Some(Ok(primary(3)));
         for (target, answers, expected) in [
             (Target::Any, vec![FAILED, STANDBY, ours()], Some(Final(1))),
             (Target::Any, vec![None, STANDBY, ours()], Some(SoFar(1))),
@@ -230,6 +254,8 @@ mod tests {
             (Target::ReadOnly, vec![ours(), STANDBY], Some(Final(1))),
             (Target::PreferStandby, vec![ours(), None], None),
             (Target::PreferStandby, vec![ours(), STANDBY], Some(Final(1))),
+            (Target::PreferStandby, vec![None, STANDBY], Some(SoFar(1))),
+            (Target::Any, vec![STANDBY, ours()], Some(Final(0))),
             (Target::PreferStandby, vec![FAILED, ours()], Some(Final(1))),
         ] {
             assert_eq!(best(&answers, target, None), expected, "{target} {answers:?}");
@@ -238,17 +264,19 @@ mod tests {
 
     #[test]
     fn a_primary_that_was_taken_over_from_is_not_chosen() {
-        for (timelines, lowest, expected) in [
+        let in_cluster = |cluster, timeline| Some(Promotion { cluster, timeline });
+        for (timelines, last, expected) in [
             ([1, 2], None, Some(Choice::Final(1))),
             ([2, 1], None, Some(Choice::Final(0))),
-            ([2, 2], Some(2), Some(Choice::Final(0))),
-            ([1, 1], Some(2), None),
-            ([1, 0], Some(2), Some(Choice::Final(1))),
+            ([2, 2], in_cluster(7, 2), Some(Choice::Final(0))),
+            ([1, 1], in_cluster(7, 2), None),
+            ([1, 1], in_cluster(8, 2), Some(Choice::Final(0))),
+            ([1, 0], in_cluster(7, 2), Some(Choice::Final(1))),
         ] {
             let answers = timelines.map(|timeline| Some(Ok(primary(timeline))));
-            assert_eq!(best(&answers, Target::ReadWrite, lowest), expected, "{timelines:?} {lowest:?}");
+            assert_eq!(best(&answers, Target::ReadWrite, last), expected, "{timelines:?} {last:?}");
         }
         // Neither is one that is the only one to answer.
-        assert_eq!(best(&[Some(Ok(primary(1))), FAILED], Target::ReadWrite, Some(2)), None);
+        assert_eq!(best(&[Some(Ok(primary(1))), FAILED], Target::ReadWrite, in_cluster(7, 2)), None);
     }
 }

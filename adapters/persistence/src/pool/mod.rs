@@ -29,7 +29,7 @@ use sea_orm::{
 };
 
 use self::held::Held;
-use self::sqlite::DatabaseFiles;
+use self::sqlite::{DatabaseFiles, Moment};
 pub(crate) use self::transaction::{Transaction, end};
 use crate::error::{Meaning, meaning};
 
@@ -149,7 +149,7 @@ impl Pool {
             Engine::Sqlite { pool, files, writes } => {
                 // Before: a connection may have to be opened, which would find another file, or begin another log.
                 files.check()?;
-                if let Err(error) = files.check_log(false) {
+                if let Err(error) = files.check_log(Moment::Before) {
                     if pool.num_idle() > 0
                         && let Ok(connection) = pool.acquire().await
                     {
@@ -177,10 +177,11 @@ impl Pool {
     /// Gives a connection back on which one statement was run, which was a transaction of its own.
     async fn settle<T>(&self, mut held: Held, done: Result<T, DbErr>) -> Result<T, DbErr> {
         held.settle(&done);
+        if done.is_ok() {
+            self.check_files(&mut held, Moment::Used).await?;
+        }
         drop(held);
-        let done = self.observe(done).await?;
-        self.check_files()?;
-        Ok(done)
+        self.observe(done).await
     }
 
     /// What it comes to, or an error if that takes too long.
@@ -217,25 +218,18 @@ impl Pool {
         }
     }
 
-    /// # Errors
-    /// If the path of the database leads to other files than those that are open.
-    fn check_files(&self) -> Result<(), DbErr> {
-        match &self.engine {
-            Engine::Sqlite { files, .. } => files.check(),
-            #[cfg(feature = "postgres")]
-            Engine::Postgres { .. } => Ok(()),
-        }
-    }
-
-    /// After something was committed.
+    /// After a connection was used, or something was stored through it.
     ///
     /// # Errors
-    /// If it would not be found after a restart.
-    async fn check_stored(&self, held: &mut Held) -> Result<(), DbErr> {
-        self.check_files()?;
+    /// If the files that it uses are not those that a restart would find.
+    async fn check_files(&self, held: &mut Held, moment: Moment) -> Result<(), DbErr> {
         match &self.engine {
-            Engine::Sqlite { files, .. } => {
-                let log = files.check_log(true);
+            Engine::Sqlite { files, writes, .. } => {
+                files.check()?;
+                if !writes {
+                    return Ok(());
+                }
+                let log = files.check_log(moment);
                 if log.is_err() {
                     self.save_lost_log(held, files).await;
                 }

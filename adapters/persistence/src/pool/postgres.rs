@@ -11,7 +11,7 @@ use sea_orm::{DbErr, RuntimeErr, Statement, Value};
 use tokio::sync::Mutex;
 
 use super::Pool;
-use super::hosts::{Facts, Routed};
+use super::hosts::{Facts, Promotion, Routed};
 use crate::error::{Meaning, meaning};
 use crate::postgres_url::{HostAndPort, PostgresUrl};
 use crate::{ConnectionOptions, Database, DatabaseError, Pooler};
@@ -148,10 +148,17 @@ impl Server {
     }
 
     /// The statement as a text with its values in it. By itself it is a transaction: several statements in one text are.
-    pub(super) fn as_text(&self, mut statement: Statement, in_transaction: bool) -> RawSql {
+    pub(super) fn as_text(&self, mut statement: Statement, in_transaction: bool) -> Result<RawSql, DbErr> {
         for value in statement.values.iter_mut().flat_map(|values| values.0.iter_mut()) {
-            if let Value::Bytes(Some(bytes)) = value {
-                *value = in_hexadecimal(bytes).into();
+            match value {
+                Value::Bytes(Some(bytes)) => *value = in_hexadecimal(bytes).into(),
+                // The server refuses it as a value, and reads something else in a text.
+                Value::String(Some(text)) if text.contains('\0') => {
+                    return Err(DbErr::Query(RuntimeErr::Internal(
+                        "a text has a zero byte in it".to_owned(),
+                    )));
+                }
+                _ => {}
             }
         }
         let text = if in_transaction {
@@ -162,7 +169,7 @@ impl Server {
                 self.lock_timeout()
             )
         };
-        sqlx::raw_sql(AssertSqlSafe(text))
+        Ok(sqlx::raw_sql(AssertSqlSafe(text)))
     }
 
     /// In milliseconds; zero would be for ever, which is how long PostgreSQL waits by itself.
@@ -204,17 +211,15 @@ impl Server {
     /// Finds out what stands in between, from the first host that answers.
     async fn detect(&self) -> Result<Through, sqlx::Error> {
         let hosts = self.url.hosts();
+        // So that each is asked before the whole takes too long.
+        let share = self.lock_timeout / u32::try_from(hosts.len()).unwrap_or(u32::MAX).max(1);
         let limit = self.url.connect_timeout().or((hosts.len() > 1).then_some(ANSWER));
+        let limit = limit.map_or(share, |limit| limit.min(share));
         let mut last = sqlx::Error::PoolTimedOut;
         for host in hosts {
             let asked = Facts::of(self, host);
-            let answer = match limit {
-                Some(limit) => {
-                    tokio::time::timeout(limit, asked).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
-                }
-                None => asked.await,
-            };
-            match answer {
+            let answer = tokio::time::timeout(limit, asked).await;
+            match answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
                 Ok(facts) if facts.is_marked => return Ok(Through::Nothing),
                 Ok(_) => return Ok(Through::Transaction),
                 // A server takes every setting in this form; a pooler says so where it does not.
@@ -254,14 +259,14 @@ impl Server {
     /// With several hosts, finds the one that is to be asked, if there is reason to believe that it is another one.
     pub(super) async fn find_primary(self: &Arc<Self>, pool: &PgPool) -> Result<(), sqlx::Error> {
         let Some(routed) = &self.routed else { return Ok(()) };
-        let doubts = self.doubts.load(Ordering::Relaxed);
-        if doubts == 0 {
+        if self.doubts.load(Ordering::Relaxed) == 0 {
             return Ok(());
         }
         let asked_at = Instant::now();
         let mut routed = routed.lock().await;
-        // Another request may have found it meanwhile.
-        if self.doubts.load(Ordering::Relaxed) == 0 {
+        // Another request may have found it meanwhile. What was doubted until now is answered by asking now.
+        let doubts = self.doubts.load(Ordering::Relaxed);
+        if doubts == 0 {
             return Ok(());
         }
         let before = routed.current();
@@ -336,7 +341,7 @@ impl Facts {
             && server.url.hosts().len() > 1
             && !facts.is_standby
         {
-            facts.timeline = Self::timeline(&mut connection).await;
+            facts.promotion = Self::promotion(&mut connection).await;
         }
         // That it is closed matters to nobody, and a server that is in trouble may not answer.
         let _ = tokio::time::timeout(PING_LIMIT, connection.close()).await;
@@ -355,15 +360,19 @@ impl Facts {
             is_marked: row.try_get("is_marked")?,
             is_read_only: row.try_get("is_read_only")?,
             is_standby: row.try_get("is_standby")?,
-            timeline: None,
+            promotion: None,
         })
     }
 
-    /// The timeline that a primary writes, if it tells: services that are like PostgreSQL may not.
-    async fn timeline(connection: &mut PgConnection) -> Option<u32> {
-        let sql = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) AS timeline";
+    /// The cluster that a primary is of and the timeline that it writes, if it tells: services that are like PostgreSQL may
+    /// not.
+    async fn promotion(connection: &mut PgConnection) -> Option<Promotion> {
+        let sql = "SELECT system_identifier AS cluster, left(pg_walfile_name(pg_current_wal_lsn()), 8) AS timeline \
+                   FROM pg_control_system()";
         let row = sqlx::raw_sql(sql).fetch_one(connection).await.ok()?;
-        u32::from_str_radix(&row.try_get::<String, _>("timeline").ok()?, 16).ok()
+        let timeline: String = row.try_get("timeline").ok()?;
+        let timeline = u32::from_str_radix(&timeline, 16).ok()?;
+        Some(Promotion { cluster: row.try_get("cluster").ok()?, timeline })
     }
 }
 

@@ -28,6 +28,9 @@ pub(crate) async fn connect(
     options: &ConnectionOptions,
 ) -> Result<Database, DatabaseError> {
     let file_error = |source| DatabaseError::File { path: path.to_owned(), source };
+    // Whatever becomes of the folder of the process. SQLite would take `file:` for the beginning of a URL, too.
+    let absolute = std::path::absolute(path).map_err(file_error)?;
+    let path = absolute.as_path();
     refuse_what_is_no_file(path).map_err(file_error)?;
     if !read_only {
         create_private_file(path).map_err(file_error)?;
@@ -89,6 +92,17 @@ pub(crate) struct DatabaseFiles {
     access: Access,
 }
 
+/// When files are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// Before a connection is used, which may have to be opened.
+    Before,
+    /// After it was used, so that no other program has removed its log.
+    Used,
+    /// After something was stored through it.
+    Stored,
+}
+
 /// Device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileId(u64, u64);
@@ -102,10 +116,10 @@ impl FileId {
 
 impl DatabaseFiles {
     fn of(path: &Path, access: Access) -> io::Result<Self> {
-        // A relative path leads elsewhere once the folder of the process does.
-        let path = fs::canonicalize(path)?;
-        let database = FileId::of(&path)?;
-        let (log, index) = (beside(&path, "-wal"), beside(&path, "-shm"));
+        // A link may come to lead elsewhere, and a restart follows it; SQLite has put its files beside what it led to.
+        let found = fs::canonicalize(path)?;
+        let (path, database) = (path.to_owned(), FileId::of(&found)?);
+        let (log, index) = (beside(&found, "-wal"), beside(&found, "-shm"));
         Ok(Self { path, database, log, index, seen: Mutex::new(None), access })
     }
 
@@ -114,21 +128,22 @@ impl DatabaseFiles {
         if FileId::of(&self.path).ok() == Some(self.database) { Ok(()) } else { Err(elsewhere(&self.path)) }
     }
 
-    /// Whether the log and its index are still those that were written to: a restart reads from the log what the database
-    /// does not have yet, and other programs find in the index what is in the log. Where something was just stored, both
-    /// have to be there.
-    pub(super) fn check_log(&self, wrote: bool) -> Result<(), DbErr> {
+    /// Whether the log and its index are still those that were used: a restart reads from the log what the database does not
+    /// have yet, and other programs find in the index what is in the log.
+    pub(super) fn check_log(&self, moment: Moment) -> Result<(), DbErr> {
         if self.access != Access::ReadWrite {
             return Ok(());
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.is_none() && !wrote {
+        if seen.is_none() && moment == Moment::Before {
             return Ok(());
         }
         let beside = [&self.log, &self.index];
         let now = beside.map(|path| FileId::of(path).ok());
-        if let ([Some(log), Some(index)], None) = (now, *seen) {
-            *seen = Some([log, index]);
+        match (now, *seen) {
+            ([Some(log), Some(index)], None) => *seen = Some([log, index]),
+            (_, None) if moment == Moment::Used => return Ok(()),
+            _ => {}
         }
         let known = seen.map_or([None; 2], |ids| ids.map(Some));
         for ((path, now), known) in beside.into_iter().zip(now).zip(known) {
@@ -146,8 +161,12 @@ impl DatabaseFiles {
             && self.seen.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// The connection that writes was opened, and no other may have been: then it has made a log of its own.
+    /// The connection that writes was opened or is about to be closed, and no other may be open: then the log goes, and
+    /// another one comes. One that is lost already is not forgotten.
     pub(super) fn forget_log(&self) {
+        if self.check_log(Moment::Before).is_err() {
+            return;
+        }
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

@@ -6,6 +6,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::Pool;
 use super::held::Held;
+use super::sqlite::Moment;
 use crate::error::store_error;
 
 /// A transaction. Dropped before it is committed or rolled back, it closes its connection, and stores nothing.
@@ -47,7 +48,7 @@ impl Transaction {
         let committed = pool.within_limit(held.execute_text("COMMIT".to_owned())).await;
         held.is_sound(committed.is_ok());
         if committed.is_ok() {
-            pool.check_stored(&mut held).await?;
+            pool.check_files(&mut held, Moment::Stored).await?;
         }
         drop(held);
         pool.observe(committed).await?;
