@@ -17,12 +17,12 @@ use crate::{DatabaseError, Store};
 /// For this long after something was stored, nothing is stored again to see whether it can be.
 const PROOF_HOLDS: Duration = Duration::from_secs(1);
 
-/// How long to wait for another one that finds out.
-const PROOF_LIMIT: Duration = Duration::from_secs(2);
+/// How long storing may take, and waiting for what else is stored: about as long as a step would wait.
+const PROOF_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
-#[error("whether something can be stored is still being found out")]
-struct Hangs;
+#[error("nothing could be stored in time")]
+struct NotInTime;
 
 /// The row of the table `deployment` that is written to see whether rows can be written.
 const PROOF: &str = "readiness";
@@ -34,7 +34,11 @@ const AS_MUCH_AS_A_STEP: usize = 64 * 1024;
 impl StoreHealth for Store {
     async fn check(&self) -> Result<(), StoreError> {
         match pending(&self.reader).await {
-            Ok(pending) if pending.is_empty() => self.prove_storing().await,
+            Ok(pending) if pending.is_empty() => {
+                // A disk that hangs must not collect those who ask.
+                let proven = tokio::time::timeout(PROOF_LIMIT, self.prove_storing()).await;
+                proven.unwrap_or_else(|_| Err(StoreError::Unavailable(NotInTime.into())))
+            }
             Ok(_) => Err(StoreError::NotMigrated),
             Err(DatabaseError::Newer { .. }) => Err(StoreError::Newer),
             Err(DatabaseError::Store(error)) => Err(error),
@@ -54,10 +58,7 @@ impl StoreHealth for Store {
 impl Store {
     /// Stores something that means nothing. A database that is read may refuse to be written to.
     async fn prove_storing(&self) -> Result<(), StoreError> {
-        // One after the other, and none waits long: a disk that hangs must not collect them.
-        let Ok(mut proven) = tokio::time::timeout(PROOF_LIMIT, self.proven.lock()).await else {
-            return Err(StoreError::Unavailable(Hangs.into()));
-        };
+        let mut proven = self.proven.lock().await;
         let refuses = self.writer.refuses_to_store();
         if !refuses && proven.is_some_and(|at: Instant| at.elapsed() < PROOF_HOLDS) {
             return Ok(());
