@@ -23,6 +23,7 @@ fn without_configuration_the_defaults_are_in_force_and_nothing_is_created() {
                 "url": format!("sqlite:{}", folder.join("reprieve.db").display()),
                 "timeout_in_seconds": 5.0,
                 "connections": 10,
+                "pooler": "detect",
             },
             "grace_period": {"default_in_days": 14.0, "minimum_in_days": 1.0, "maximum_in_days": 365.0},
             "identity": {"domain": "localhost"},

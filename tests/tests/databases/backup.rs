@@ -175,7 +175,7 @@ fn a_copy_that_cannot_be_verified_is_none() {
 #[test]
 #[ignore = "needs a mount namespace: tests/run"]
 fn on_a_full_disk_no_half_of_a_backup_is_left() {
-    let name = "on_a_full_disk_no_half_of_a_backup_is_left";
+    let name = "backup::on_a_full_disk_no_half_of_a_backup_is_left";
     on_a_small_disk(name, 200, |disk| {
         let sandbox = Sandbox::new();
         let _ = sandbox.line("identityDeletion init").succeeded();
