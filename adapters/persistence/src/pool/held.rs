@@ -168,7 +168,7 @@ impl Drop for Held {
                     runtime.spawn(async move { tokio::time::timeout(RELEASE_LIMIT, returned).await });
                 }
             }
-            // What is dropped is closed at once; nobody waits for a server that may not be there.
+            // What is dropped is closed at once, without waiting for a server that may not be there.
             #[cfg(feature = "postgres")]
             Some(Connection::Postgres(connection, _)) => drop(connection.detach()),
         }

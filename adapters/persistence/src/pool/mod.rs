@@ -4,8 +4,8 @@
 //! whether the connection may be used again. What does not: which statements those are.
 //!
 //! A connection goes back to the pool only if the last thing that was done with it came to an orderly end. After a commit
-//! or a rollback that failed, a statement that was not answered in time, or a future that was dropped on the way, nobody
-//! knows which transaction it is in; whatever was acknowledged on it could be lost. It is closed, which ends the
+//! or a rollback that failed, a statement that was not answered in time, or a future that was dropped on the way, it is
+//! unknown which transaction the connection is in; whatever was acknowledged on it could be lost. It is closed, which ends the
 //! transaction for certain.
 
 mod held;

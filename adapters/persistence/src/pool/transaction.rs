@@ -36,7 +36,7 @@ impl Transaction {
     /// Stores what was done. Only if this succeeds may anything be acknowledged.
     ///
     /// # Errors
-    /// If it is not stored, or if nobody knows.
+    /// If it is not stored, or if that is unknown.
     pub(crate) async fn commit(self) -> Result<(), DbErr> {
         let Self { open, pool } = self;
         let Open { mut held, failed } = open.into_inner();

@@ -1,0 +1,108 @@
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use reprieve_tests::TestDatabase;
+use sea_orm::{ConnectionTrait, DbBackend};
+
+use super::*;
+
+async fn opened(database: &TestDatabase, pooler: Pooler, more: &str) -> Database {
+    let options = ConnectionOptions { max_connections: 1, pooler, ..ConnectionOptions::default() };
+    let url = format!("{}{more}", database.url());
+    Database::connect(&url.parse().unwrap(), &options).await.unwrap()
+}
+
+async fn number(connection: &impl ConnectionTrait, sql: &str) -> i64 {
+    let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
+    row.unwrap().unwrap().try_get_by_index(0).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run"]
+async fn a_value_in_a_text_is_the_same_value() {
+    let database = TestDatabase::postgres().await;
+    let options = "?options=-c%20standard_conforming_strings%3Doff%20-c%20backslash_quote%3Don";
+    for more in ["", options] {
+        let pool = opened(&database, Pooler::Transaction, more).await.writer;
+        let handle = tokio::runtime::Handle::current();
+        let check = move || {
+            let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(300) });
+            let text = "[^\0]*|['\\\\\"$1?;-]*";
+            runner.run(&(text, any::<Vec<u8>>(), any::<i64>(), any::<bool>()), |(text, bytes, number, none)| {
+                let optional = (!none).then(|| text.clone());
+                let values = [text.clone().into(), bytes.clone().into(), number.into(), optional.clone().into()];
+                let sql = "SELECT CAST($1 AS text), CAST($2 AS bytea), CAST($3 AS bigint), CAST($4 AS text), '$1', E'\\'$2'";
+                let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+                let row = handle.block_on(pool.query_one_raw(statement)).unwrap().unwrap();
+                prop_assert_eq!(row.try_get_by_index::<String>(0).unwrap(), text);
+                prop_assert_eq!(row.try_get_by_index::<Vec<u8>>(1).unwrap(), bytes);
+                prop_assert_eq!(row.try_get_by_index::<i64>(2).unwrap(), number);
+                prop_assert_eq!(row.try_get_by_index::<Option<String>>(3).unwrap(), optional);
+                prop_assert_eq!(row.try_get_by_index::<String>(4).unwrap(), "$1");
+                prop_assert_eq!(row.try_get_by_index::<String>(5).unwrap(), "'$2");
+                Ok(())
+            })
+        };
+        tokio::task::spawn_blocking(check).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run"]
+async fn every_transaction_is_read_committed_and_waits_for_a_lock_for_a_while() {
+    let database = TestDatabase::postgres().await;
+    let by_default = "?options=-c%20default_transaction_isolation%3Dserializable";
+    let shown = Statement::from_string(
+        DbBackend::Postgres,
+        "SELECT current_setting('transaction_isolation'), current_setting('lock_timeout')",
+    );
+    for pooler in [Pooler::Detect, Pooler::None, Pooler::Session, Pooler::Transaction] {
+        let pool = opened(&database, pooler, by_default).await.writer;
+        let transaction = pool.begin().await.unwrap();
+        let inside = transaction.query_one_raw(shown.clone()).await.unwrap().unwrap();
+        transaction.commit().await.unwrap();
+        let by_itself = pool.query_one_raw(shown.clone()).await.unwrap().unwrap();
+        for row in [inside, by_itself] {
+            assert_eq!(row.try_get_by_index::<String>(0).unwrap(), "read committed", "{pooler:?}");
+            assert_eq!(row.try_get_by_index::<String>(1).unwrap(), "5s", "{pooler:?}");
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run"]
+async fn a_connection_whose_commit_fails_or_that_is_given_up_on_the_way_is_not_used_again() {
+    let database = TestDatabase::postgres().await;
+    for pooler in [Pooler::None, Pooler::Transaction] {
+        let pool = opened(&database, pooler, "").await.writer;
+        let connection = async || number(&pool, "SELECT pg_backend_pid()::bigint").await;
+        let tables = "DROP TABLE IF EXISTS b; DROP TABLE IF EXISTS a; CREATE TABLE a (id int PRIMARY KEY); \
+                      CREATE TABLE b (a int REFERENCES a DEFERRABLE INITIALLY DEFERRED)";
+        pool.execute_unprepared(tables).await.unwrap();
+        // Twice in a row, and what comes after.
+        for _ in 0..2 {
+            let before = connection().await;
+            let transaction = pool.begin().await.unwrap();
+            transaction.execute_unprepared("INSERT INTO b VALUES (1)").await.unwrap();
+            transaction.commit().await.unwrap_err();
+            let between = connection().await;
+            assert_ne!(between, before, "{pooler:?}");
+            let transaction = pool.begin().await.unwrap();
+            let slow = transaction.execute_unprepared("SELECT pg_sleep(60)");
+            tokio::time::timeout(Duration::from_millis(50), slow).await.unwrap_err();
+            drop(transaction);
+            assert_ne!(connection().await, between, "{pooler:?}");
+        }
+        let transaction = pool.begin().await.unwrap();
+        transaction.execute_unprepared("INSERT INTO a VALUES (1)").await.unwrap();
+        transaction.execute_unprepared("INSERT INTO nowhere VALUES (1)").await.unwrap_err();
+        transaction.execute_unprepared("INSERT INTO a VALUES (2)").await.unwrap_err();
+        transaction.commit().await.unwrap_err();
+        assert_eq!(number(&pool, "SELECT count(*) FROM a").await, 0);
+        let transaction = pool.begin().await.unwrap();
+        transaction.execute_unprepared("INSERT INTO a VALUES (3)").await.unwrap();
+        transaction.commit().await.unwrap();
+        drop(pool);
+        let pool = opened(&database, pooler, "").await.writer;
+        assert_eq!(number(&pool, "SELECT count(*) FROM a").await, 1, "{pooler:?}");
+    }
+}
