@@ -202,8 +202,10 @@ impl RunErasures {
                 }
                 Some(Event::Performed(outcome)) => {
                     at_work -= 1;
-                    // It may have made its process due to be finished.
-                    may_be_due |= failure.is_none() && matches!(outcome, Ok(Outcome::Acknowledged));
+                    // It may have made its process due to be finished. One that has lost its task to that may have kept it from
+                    // being claimed until now.
+                    may_be_due |= failure.is_none()
+                        && matches!(outcome, Ok(Outcome::Acknowledged) | Err(StoreError::LeaseLost));
                     run.count(outcome);
                 }
                 None => return failure.map_or(Ok(run), Err),

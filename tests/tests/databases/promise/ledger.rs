@@ -184,7 +184,12 @@ async fn what_is_still_being_deleted_is_said_and_found_again_afterwards(database
     world.set(END + DAY);
     assert_eq!(world.erase().await.completed, 1);
     assert!(matches!(replay().await.as_slice(), [ReplayAction::Started(_)]));
-    assert_eq!(world.erase().await.completed, 1);
+    // A task that is locked at the moment when it becomes due is for the next pass.
+    let mut completed = 0;
+    for _ in 0..3 {
+        completed += world.erase().await.completed;
+    }
+    assert_eq!(completed, 1);
     assert_eq!(files.times_asked(), 2);
 }
 
