@@ -85,7 +85,7 @@ impl Write {
             format!("FROM deletion_processes WHERE id = {id} AND audit_head = {head}")
         };
         let process = match expected_revision {
-            None => initiate(&mut parameters, process, audit_entry.identity_hash.clone()),
+            None => initiate(backend, &mut parameters, process, audit_entry.identity_hash.clone()),
             Some(expected) => step(&mut parameters, process, audit_entry.created_at, expected, deadline),
         };
         let mut others = vec![insert_audit_entry(&mut parameters, audit_entry)];
@@ -109,28 +109,19 @@ impl Write {
 
 /// An open process that is in the way is no error of the database's, which would log it with the address.
 ///
-/// The new process comes after all others of its identity. A statement of PostgreSQL sees what was committed when it began:
-/// a process that was open then may be closed by the time the index is asked, at a later logical time than is seen, so that
-/// the statement looks for itself; and one that was begun and closed since has taken the number.
-fn initiate(parameters: &mut Parameters, process: deletion_process::Model, identity_hash: Vec<u8>) -> String {
+/// The new process comes after all others of its identity, those that are only remembered as closed included. A statement
+/// of PostgreSQL sees what was committed when it began: a process that was open then may be closed by the time the index
+/// is asked, at a later logical time than is seen, so that the statement looks for itself; and one that was begun and
+/// closed since has taken the number.
+fn initiate(
+    backend: DbBackend,
+    parameters: &mut Parameters,
+    process: deletion_process::Model,
+    identity_hash: Vec<u8>,
+) -> String {
     let address = parameters.bind(process.address.clone());
     let (now, identity_hash) = (parameters.bind(process.created_at), parameters.bind(identity_hash));
-    let calculated = [
-        (
-            "number",
-            format!("SELECT coalesce(max(number), 0) + 1 FROM deletion_processes WHERE address = {address}"),
-        ),
-        (
-            LOGICAL_TIME,
-            format!(
-                "SELECT max(at) FROM (\
-                 SELECT CAST({now} AS bigint) AS at \
-                 UNION ALL SELECT logical_time + 1 FROM deletion_processes WHERE address = {address} \
-                 UNION ALL SELECT logical_time + 1 FROM closed_processes WHERE identity_hash = {identity_hash}\
-                 ) AS times"
-            ),
-        ),
-    ];
+    let greatest = if backend == DbBackend::Postgres { "greatest" } else { "max" };
     let insert = parameters.insert_also(
         "deletion_processes",
         [
@@ -144,11 +135,17 @@ fn initiate(parameters: &mut Parameters, process: deletion_process::Model, ident
             ("audit_head", process.audit_head.into()),
             ("audit_seal", process.audit_seal.into()),
         ],
-        &calculated.map(|(column, sql)| (column, format!("({sql})"))),
+        &[("number", "next.number".to_owned()), (LOGICAL_TIME, format!("next.{LOGICAL_TIME}"))],
     );
+    // One look at the identity's processes: each further one costs a step more than all the rest of this does.
     format!(
-        "{insert} WHERE NOT EXISTS (SELECT 1 FROM deletion_processes WHERE address = {address} AND {OPEN}) \
-         ON CONFLICT (address) WHERE {OPEN} DO NOTHING"
+        "{insert} FROM (\
+         SELECT coalesce(max(number), 0) + 1 AS number, \
+         {greatest}(CAST({now} AS bigint), coalesce(max({LOGICAL_TIME}) + 1, 0), coalesce((\
+         SELECT max({LOGICAL_TIME}) + 1 FROM closed_processes WHERE identity_hash = {identity_hash}), 0)\
+         ) AS {LOGICAL_TIME}, count(CASE WHEN {OPEN} THEN 1 END) AS open \
+         FROM deletion_processes WHERE address = {address}) AS next \
+         WHERE next.open = 0 ON CONFLICT (address) WHERE {OPEN} DO NOTHING"
     )
 }
 
