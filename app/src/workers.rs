@@ -167,11 +167,15 @@ impl Workers {
         Ok(match worker {
             WorkerKind::Reminders => {
                 let settings = self.configuration.reminders.clone();
-                PassSummary::Reminders(SendReminders::new(store, clock, settings).execute().await?)
+                PassSummary::Reminders(
+                    SendReminders::new(store.clone(), store, clock, settings).execute().await?,
+                )
             }
             WorkerKind::Deletions => {
                 let erasers = self.erasers_to_start_with()?;
-                PassSummary::Deletions(StartDueDeletions::new(store, clock, erasers).execute().await?)
+                PassSummary::Deletions(
+                    StartDueDeletions::new(store.clone(), store, clock, erasers).execute().await?,
+                )
             }
             WorkerKind::Erasures => {
                 let ports = RunErasuresPorts {

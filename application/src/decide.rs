@@ -1,42 +1,67 @@
-//! Load, ask the domain, save: again if somebody else was faster.
+//! The one way to take a step: load, ask the domain, save; again if another step was stored meanwhile.
 
-use reprieve_domain::{Address, Identity, Step};
+use reprieve_domain::{Address, Identity, Step, Timestamp};
 
-use crate::ports::{Identities, Loaded};
+use crate::ports::{Alongside, ErasureTask, Identities, Loaded, TaskOutcome};
 use crate::{Recording, StoreError};
 
 /// How often a decision is made anew before giving up. Each conflict means that another step of the same process was
-/// stored, and a process has only a few.
-const ATTEMPTS: usize = 10;
+/// stored, so that among all who try one always gets ahead, and a process has only as many steps at once as it has erasers.
+const ATTEMPTS: usize = 100;
+
+/// What a step is taken for, and what is stored with it therefore.
+#[derive(Clone, Copy)]
+pub(crate) enum Reason<'a> {
+    /// Nothing is stored with it.
+    Asked,
+    /// A request that may come again; its answer is stored.
+    Request(&'a Recording<'a>),
+    /// A task that was claimed; what came of it is stored, at this instant.
+    Task(&'a ErasureTask, &'a TaskOutcome, Timestamp),
+}
+
+impl<'a> From<Option<&'a Recording<'a>>> for Reason<'a> {
+    fn from(recording: Option<&'a Recording<'a>>) -> Self {
+        recording.map_or(Self::Asked, Self::Request)
+    }
+}
 
 /// Asks `decide` for a step and stores it. On a conflict nothing was stored: the identity is loaded and asked again, so
-/// that the answer is always about what is stored, never about what was. With a `recording`, the answer to the request is
-/// stored with the step.
+/// that the answer is always about what is stored, never about what was.
 ///
 /// # Errors
 /// What `decide` refuses, and whatever the store reports; [`StoreError::Conflict`] only after [`ATTEMPTS`] conflicts.
 pub(crate) async fn decide<E: From<StoreError>>(
     identities: &dyn Identities,
     address: &Address,
-    recording: Option<&Recording<'_>>,
+    reason: impl Into<Reason<'_>> + Send,
     decide: impl Fn(&Identity) -> Result<Step, E> + Send,
 ) -> Result<Step, E> {
     let loaded = identities.load(address).await?;
-    decide_on(loaded, identities, recording, decide).await
+    decide_on(loaded, identities, reason, decide).await
 }
 
-/// The same, first on an identity that need not have been loaded: what is assumed of it is checked when the step is
+/// The same, first on an identity that was loaded before, or not at all: what is assumed of it is checked when the step is
 /// stored, as what was loaded is.
 pub(crate) async fn decide_on<E: From<StoreError>>(
     mut identity: Loaded<Identity>,
     identities: &dyn Identities,
-    recording: Option<&Recording<'_>>,
+    reason: impl Into<Reason<'_>> + Send,
     decide: impl Fn(&Identity) -> Result<Step, E> + Send,
 ) -> Result<Step, E> {
+    let reason = reason.into();
     for attempt in 1..=ATTEMPTS {
         let step = decide(&identity.value)?;
-        let answered = recording.map(|recording| recording.answered(step.process()));
-        match identities.save(&step, identity.version, answered.as_ref()).await {
+        let answered;
+        let alongside = match reason {
+            Reason::Asked => Alongside::Nothing,
+            Reason::Request(recording) => {
+                answered = recording.answered(step.process());
+                Alongside::Answer(&answered)
+            }
+            Reason::Task(task, outcome, now) => Alongside::Task(task, outcome, now),
+        };
+        match identities.save(&step, identity.version, alongside).await {
             Ok(()) => return Ok(step),
             Err(StoreError::Conflict | StoreError::OpenProcessExists) if attempt < ATTEMPTS => {
                 identity = identities.load(identity.value.address()).await?;

@@ -55,7 +55,7 @@ pub use event::{Event, EventKind};
 pub use grace_period::{GracePeriod, GracePeriodBounds, InvalidGracePeriod, InvalidGracePeriodBounds};
 pub use id::{DeletionProcessId, DeviceId, InvalidId};
 pub use identity::{Identity, IdentityStatus, InitiateError, NotOpen};
-pub use step::{Deadline, Step};
+pub use step::{Deadline, NewTask, Step, TaskKind};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 
 /// The examples of the README are tests.

@@ -1,9 +1,10 @@
 //! What a transition gives back.
 
 use crate::audit::AuditEntry;
-use crate::{DeletionProcess, Event, Timestamp};
+use crate::{DeletionProcess, EraserName, Event, Timestamp};
 
-/// A decided transition: the new state and what happened. Nothing has happened until all of it is stored, together.
+/// A decided transition: the new state, what happened and what is to be done. Nothing has happened until all of it is
+/// stored, together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a step that is not stored did not happen"]
 pub struct Step {
@@ -11,6 +12,25 @@ pub struct Step {
     audit_entry: AuditEntry,
     event: Option<Event>,
     deadline: Deadline,
+    tasks: Vec<NewTask>,
+}
+
+/// A part of the work that a deletion consists of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskKind {
+    /// The eraser erases what it knows of the identity.
+    Erase(EraserName),
+    /// The process is completed once every eraser has acknowledged, and what is left of the identity is removed.
+    Finish,
+}
+
+/// A task that comes to exist with a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTask {
+    /// What is to be done.
+    pub kind: TaskKind,
+    /// From when on; none while it waits for other tasks.
+    pub due_at: Option<Timestamp>,
 }
 
 /// What must hold of the stored end of the grace period when the step is stored.
@@ -34,7 +54,11 @@ impl Step {
         event: Option<Event>,
         deadline: Deadline,
     ) -> Self {
-        Self { process, audit_entry, event, deadline }
+        Self { process, audit_entry, event, deadline, tasks: Vec::new() }
+    }
+
+    pub(crate) fn with_tasks(self, tasks: Vec<NewTask>) -> Self {
+        Self { tasks, ..self }
     }
 
     /// The process after the step.
@@ -59,6 +83,12 @@ impl Step {
     #[must_use]
     pub fn event(&self) -> Option<&Event> {
         self.event.as_ref()
+    }
+
+    /// What is to be done from now on.
+    #[must_use]
+    pub fn tasks(&self) -> &[NewTask] {
+        &self.tasks
     }
 
     /// Under which condition on the stored deadline the step may be stored.

@@ -122,6 +122,15 @@ pub(crate) fn numbered(backend: DbBackend, sql: String, values: Vec<Value>) -> S
     Statement::from_sql_and_values(backend, sql, values)
 }
 
+/// How many ids a statement is about. Neither database allows a statement any number of parameters.
+pub(crate) const AT_ONCE: usize = 1000;
+
+/// `$1` and so on, for this many values.
+pub(crate) fn placeholders(count: usize) -> String {
+    let placeholders: Vec<String> = (1..=count).map(|number| format!("${number}")).collect();
+    placeholders.join(", ")
+}
+
 pub(crate) fn figures_at(backend: DbBackend, now: Timestamp, overdue_since: Timestamp) -> Statement {
     let sql = FIGURES.replace("$ACTIVE", ACTIVE).replace("$REMINDED", REMINDED);
     numbered(backend, sql, vec![now.unix_micros().into(), overdue_since.unix_micros().into()])

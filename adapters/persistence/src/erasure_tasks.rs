@@ -6,17 +6,17 @@
 //!
 //! Locks are taken in one order: erasers' tasks, the process, the task that finishes it.
 
+use std::collections::{BTreeSet, HashMap};
+
 use async_trait::async_trait;
-use reprieve_application::ports::{
-    ErasureTask, ErasureTasks, Loaded, TaskKind, TaskResult, TaskStatus, Version,
-};
+use reprieve_application::ports::{ErasureTask, ErasureTasks, Loaded, Settlement, TaskOutcome, TaskStatus};
 use reprieve_application::{Receipt, StoreError};
-use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, State, Status, Step, Timestamp};
+use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, NewTask, TaskKind, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::Store;
 use crate::closing::close_in;
-use crate::deletion_processes::numbered;
+use crate::deletion_processes::{AT_ONCE, numbered, placeholders};
 use crate::error::store_error;
 use crate::mapping::{Row, process_from_row};
 use crate::pool::{Transaction, end};
@@ -61,24 +61,19 @@ pub(crate) fn claim_of(
     numbered(backend, sql, vec![now.unix_micros().into(), lease_ends_at.unix_micros().into()])
 }
 
-/// A task that comes to be with the step that starts a deletion.
+/// A task that comes to exist with a step.
 pub(crate) struct TaskRow {
     pub(crate) eraser: String,
     pub(crate) due_at: i64,
 }
 
-/// The tasks that a step makes: one for each eraser, and one to finish when all have acknowledged.
-pub(crate) fn tasks_of(step: &Step) -> Vec<TaskRow> {
-    let State::Deleting(deleting) = step.process().state() else { return Vec::new() };
-    if step.audit_entry().old_status != Some(Status::Active) {
-        return Vec::new();
+impl From<&NewTask> for TaskRow {
+    fn from(task: &NewTask) -> Self {
+        Self {
+            eraser: eraser_of(&task.kind).to_owned(),
+            due_at: task.due_at.map_or(NEVER, Timestamp::unix_micros),
+        }
     }
-    let now = deleting.started_at().unix_micros();
-    let mut tasks: Vec<TaskRow> =
-        deleting.erasures().map(|(eraser, _)| TaskRow { eraser: eraser.to_string(), due_at: now }).collect();
-    let finish_at = if tasks.is_empty() { now } else { NEVER };
-    tasks.push(TaskRow { eraser: FINISH.to_owned(), due_at: finish_at });
-    tasks
 }
 
 #[async_trait]
@@ -94,15 +89,29 @@ impl ErasureTasks for Store {
         Ok(rows.iter().map(task).collect())
     }
 
-    async fn process(&self, task: &ErasureTask) -> Result<Option<Loaded<DeletionProcess>>, StoreError> {
-        let sql = "SELECT * FROM deletion_processes WHERE id = $1".to_owned();
-        let statement = self.statement(sql, vec![task.process_id.as_str().into()]);
-        // Not through the readers: on SQLite they may see less than what this worker has just stored.
-        let Some(row) = self.writer.query_one_raw(statement).await.map_err(store_error)? else {
-            return Ok(None);
+    async fn processes(
+        &self,
+        tasks: &[ErasureTask],
+    ) -> Result<Vec<Result<Option<Loaded<DeletionProcess>>, StoreError>>, StoreError> {
+        let ids: BTreeSet<&str> = tasks.iter().map(|task| task.process_id.as_str()).collect();
+        let mut found: HashMap<String, QueryResult> = HashMap::new();
+        for ids in ids.into_iter().collect::<Vec<_>>().chunks(AT_ONCE) {
+            let sql = format!("SELECT * FROM deletion_processes WHERE id IN ({})", placeholders(ids.len()));
+            let values = ids.iter().map(|id| Value::from(*id)).collect();
+            // Not through the readers: on SQLite they may see less than what this worker has just stored.
+            let rows = self.writer.query_all_raw(self.statement(sql, values)).await.map_err(store_error)?;
+            for row in rows {
+                let id = Row::named(&row, "deletion_processes", "unknown").get("id")?;
+                found.insert(id, row);
+            }
+        }
+        let load = |task: &ErasureTask| {
+            let row = found.get(task.process_id.as_str());
+            let loaded =
+                row.map(|row| process_from_row(row).map(|(value, version)| Loaded { value, version }));
+            loaded.transpose()
         };
-        let (value, version) = process_from_row(&row)?;
-        Ok(Some(Loaded { value, version }))
+        Ok(tasks.iter().map(load).collect())
     }
 
     async fn note_in_ledger(&self, processes: &[DeletionProcessId]) -> Result<(), StoreError> {
@@ -111,14 +120,14 @@ impl ErasureTasks for Store {
         end(transaction, noted).await
     }
 
-    async fn settle<'a>(
+    async fn settle(
         &self,
         task: &ErasureTask,
-        result: TaskResult<'a>,
+        settlement: Settlement,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let transaction = self.writer.begin().await.map_err(store_error)?;
-        let settled = self.settle_in(&transaction, task, result, now).await;
+        let settled = settle_in(&transaction, task, settlement, now).await;
         end(transaction, settled).await
     }
 
@@ -165,58 +174,53 @@ impl ErasureTasks for Store {
     }
 }
 
-impl Store {
-    async fn settle_in(
-        &self,
-        transaction: &Transaction,
-        task: &ErasureTask,
-        result: TaskResult<'_>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        // The row of the task first: whoever has it now is the only one to have written it.
-        match result {
-            TaskResult::Acknowledged(step) => {
-                fenced(transaction, task, "DELETE FROM erasure_tasks", Vec::new()).await?;
-                if let Some((step, version)) = step {
-                    self.must_write(transaction, step, version).await?;
-                }
-                wake_finish(transaction, task, now).await
-            }
-            TaskResult::Failed { step, version, since, again_at } => {
-                let stuck_at = again_at.is_none().then(|| now.unix_micros());
-                let changes = "UPDATE erasure_tasks SET failures = failures + 1, poll = NULL, unfinished_since = $4, \
-                               stuck_at = $5, due_at = $6";
-                let values = vec![
-                    since.unix_micros().into(),
-                    stuck_at.into(),
-                    again_at.map_or(NEVER, Timestamp::unix_micros).into(),
-                ];
-                fenced(transaction, task, changes, values).await?;
-                self.must_write(transaction, step, version).await
-            }
-            TaskResult::Later { at, since, poll } => {
-                let changes = "UPDATE erasure_tasks SET unfinished_since = $4, poll = $5, due_at = $6";
-                let values = vec![
-                    since.unix_micros().into(),
-                    poll.into(),
-                    at.map_or(NEVER, Timestamp::unix_micros).into(),
-                ];
-                fenced(transaction, task, changes, values).await
-            }
-            TaskResult::GivenBack { again_at } => {
-                let changes = "UPDATE erasure_tasks SET due_at = $4";
-                fenced(transaction, task, changes, vec![again_at.unix_micros().into()]).await
-            }
+/// What a step says of its task. What the last acknowledgement makes due is not touched yet: see the order of locks.
+pub(crate) async fn note_outcome(
+    transaction: &Transaction,
+    task: &ErasureTask,
+    outcome: &TaskOutcome,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    match outcome {
+        TaskOutcome::Acknowledged => fenced(transaction, task, "DELETE FROM erasure_tasks", Vec::new()).await,
+        TaskOutcome::Failed { since, again_at } => {
+            let stuck_at = again_at.is_none().then(|| now.unix_micros());
+            let changes = "UPDATE erasure_tasks SET failures = failures + 1, poll = NULL, unfinished_since = $4, \
+                           stuck_at = $5, due_at = $6";
+            let values = vec![
+                since.unix_micros().into(),
+                stuck_at.into(),
+                again_at.map_or(NEVER, Timestamp::unix_micros).into(),
+            ];
+            fenced(transaction, task, changes, values).await
         }
     }
+}
 
-    async fn must_write(
-        &self,
-        transaction: &Transaction,
-        step: &Step,
-        version: Version,
-    ) -> Result<(), StoreError> {
-        if self.write_step(transaction, step, version).await? { Ok(()) } else { Err(StoreError::Conflict) }
+async fn settle_in(
+    transaction: &Transaction,
+    task: &ErasureTask,
+    settlement: Settlement,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    match settlement {
+        Settlement::Known => {
+            fenced(transaction, task, "DELETE FROM erasure_tasks", Vec::new()).await?;
+            wake_finish(transaction, task, now).await
+        }
+        Settlement::Later { at, since, poll } => {
+            let changes = "UPDATE erasure_tasks SET unfinished_since = $4, poll = $5, due_at = $6";
+            let values = vec![
+                since.unix_micros().into(),
+                poll.into(),
+                at.map_or(NEVER, Timestamp::unix_micros).into(),
+            ];
+            fenced(transaction, task, changes, values).await
+        }
+        Settlement::GivenBack { again_at } => {
+            let changes = "UPDATE erasure_tasks SET due_at = $4";
+            fenced(transaction, task, changes, vec![again_at.unix_micros().into()]).await
+        }
     }
 }
 
@@ -257,9 +261,9 @@ pub(crate) async fn fenced(
     }
 }
 
-/// The process may be complete now. The fence is raised as well, or whoever has just found it incomplete would put it off
-/// again.
-async fn wake_finish(
+/// The process may be complete now. The fence is raised as well, or a worker that has just found it incomplete would put it
+/// off again.
+pub(crate) async fn wake_finish(
     transaction: &Transaction,
     task: &ErasureTask,
     now: Timestamp,

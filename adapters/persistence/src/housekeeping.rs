@@ -7,15 +7,12 @@ use reprieve_domain::Timestamp;
 use sea_orm::{ConnectionTrait, DbBackend, Value};
 
 use crate::Store;
-use crate::deletion_processes::{NOT_ACTIVE, numbered};
+use crate::deletion_processes::{AT_ONCE, NOT_ACTIVE, numbered, placeholders};
 use crate::erasure_tasks::execute;
 use crate::error::store_error;
 use crate::mapping::Row;
 use crate::outbox::LOGICAL_TIME;
 use crate::pool::{Transaction, end};
-
-/// How many ids a statement is about. Neither database allows a statement any number of parameters.
-const AT_ONCE: usize = 1000;
 
 #[async_trait]
 impl Housekeeping for Store {
@@ -139,8 +136,7 @@ async fn forget_in(
         ids.push(Row::named(row, table, "unknown").get::<String>(key)?.into());
     }
     for ids in ids.chunks(AT_ONCE) {
-        let placeholders: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
-        let placeholders = placeholders.join(", ");
+        let placeholders = placeholders(ids.len());
         for sql in statements {
             let statement = numbered(backend, sql.replace("$IDS", &placeholders), ids.to_vec());
             transaction.execute_raw(statement).await.map_err(store_error)?;

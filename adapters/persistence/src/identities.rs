@@ -1,19 +1,22 @@
 //! The port `Identities`: loading an identity, and storing a step if nobody was faster.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
-use reprieve_application::ports::{Identities, Loaded, Version};
-use reprieve_application::{AnsweredRequest, StoreError};
+use reprieve_application::StoreError;
+use reprieve_application::ports::{Alongside, Decided, Identities, Loaded, TaskOutcome, Version};
 use reprieve_domain::audit::ChainHead;
 use reprieve_domain::{Address, Deadline, Identity, Step};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
-use crate::Store;
-use crate::erasure_tasks::tasks_of;
+use crate::deletion_processes::placeholders;
+use crate::erasure_tasks::{self, TaskRow};
 use crate::error::store_error;
-use crate::mapping::{answered_to_row, entry_to_row, process_from_row, process_to_row};
+use crate::mapping::{Row, answered_to_row, entry_to_row, process_from_row, process_to_row};
 use crate::outbox::outbox_row;
-use crate::pool::Transaction;
+use crate::pool::{Transaction, end};
 use crate::write::Write;
+use crate::{Store, answered_requests};
 
 /// The open process of an address. Written out, because building it anew costs every step more than reading the row.
 ///
@@ -47,36 +50,74 @@ impl Identities for Store {
         &self,
         step: &Step,
         version: Version,
-        answered: Option<&'a AnsweredRequest>,
+        alongside: Alongside<'a>,
     ) -> Result<(), StoreError> {
-        let write = self.write_of(step, version, answered)?;
-        match self.writer.get_database_backend() {
-            #[cfg(feature = "postgres")]
-            sea_orm::DbBackend::Postgres => crate::save_postgres::save(&self.writer, write).await,
-            _ => crate::save_sqlite::save(&self.writer, write).await,
+        let write = self.write_of(step, version, alongside)?;
+        let not_written = write.not_written();
+        // PostgreSQL takes one statement, and with it one round trip, unless a task has to be looked at first.
+        let is_written = match (self.writer.get_database_backend(), alongside) {
+            (DbBackend::Postgres, Alongside::Nothing | Alongside::Answer(_)) => {
+                let is_written = write.execute(&self.writer).await?;
+                self.writer.note_stored();
+                is_written
+            }
+            _ => {
+                let transaction = self.writer.begin().await.map_err(store_error)?;
+                let is_written = save_in(&transaction, write, alongside).await;
+                // Whatever else was done for it is undone with it.
+                let is_written =
+                    is_written.and_then(|is_written| is_written.then_some(()).ok_or(not_written));
+                return end(transaction, is_written).await;
+            }
+        };
+        if is_written { Ok(()) } else { Err(not_written) }
+    }
+
+    async fn save_all(&self, steps: &[Decided]) -> Result<Vec<Result<bool, StoreError>>, StoreError> {
+        match self.save_together(steps).await {
+            Ok(saved) => Ok(saved),
+            // The transaction itself could not be begun, so that nothing is known of any step.
+            Err(NotSaved::Any(error)) => Err(error),
+            // One of them has spoilt it for all.
+            Err(NotSaved::One) => {
+                let mut saved = Vec::with_capacity(steps.len());
+                for step in steps {
+                    saved.push(match self.save(&step.0, step.1, Alongside::Nothing).await {
+                        Ok(()) => Ok(true),
+                        Err(StoreError::Conflict) => Ok(false),
+                        Err(error) => Err(error),
+                    });
+                }
+                Ok(saved)
+            }
         }
     }
 }
 
+/// Why steps were not saved together.
+enum NotSaved {
+    Any(StoreError),
+    One,
+}
+
 impl Store {
     /// Everything that storing a step writes.
-    fn write_of(
-        &self,
-        step: &Step,
-        version: Version,
-        answered: Option<&AnsweredRequest>,
-    ) -> Result<Write, StoreError> {
+    fn write_of(&self, step: &Step, version: Version, alongside: Alongside<'_>) -> Result<Write, StoreError> {
         let is_new = step.audit_entry().old_status.is_none();
         let head_before = if is_new { ChainHead::EMPTY } else { version };
         let (sealed, head) = self.audit_key.seal(step.audit_entry(), head_before);
         let event = outbox_row(step, &sealed)?;
+        let answered = match alongside {
+            Alongside::Answer(answered) => Some(answered_to_row(answered)),
+            Alongside::Nothing | Alongside::Task(..) => None,
+        };
         Ok(Write {
             process: process_to_row(step.process(), head, &self.audit_key)?,
             audit_entry: entry_to_row(sealed),
             event,
-            tasks: tasks_of(step),
-            answered: answered.map(answered_to_row),
-            expected_revision: (!is_new).then_some(version.length),
+            tasks: step.tasks().iter().map(TaskRow::from).collect(),
+            answered,
+            expected: (!is_new).then_some(version),
             deadline: match step.deadline() {
                 Deadline::IsAfter(now) => (now.unix_micros(), i64::MAX),
                 Deadline::IsReachedAt(now) => (i64::MIN, now.unix_micros()),
@@ -85,25 +126,64 @@ impl Store {
         })
     }
 
-    /// Stores a step in a transaction that stores other things as well; tells whether it did, which it does not if the
-    /// process is not in the version that the step was decided on.
-    ///
-    /// # Errors
-    /// If the store fails or one of the rows is taken. The transaction is to be rolled back then: on SQLite half of the
-    /// step may be in it, and PostgreSQL would do nothing more in it and yet let it be committed, as if all were well.
-    pub(crate) async fn write_step(
+    /// All in one transaction. A process that another worker has locked is left alone, rather than waited for.
+    async fn save_together(&self, steps: &[Decided]) -> Result<Vec<Result<bool, StoreError>>, NotSaved> {
+        let any = |error| NotSaved::Any(store_error(error));
+        let transaction = self.writer.begin().await.map_err(any)?;
+        let written = async {
+            let free = self.lock_free(&transaction, steps).await?;
+            let mut written = Vec::with_capacity(steps.len());
+            for (step, version) in steps {
+                let is_free = free.as_ref().is_none_or(|free| free.contains(step.process().id().as_str()));
+                written.push(Ok(is_free
+                    && self.write_of(step, *version, Alongside::Nothing)?.execute(&transaction).await?));
+            }
+            Ok(written)
+        };
+        let written = written.await;
+        end(transaction, written).await.map_err(|_| NotSaved::One)
+    }
+
+    /// Those of the processes that nothing else has locked; SQLite has one writer, which is who asks.
+    async fn lock_free(
         &self,
         transaction: &Transaction,
-        step: &Step,
-        version: Version,
-    ) -> Result<bool, StoreError> {
-        let write = self.write_of(step, version, None)?;
-        match transaction.get_database_backend() {
-            #[cfg(feature = "postgres")]
-            DbBackend::Postgres => crate::save_postgres::write_all(transaction, write).await,
-            _ => crate::save_sqlite::write_all(transaction, write).await,
+        steps: &[Decided],
+    ) -> Result<Option<HashSet<String>>, StoreError> {
+        if transaction.get_database_backend() != DbBackend::Postgres {
+            return Ok(None);
         }
+        let ids: Vec<Value> = steps.iter().map(|(step, _)| step.process().id().as_str().into()).collect();
+        let sql = format!(
+            "SELECT id FROM deletion_processes WHERE id IN ({}) ORDER BY id FOR UPDATE SKIP LOCKED",
+            placeholders(ids.len())
+        );
+        let rows = transaction.query_all_raw(self.statement(sql, ids)).await.map_err(store_error)?;
+        let ids = rows.iter().map(|row| Row::named(row, "deletion_processes", "unknown").get("id"));
+        ids.collect::<Result<_, _>>().map(Some)
     }
+}
+
+/// Whether it was written, in a transaction that is to be rolled back if it was not: half of it may be in it.
+async fn save_in(
+    transaction: &Transaction,
+    mut write: Write,
+    alongside: Alongside<'_>,
+) -> Result<bool, StoreError> {
+    // By itself: SQLite does not say which key it was that was taken.
+    if transaction.get_database_backend() == DbBackend::Sqlite
+        && let Some(answered) = write.answered.take()
+    {
+        answered_requests::insert(transaction, answered).await?;
+    }
+    let Alongside::Task(task, outcome, now) = alongside else { return write.execute(transaction).await };
+    // The row of the task first: the worker that has it now is the only one to have written it.
+    erasure_tasks::note_outcome(transaction, task, outcome, now).await?;
+    let is_written = write.execute(transaction).await?;
+    if *outcome == TaskOutcome::Acknowledged {
+        erasure_tasks::wake_finish(transaction, task, now).await?;
+    }
+    Ok(is_written)
 }
 
 pub(crate) fn open_process_of(backend: DbBackend, address: &Address) -> Statement {

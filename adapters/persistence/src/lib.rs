@@ -29,9 +29,6 @@ mod postgres_url;
 #[cfg(test)]
 mod query_plans;
 mod receipts;
-#[cfg(feature = "postgres")]
-mod save_postgres;
-mod save_sqlite;
 mod store;
 mod store_health;
 mod url;

@@ -1,10 +1,13 @@
-//! What a step writes, and the statement that writes it: one text for both databases as far as they agree.
+//! What a step writes, and the one way to write it: one text for both databases as far as they agree, on PostgreSQL one
+//! statement, so one round trip, and on SQLite several that are handed over together, in one transaction.
 
 use reprieve_application::StoreError;
-use sea_orm::{DbBackend, Statement, Value};
+use reprieve_application::ports::Version;
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
 use crate::entities::{answered_request, audit_entry, deletion_process};
 use crate::erasure_tasks::TaskRow;
+use crate::error::store_error;
 use crate::outbox::OutboxRow;
 
 /// The condition of the index `one_open_process_per_identity`, word for word.
@@ -22,8 +25,8 @@ pub(crate) struct Write {
     /// What is to be done from now on.
     pub(crate) tasks: Vec<TaskRow>,
     pub(crate) answered: Option<answered_request::Model>,
-    /// The revision that must be stored now; none for a process that must not exist yet.
-    pub(crate) expected_revision: Option<i64>,
+    /// The version that must be stored now; none for a process that must not exist yet.
+    pub(crate) expected: Option<Version>,
     /// The stored deadline must lie after the first instant and not after the second (microseconds of Unix time).
     pub(crate) deadline: (i64, i64),
 }
@@ -67,13 +70,31 @@ impl Parameters {
 impl Write {
     /// What it means if the statement writes no row.
     pub(crate) fn not_written(&self) -> StoreError {
-        if self.expected_revision.is_some() { StoreError::Conflict } else { StoreError::OpenProcessExists }
+        if self.expected.is_some() { StoreError::Conflict } else { StoreError::OpenProcessExists }
+    }
+
+    /// Whether it was written.
+    ///
+    /// # Errors
+    /// If the store fails or one of the rows is taken. A transaction is to be rolled back then: on SQLite half of the step may
+    /// be in it, and PostgreSQL would do nothing more in it and yet let it be committed, as if all were well.
+    pub(crate) async fn execute(self, connection: &impl ConnectionTrait) -> Result<bool, StoreError> {
+        let backend = connection.get_database_backend();
+        let statement = self.into_statement(backend);
+        let is_written = if backend == DbBackend::Postgres {
+            connection.query_one_raw(statement).await.map(|row| row.is_some())
+        } else {
+            // The statements are handed over together, because the thread that a connection has costs more per visit
+            // than per statement.
+            connection.execute_raw(statement).await.map(|written| written.rows_affected() > 0)
+        };
+        is_written.map_err(store_error)
     }
 
     /// Writes the process if the guard finds its row, or if there is none yet, and everything else *from* the row that
     /// was written: where the guard finds no row, nothing else comes to exist.
-    pub(crate) fn into_statement(self, backend: DbBackend) -> Statement {
-        let Self { process, audit_entry, event, tasks, answered, expected_revision, deadline } = self;
+    fn into_statement(self, backend: DbBackend) -> Statement {
+        let Self { process, audit_entry, event, tasks, answered, expected, deadline } = self;
         let address = process.address.clone();
         let (id, revision) = (process.id.clone(), process.revision);
         let mut parameters = Parameters::default();
@@ -84,7 +105,7 @@ impl Write {
             let (id, head) = (parameters.bind(id.clone()), parameters.bind(process.audit_head.clone()));
             format!("FROM deletion_processes WHERE id = {id} AND audit_head = {head}")
         };
-        let process = match expected_revision {
+        let process = match expected {
             None => initiate(backend, &mut parameters, process, audit_entry.identity_hash.clone()),
             Some(expected) => step(&mut parameters, process, audit_entry.created_at, expected, deadline),
         };
@@ -154,7 +175,7 @@ fn step(
     parameters: &mut Parameters,
     process: deletion_process::Model,
     now: i64,
-    expected_revision: i64,
+    expected: Version,
     (after, not_after): (i64, i64),
 ) -> String {
     let changes = parameters.assignments([
@@ -175,10 +196,11 @@ fn step(
     format!(
         "UPDATE deletion_processes SET {changes}, \
          logical_time = CASE WHEN logical_time >= {now} THEN logical_time + 1 ELSE {now} END \
-         WHERE id = {} AND revision = {} \
+         WHERE id = {} AND revision = {} AND audit_head = {} \
          AND grace_period_ends_at > {} AND grace_period_ends_at <= {}",
         parameters.bind(process.id),
-        parameters.bind(expected_revision),
+        parameters.bind(expected.length),
+        parameters.bind(expected.hash.as_bytes().to_vec()),
         parameters.bind(after),
         parameters.bind(not_after),
     )

@@ -1,8 +1,9 @@
-//! Stepping many processes at once: what is due, and only that.
+//! Which processes are due.
 
 use async_trait::async_trait;
-use reprieve_domain::{DeletionProcessId, Identity, Reminder, Step, Timestamp};
+use reprieve_domain::{Identity, Reminder, Timestamp};
 
+use super::Loaded;
 use crate::StoreError;
 
 /// Which Active processes are due: a range of deadlines among those with the same newest reminder.
@@ -21,38 +22,24 @@ pub struct Due {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(pub i64, pub String);
 
-/// Decides on one identity what is to be done; nothing, if what made it due is no longer so.
-pub type Decide<'a> = dyn Fn(&Identity) -> Option<Step> + Send + Sync + 'a;
-
-/// What became of one batch.
+/// What was found of what is due.
 #[derive(Debug, Default)]
-pub struct Batch {
-    /// The processes that took a step.
-    pub stepped: Vec<DeletionProcessId>,
-    /// Processes that somebody else changed in the meantime, or that need nothing any more.
-    pub left_alone: u64,
-    /// Processes that could not be stepped, each with the reason. They held up nobody else.
+pub struct Found {
+    /// The identities, each with its Active process, those with the earliest end first.
+    pub identities: Vec<Loaded<Identity>>,
+    /// Rows that are no processes, each with the reason.
     pub failed: Vec<StoreError>,
-    /// Where the next batch goes on; none if nothing more is due.
+    /// Where the search goes on; none if nothing more is due.
     pub next: Option<Position>,
 }
 
-/// Steps processes that are due.
+/// Finds processes that are due. Nothing is locked: a step is stored only if its process has not changed meanwhile.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait DueProcesses: Send + Sync {
-    /// Takes at most `limit` processes that are due, behind `after`, those with the earliest deadline first; asks `decide`
-    /// of each, on the state that is stored and while nobody else can change it, and stores the step as
-    /// [`Identities::save`](super::Identities::save) does. A process that somebody else works on is passed over. One that
-    /// fails holds up no other.
+    /// At most `limit` processes that are due, behind `after`, those with the earliest end first.
     ///
     /// # Errors
-    /// If the store fails as a whole. What was stored in earlier batches stays stored.
-    async fn step<'a>(
-        &self,
-        due: Due,
-        after: Option<Position>,
-        limit: u32,
-        decide: &'a Decide<'a>,
-    ) -> Result<Batch, StoreError>;
+    /// If the store fails.
+    async fn find_due(&self, due: Due, after: Option<Position>, limit: u32) -> Result<Found, StoreError>;
 }

@@ -1,19 +1,10 @@
 //! The work that a deletion consists of: who has it, until when, and what came of it.
 
 use async_trait::async_trait;
-use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, EraserName, Step, Timestamp};
+use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, EraserName, TaskKind, Timestamp};
 
-use super::{Loaded, Version};
+use super::Loaded;
 use crate::{Receipt, StoreError};
-
-/// What a task is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TaskKind {
-    /// To have this eraser erase what it knows of the identity.
-    Erase(EraserName),
-    /// To complete the process once every eraser has acknowledged, and to remove what is left of the identity.
-    Finish,
-}
 
 /// A task that was claimed: until the lease is over it is the claimant's. Whoever claims it later gets another fence, and
 /// with the old one nothing can be stored any more.
@@ -37,22 +28,25 @@ pub struct ErasureTask {
     pub is_in_ledger: bool,
 }
 
-/// What came of a task.
-#[derive(Debug)]
-pub enum TaskResult<'a> {
-    /// The eraser acknowledged: this step says so. None if it is known already.
-    Acknowledged(Option<(&'a Step, Version)>),
-    /// The eraser failed: this step says so.
+/// What a step says of the task that it comes from; stored with it by [`Identities::save`](super::Identities::save).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskOutcome {
+    /// The eraser acknowledged: the task is gone, and the process is due to be finished.
+    Acknowledged,
+    /// The eraser failed.
     Failed {
-        /// The step.
-        step: &'a Step,
-        /// The version it was decided on.
-        version: Version,
         /// When the task was tried first without coming to an end.
         since: Timestamp,
-        /// When it is tried again; none if somebody has to look after it first.
+        /// When it is tried again; none if it needs an operator first.
         again_at: Option<Timestamp>,
     },
+}
+
+/// What came of a task about which there is no step to take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settlement {
+    /// That the eraser has acknowledged is known already.
+    Known,
     /// Not done yet, and nothing wrong with that.
     Later {
         /// When to go on; none if something else will make it due.
@@ -62,7 +56,7 @@ pub enum TaskResult<'a> {
         /// Where to ask how far the eraser is.
         poll: Option<String>,
     },
-    /// Not even tried: what is known of the task stays as it was, but nobody has it any more.
+    /// Not even tried: what is known of the task stays as it was, and it can be claimed again.
     GivenBack {
         /// When it is tried again.
         again_at: Timestamp,
@@ -104,11 +98,15 @@ pub trait ErasureTasks: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Result<ErasureTask, StoreError>>, StoreError>;
 
-    /// The process of a task, whatever its status; none if there is no such process.
+    /// The processes of these tasks, whatever their status, in the order of the tasks; none for a process that is gone. One
+    /// that is corrupt is reported in its place.
     ///
     /// # Errors
-    /// If the store fails or its content is corrupt.
-    async fn process(&self, task: &ErasureTask) -> Result<Option<Loaded<DeletionProcess>>, StoreError>;
+    /// If the store fails.
+    async fn processes(
+        &self,
+        tasks: &[ErasureTask],
+    ) -> Result<Vec<Result<Option<Loaded<DeletionProcess>>, StoreError>>, StoreError>;
 
     /// Notes that the erasure ledger has these processes.
     ///
@@ -116,17 +114,15 @@ pub trait ErasureTasks: Send + Sync {
     /// If the store fails.
     async fn note_in_ledger(&self, processes: &[DeletionProcessId]) -> Result<(), StoreError>;
 
-    /// Stores what came of a claimed task, at `now`, together with the step that says so, if the claim still holds. When
-    /// an eraser acknowledges, the task is gone and the process is due to be finished; whoever has claimed that before has
-    /// lost it, or he would put it off again although the last acknowledgement has come since he looked.
+    /// Stores what came of a claimed task without a step, at `now`, if the claim still holds.
     ///
     /// # Errors
-    /// [`StoreError::LeaseLost`] if somebody else has claimed the task since, [`StoreError::Conflict`] if the process is
-    /// not in the version that the step was decided on; then, as when the store fails, nothing is stored.
-    async fn settle<'a>(
+    /// [`StoreError::LeaseLost`] if another worker has claimed the task since; then, as when the store fails, nothing is
+    /// stored.
+    async fn settle(
         &self,
         task: &ErasureTask,
-        result: TaskResult<'a>,
+        settlement: Settlement,
         now: Timestamp,
     ) -> Result<(), StoreError>;
 

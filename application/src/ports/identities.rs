@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use reprieve_domain::audit::ChainHead;
-use reprieve_domain::{Address, Identity, Step};
+use reprieve_domain::{Address, Identity, Step, Timestamp};
 
+use super::{ErasureTask, TaskOutcome};
 use crate::{AnsweredRequest, StoreError};
 
 /// Which state was loaded: where the audit chain of the open process ended. Every step adds an entry to that chain and
@@ -19,6 +20,20 @@ pub struct Loaded<T> {
     pub version: Version,
 }
 
+/// What is stored together with a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alongside<'a> {
+    /// Nothing else.
+    Nothing,
+    /// The answer to the request that the step answers, which may come again.
+    Answer(&'a AnsweredRequest),
+    /// What came of the task that led to the step, at this instant.
+    Task(&'a ErasureTask, &'a TaskOutcome, Timestamp),
+}
+
+/// A step, and the version that it was decided on.
+pub type Decided = (Step, Version);
+
 /// Loads identities and stores their steps.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
@@ -30,19 +45,30 @@ pub trait Identities: Send + Sync {
     /// If the store fails or its content is corrupt.
     async fn load(&self, address: &Address) -> Result<Loaded<Identity>, StoreError>;
 
-    /// Stores process, audit entry and event of a step, all together or nothing, durably before it returns; and only
-    /// if the process is still in the version that was loaded and the step's
-    /// [deadline](reprieve_domain::Deadline) holds of what is stored. If the step answers a request that may come again,
-    /// the answer is stored with it.
+    /// Stores process, audit entry, event and new tasks of a step, and what is stored `alongside`, all together or
+    /// nothing, durably before it returns; and only if the process is still in the version that was loaded and the step's
+    /// [deadline](reprieve_domain::Deadline) holds of what is stored.
+    ///
+    /// When an eraser acknowledges, the task that finishes the process is due; a worker that has claimed that one before
+    /// has lost it, or it would put it off again although the last acknowledgement has come since it looked.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if one of the two does not hold, [`StoreError::OpenProcessExists`] if the step would
-    /// make a second open process, [`StoreError::AlreadyAnswered`] if the request was answered before; in all three
-    /// cases, as in any other error but a broken connection, nothing is stored.
+    /// make a second open process, [`StoreError::AlreadyAnswered`] if the request was answered before,
+    /// [`StoreError::LeaseLost`] if another worker has claimed the task since; in all these cases, as in any other error
+    /// but a broken connection, nothing is stored.
     async fn save<'a>(
         &self,
         step: &Step,
         version: Version,
-        answered: Option<&'a AnsweredRequest>,
+        alongside: Alongside<'a>,
     ) -> Result<(), StoreError>;
+
+    /// Stores the steps of many identities, each as [`save`](Self::save) does, with as few transactions as possible.
+    /// Returns for each, in their order, whether it was stored: it is not if its process is no longer what the step was
+    /// decided on, or is in use by another worker. One that fails holds up no other.
+    ///
+    /// # Errors
+    /// If the store fails as a whole; then nothing of it is stored.
+    async fn save_all(&self, steps: &[Decided]) -> Result<Vec<Result<bool, StoreError>>, StoreError>;
 }

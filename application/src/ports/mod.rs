@@ -32,16 +32,16 @@ pub use audit_trail::AuditTrail;
 pub use backups::{BackupError, Backups, UnfinishedBackup};
 pub use clock::Clock;
 pub use deletion_processes::{DeletionProcesses, Figures, Page};
-pub use due_processes::{Batch, Decide, Due, DueProcesses, Position};
+pub use due_processes::{Due, DueProcesses, Found, Position};
 pub use eraser::{EraseAnswer, ErasePlan, EraseRequest, Eraser};
 pub use erasure_ledger::{ErasureLedger, LedgerContent, LedgerError};
-pub use erasure_tasks::{ErasureTask, ErasureTasks, TaskKind, TaskResult, TaskStatus};
+pub use erasure_tasks::{ErasureTask, ErasureTasks, Settlement, TaskOutcome, TaskStatus};
 pub use event_deliveries::{
     EventDeliveries, ParkedEvent, Progress, SetAside, SinkClaim, SinkFigures, SinkHealth, WaitingEvent,
 };
 pub use event_sink::{EventSink, SendError};
 pub use housekeeping::Housekeeping;
-pub use identities::{Identities, Loaded, Version};
+pub use identities::{Alongside, Decided, Identities, Loaded, Version};
 pub use ids::{Ids, RandomSourceFailed};
 pub use own_identities::OwnIdentities;
 pub use receipts::{ReceiptSigner, Receipts};

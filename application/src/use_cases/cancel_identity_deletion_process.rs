@@ -79,7 +79,7 @@ impl Coded for CancelIdentityDeletionProcessError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{Loaded, MockIdentities};
+    use crate::ports::{Alongside, Loaded, MockIdentities};
     use crate::use_cases::test_data::{ENDS_AT, active, at, caller, clock_at, deleting, loaded, version};
     use reprieve_domain::{Identity, Status};
 
@@ -89,8 +89,10 @@ mod tests {
         identities.expect_load().returning(|_| Ok(loaded(active())));
         identities
             .expect_save()
-            .withf(|step, saved, answered| {
-                step.process().status() == Status::Cancelled && *saved == version() && answered.is_none()
+            .withf(|step, saved, alongside| {
+                step.process().status() == Status::Cancelled
+                    && *saved == version()
+                    && *alongside == Alongside::Nothing
             })
             .once()
             .returning(|_, _, _| Ok(()));

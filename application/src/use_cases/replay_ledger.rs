@@ -10,7 +10,7 @@ use reprieve_domain::{
 };
 
 use super::{RipeProcess, StartIdentityDeletion, StartIdentityDeletionError};
-use crate::decide::decide;
+use crate::decide::{Reason, decide};
 use crate::ports::{
     AuditTrail, Clock, DeletionProcesses, ErasureLedger, Identities, Ids, LedgerContent, LedgerError,
     RandomSourceFailed,
@@ -245,7 +245,7 @@ impl ReplayLedger {
         let device: DeviceId = NO_DEVICE.parse()?;
         let length = GracePeriod::between(entry.created_at, entry.grace_period_ends_at)
             .ok_or(InitiateError::BeyondCalendar)?;
-        let step = decide(self.identities.as_ref(), address, None, |identity| {
+        let step = decide(self.identities.as_ref(), address, Reason::Asked, |identity| {
             Ok::<_, ReplayLedgerError>(identity.initiate(
                 id.clone(),
                 device.clone(),

@@ -18,7 +18,7 @@ use self::perform::Outcome;
 use crate::backoff::{Backoff, after};
 use crate::ports::{
     AuditTrail, Clock, ErasureLedger, ErasureTask, ErasureTasks, Identities, Ids, LedgerError, Loaded,
-    RandomSourceFailed, ReceiptSigner, TaskResult,
+    RandomSourceFailed, ReceiptSigner, Settlement,
 };
 use crate::{Coded, Erasers, ErrorCode, StoreError};
 
@@ -219,23 +219,22 @@ impl RunErasures {
         let tasks = self.tasks.claim(due_at, lease_ends_at, limit).await?;
         let mut claimed = Claimed { tasks: tasks.len(), ..Claimed::default() };
         let mut entries: BTreeMap<DeletionProcessId, ErasureLedgerEntry> = BTreeMap::new();
-        for task in tasks {
-            let loaded = match task {
-                Ok(task) => match self.tasks.process(&task).await {
-                    Ok(process) => Ok((task, process)),
-                    Err(error) => {
-                        // What is corrupt stays so for longer than a lease.
-                        if !matches!(error, StoreError::Corrupt { .. }) {
-                            self.give_back(&task).await;
-                        }
-                        Err(error)
-                    }
-                },
-                Err(error) => Err(error),
-            };
-            match loaded {
-                // Whoever wrote this would have somebody else erased than the one who asked.
-                Ok((task, Some(process))) if task.address != *process.value.address() => {
+        let (tasks, broken): (Vec<_>, Vec<_>) = tasks.into_iter().partition(Result::is_ok);
+        claimed.broken.extend(broken.into_iter().filter_map(Result::err));
+        let tasks: Vec<ErasureTask> = tasks.into_iter().filter_map(Result::ok).collect();
+        let processes = match self.tasks.processes(&tasks).await {
+            Ok(processes) => processes,
+            Err(error) => {
+                for task in &tasks {
+                    self.give_back(task).await;
+                }
+                return Err(error.into());
+            }
+        };
+        for (task, process) in tasks.into_iter().zip(processes) {
+            match process {
+                // Someone has made this row who would have another identity erased than the one that asked.
+                Ok(Some(process)) if task.address != *process.value.address() => {
                     claimed.broken.push(StoreError::Corrupt {
                         table: "erasure_tasks",
                         key: task.process_id.to_string(),
@@ -243,7 +242,7 @@ impl RunErasures {
                         problem: "is not that of the process".to_owned(),
                     });
                 }
-                Ok((task, Some(process))) => {
+                Ok(Some(process)) => {
                     if !task.is_in_ledger
                         && let Some(entry) = self.audit_trail.ledger_entry(&process.value)
                     {
@@ -251,9 +250,9 @@ impl RunErasures {
                     }
                     claimed.prepared.push((task, process));
                 }
-                // Somebody else has finished it since it was claimed.
-                Ok((_, None)) => claimed.left_alone += 1,
-                // One row; the store as a whole would have failed to hand it out.
+                // Another worker has finished it since it was claimed.
+                Ok(None) => claimed.left_alone += 1,
+                // What is corrupt stays so for longer than a lease.
                 Err(error) => claimed.broken.push(error),
             }
         }
@@ -283,7 +282,7 @@ impl RunErasures {
         let now = self.clock.now();
         let chance = self.ids.random_bytes().map_or(0, |bytes| bytes[0]);
         let again_at = after(now, self.settings.backoff.delay(1, chance));
-        match self.tasks.settle(task, TaskResult::GivenBack { again_at }, now).await {
+        match self.tasks.settle(task, Settlement::GivenBack { again_at }, now).await {
             Ok(()) | Err(StoreError::LeaseLost) => {}
             Err(error) => {
                 tracing::warn!(

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use reprieve_domain::Reminder;
 
 use super::sweep::{Swept, sweep};
-use crate::ports::{Clock, Due, DueProcesses};
+use crate::ports::{Clock, Due, DueProcesses, Identities};
 use crate::{ReminderSettings, StoreError};
 
 /// Reminds everybody whose deletion is near and who was not reminded yet: of several reminders that are due, only the
 /// most urgent.
 pub struct SendReminders {
     processes: Arc<dyn DueProcesses>,
+    identities: Arc<dyn Identities>,
     clock: Arc<dyn Clock>,
     settings: ReminderSettings,
 }
@@ -19,8 +20,13 @@ pub struct SendReminders {
 impl SendReminders {
     /// With its ports.
     #[must_use]
-    pub fn new(processes: Arc<dyn DueProcesses>, clock: Arc<dyn Clock>, settings: ReminderSettings) -> Self {
-        Self { processes, clock, settings }
+    pub fn new(
+        processes: Arc<dyn DueProcesses>,
+        identities: Arc<dyn Identities>,
+        clock: Arc<dyn Clock>,
+        settings: ReminderSettings,
+    ) -> Self {
+        Self { processes, identities, clock, settings }
     }
 
     /// One pass over what is due now.
@@ -37,7 +43,7 @@ impl SendReminders {
                 ends_after: Some(ends_after),
                 ends_by,
             });
-            let swept = sweep(self.processes.as_ref(), ranges, &|identity| {
+            let swept = sweep(self.processes.as_ref(), self.identities.as_ref(), ranges, |identity| {
                 let process = identity.open_process()?;
                 identity.remind(process.id(), reminder, self.clock.now()).ok()
             })
@@ -54,7 +60,7 @@ impl SendReminders {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{Batch, MockDueProcesses};
+    use crate::ports::{Found, MockDueProcesses, MockIdentities};
     use crate::use_cases::test_data::{DAY, active, at, clock_at, loaded};
     use std::sync::Mutex;
 
@@ -63,12 +69,13 @@ mod tests {
         let mut processes = MockDueProcesses::new();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = asked.clone();
-        processes.expect_step().returning(move |due, _, _, _| {
+        processes.expect_find_due().returning(move |due, _, _| {
             seen.lock().unwrap().push((due.reminded, due.ends_after, due.ends_by));
-            Ok(Batch::default())
+            Ok(Found::default())
         });
         let settings = ReminderSettings::from_days(&[12.0, 10.0]).unwrap();
-        SendReminders::new(Arc::new(processes), clock_at(0), settings).execute().await.unwrap();
+        let identities = Arc::new(MockIdentities::new());
+        SendReminders::new(Arc::new(processes), identities, clock_at(0), settings).execute().await.unwrap();
         assert_eq!(
             *asked.lock().unwrap(),
             [
@@ -82,14 +89,22 @@ mod tests {
     #[tokio::test]
     async fn the_step_is_the_reminder_of_the_window() {
         let mut processes = MockDueProcesses::new();
-        processes.expect_step().returning(|due, _, _, decide| {
-            let step = decide(&loaded(active()).value).unwrap();
-            let most_urgent = step.process().reminders().most_urgent().unwrap();
-            assert!(due.reminded < Some(most_urgent));
-            Ok(Batch::default())
+        let found = || Found { identities: vec![loaded(active())], ..Found::default() };
+        processes.expect_find_due().times(6).returning(move |_, _, _| Ok(found()));
+        let mut identities = MockIdentities::new();
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let seen = sent.clone();
+        identities.expect_save_all().times(6).returning(move |steps| {
+            for (step, _) in steps {
+                seen.lock().unwrap().extend(step.process().reminders().most_urgent());
+            }
+            Ok(steps.iter().map(|_| Ok(true)).collect())
         });
+        let settings = ReminderSettings::default();
         let use_case =
-            SendReminders::new(Arc::new(processes), clock_at(3 * DAY), ReminderSettings::default());
-        use_case.execute().await.unwrap();
+            SendReminders::new(Arc::new(processes), Arc::new(identities), clock_at(3 * DAY), settings);
+        assert_eq!(use_case.execute().await.unwrap().stepped, 6);
+        use Reminder::{First, Second, Third};
+        assert_eq!(*sent.lock().unwrap(), [First, Second, Second, Third, Third, Third]);
     }
 }

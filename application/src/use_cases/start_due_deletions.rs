@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reprieve_domain::Reminder;
 
 use super::sweep::{Swept, sweep};
-use crate::ports::{Clock, Due, DueProcesses};
+use crate::ports::{Clock, Due, DueProcesses, Identities};
 use crate::{Erasers, StoreError};
 
 /// Starts the deletion of every ripe process.
@@ -15,6 +15,7 @@ use crate::{Erasers, StoreError};
 /// wins.
 pub struct StartDueDeletions {
     processes: Arc<dyn DueProcesses>,
+    identities: Arc<dyn Identities>,
     clock: Arc<dyn Clock>,
     erasers: Erasers,
 }
@@ -22,8 +23,13 @@ pub struct StartDueDeletions {
 impl StartDueDeletions {
     /// With its ports; each of the erasers must acknowledge before a process that starts now is complete.
     #[must_use]
-    pub fn new(processes: Arc<dyn DueProcesses>, clock: Arc<dyn Clock>, erasers: Erasers) -> Self {
-        Self { processes, clock, erasers }
+    pub fn new(
+        processes: Arc<dyn DueProcesses>,
+        identities: Arc<dyn Identities>,
+        clock: Arc<dyn Clock>,
+        erasers: Erasers,
+    ) -> Self {
+        Self { processes, identities, clock, erasers }
     }
 
     /// One pass over what is ripe now.
@@ -35,7 +41,7 @@ impl StartDueDeletions {
         let reminded = std::iter::once(None).chain(Reminder::ALL.map(Some));
         let ranges = reminded.map(|reminded| Due { reminded, ends_after: None, ends_by });
         let names = self.erasers.names();
-        sweep(self.processes.as_ref(), ranges, &|identity| {
+        sweep(self.processes.as_ref(), self.identities.as_ref(), ranges, |identity| {
             let process = identity.open_process()?;
             identity.start_deletion(process.id(), names.clone(), self.clock.now()).ok()
         })
@@ -46,48 +52,56 @@ impl StartDueDeletions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{Batch, MockDueProcesses, Position};
+    use crate::ports::{Found, MockDueProcesses, MockIdentities, Position};
     use crate::use_cases::test_data::{ENDS_AT, active, at, clock_at, loaded};
     use reprieve_domain::Status;
+
+    fn found() -> Found {
+        Found { identities: vec![loaded(active())], ..Found::default() }
+    }
+
+    fn use_case(processes: MockDueProcesses, identities: MockIdentities, now: i64) -> StartDueDeletions {
+        StartDueDeletions::new(Arc::new(processes), Arc::new(identities), clock_at(now), Erasers::default())
+    }
 
     #[tokio::test]
     async fn everything_ripe_is_asked_for_whatever_reminders_it_got_and_to_the_end() {
         let mut processes = MockDueProcesses::new();
-        let mut asked = Vec::new();
-        processes.expect_step().times(5).returning(move |due, after, _, _| {
+        processes.expect_find_due().times(5).returning(move |due, after, _| {
             assert_eq!((due.ends_after, due.ends_by), (None, at(ENDS_AT)));
-            asked.push(due.reminded);
             let again = due.reminded == Some(Reminder::First) && after.is_none();
-            let next = again.then(|| Position(1, "IDP".to_owned()));
-            Ok(Batch { stepped: vec![active().id().clone()], next, ..Batch::default() })
+            Ok(Found { next: again.then(|| Position(1, "IDP".to_owned())), ..found() })
         });
-        let use_case = StartDueDeletions::new(Arc::new(processes), clock_at(ENDS_AT), Erasers::default());
-        assert_eq!(use_case.execute().await.unwrap().stepped, 5);
+        let mut identities = MockIdentities::new();
+        identities.expect_save_all().times(5).returning(|steps| {
+            assert!(steps.iter().all(|(step, _)| step.process().status() == Status::Deleting));
+            Ok(steps.iter().map(|_| Ok(true)).collect())
+        });
+        assert_eq!(use_case(processes, identities, ENDS_AT).execute().await.unwrap().stepped, 5);
     }
 
     #[tokio::test]
     async fn what_is_not_ripe_when_it_is_decided_takes_no_step() {
-        for (now, steps) in [(ENDS_AT - 1, false), (ENDS_AT, true)] {
-            let mut processes = MockDueProcesses::new();
-            processes.expect_step().returning(move |_, _, _, decide| {
-                let step = decide(&loaded(active()).value);
-                assert_eq!(step.map(|step| step.process().status()), steps.then_some(Status::Deleting));
-                Ok(Batch::default())
-            });
-            let use_case = StartDueDeletions::new(Arc::new(processes), clock_at(now), Erasers::default());
-            use_case.execute().await.unwrap();
-        }
+        let mut processes = MockDueProcesses::new();
+        processes.expect_find_due().times(4).returning(|_, _, _| Ok(found()));
+        let mut identities = MockIdentities::new();
+        identities.expect_save_all().never();
+        let swept = use_case(processes, identities, ENDS_AT - 1).execute().await.unwrap();
+        assert_eq!((swept.stepped, swept.left_alone), (0, 4));
     }
 
     #[tokio::test]
     async fn a_process_that_fails_is_counted_and_its_reason_kept() {
         let mut processes = MockDueProcesses::new();
-        processes.expect_step().returning(|_, _, _, _| {
-            Ok(Batch { failed: vec![StoreError::Conflict], left_alone: 1, ..Batch::default() })
-        });
-        let use_case = StartDueDeletions::new(Arc::new(processes), clock_at(ENDS_AT), Erasers::default());
-        let swept = use_case.execute().await.unwrap();
-        assert_eq!((swept.stepped, swept.left_alone, swept.failed), (0, 4, 4));
+        processes
+            .expect_find_due()
+            .times(4)
+            .returning(|_, _, _| Ok(Found { failed: vec![StoreError::Conflict], ..found() }));
+        let mut identities = MockIdentities::new();
+        let mut saved = vec![Ok(true), Err(StoreError::AlreadyAnswered), Ok(false), Ok(false)];
+        identities.expect_save_all().times(4).returning(move |_| Ok(vec![saved.pop().unwrap()]));
+        let swept = use_case(processes, identities, ENDS_AT).execute().await.unwrap();
+        assert_eq!((swept.stepped, swept.left_alone, swept.failed), (1, 2, 5));
         assert!(matches!(swept.first_failure, Some(StoreError::Conflict)));
     }
 }

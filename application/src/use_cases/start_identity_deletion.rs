@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, EraserName, StartDeletionError};
 
-use crate::decide::decide;
+use crate::decide::{Reason, decide};
 use crate::ports::{Clock, Identities};
 use crate::{Coded, ErrorCode, StoreError};
 
@@ -54,7 +54,7 @@ impl StartIdentityDeletion {
         ripe: &RipeProcess,
         erasers: &BTreeSet<EraserName>,
     ) -> Result<DeletionProcess, StartIdentityDeletionError> {
-        let step = decide(self.identities.as_ref(), &ripe.address, None, |identity| {
+        let step = decide(self.identities.as_ref(), &ripe.address, Reason::Asked, |identity| {
             Ok::<_, StartIdentityDeletionError>(identity.start_deletion(
                 &ripe.process_id,
                 erasers.clone(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Deleting, DeletionProcess, State};
 use crate::audit::AuditedAction;
-use crate::{Deadline, EraserName, Erasure, EventKind, Status, Step, Timestamp};
+use crate::{Deadline, EraserName, Erasure, EventKind, NewTask, Status, Step, TaskKind, Timestamp};
 
 /// Why a deletion cannot start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,16 +41,24 @@ impl DeletionProcess {
                 Err(StartDeletionError::GracePeriodHasNotYetExpired { ends_at: self.grace_period_ends_at })
             }
             State::Active(_) => {
+                let mut tasks: Vec<NewTask> = erasers
+                    .iter()
+                    .map(|eraser| NewTask { kind: TaskKind::Erase(eraser.clone()), due_at: Some(now) })
+                    .collect();
+                // The last acknowledgement makes it due.
+                let finish_at = tasks.is_empty().then_some(now);
+                tasks.push(NewTask { kind: TaskKind::Finish, due_at: finish_at });
                 let erasures =
                     erasers.into_iter().map(|eraser| (eraser, Erasure::Pending { failures: 0 })).collect();
-                Ok(self.step_to(
+                let step = self.step_to(
                     State::Deleting(Deleting { started_at: now, erasures }),
                     now,
                     None,
                     AuditedAction::DeletionStarted,
                     Some(EventKind::IdentityDeletionStarted),
                     Deadline::IsReachedAt(now),
-                ))
+                );
+                Ok(step.with_tasks(tasks))
             }
             State::Cancelled(_) | State::Deleting(_) | State::Deleted(_) => {
                 Err(StartDeletionError::NotActive { status: self.status() })

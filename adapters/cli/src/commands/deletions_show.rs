@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use reprieve_application::ports::{TaskKind, TaskStatus};
+use reprieve_application::ports::TaskStatus;
+use reprieve_domain::TaskKind;
 use reprieve_domain::{Address, DeletionProcessId, EraserName, Timestamp};
 use serde::Serialize;
 

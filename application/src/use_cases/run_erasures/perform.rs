@@ -1,14 +1,15 @@
 //! What is done about one task.
 
-use reprieve_domain::{DeletionProcess, EraserName, Erasure, FailureCode, State, Step, Timestamp};
+use reprieve_domain::{
+    CompleteError, DeletionProcess, EraserName, Erasure, FailureCode, Identity, RecordErasureError, State,
+    Step, TaskKind, Timestamp,
+};
 
 use super::RunErasures;
 use crate::backoff::after;
-use crate::ports::{EraseAnswer, EraseRequest, ErasureTask, Loaded, TaskKind, TaskResult};
+use crate::decide::{Reason, decide_on};
+use crate::ports::{EraseAnswer, EraseRequest, ErasureTask, Loaded, Settlement, TaskOutcome};
 use crate::{Receipt, StoreError};
-
-/// How often a result is stored anew if another eraser of the same process was faster.
-const ATTEMPTS: usize = 100;
 
 /// What became of a task.
 pub(super) enum Outcome {
@@ -29,7 +30,7 @@ impl RunErasures {
         match &task.kind {
             TaskKind::Erase(eraser) => self.erase(&task, eraser, process, pass_started_at).await,
             TaskKind::Finish => match self.finish(&task, process).await {
-                // Nothing else steps a process that is complete, so somebody else has the task now.
+                // Nothing else steps a process that is complete, so another worker has the task now.
                 Err(StoreError::Conflict) => Err(StoreError::LeaseLost),
                 Err(error) if !matches!(error, StoreError::LeaseLost | StoreError::Corrupt { .. }) => {
                     self.give_back(&task).await;
@@ -44,17 +45,23 @@ impl RunErasures {
         &self,
         task: &ErasureTask,
         name: &EraserName,
-        process: Loaded<DeletionProcess>,
+        Loaded { value: process, version }: Loaded<DeletionProcess>,
         pass_started_at: Timestamp,
     ) -> Result<Outcome, StoreError> {
-        if !is_pending(&process.value, name) {
-            self.tasks.settle(task, TaskResult::Acknowledged(None), pass_started_at).await?;
-            return Ok(Outcome::Acknowledged);
+        match pending(&process, name) {
+            Some(true) => {}
+            Some(false) => {
+                self.tasks.settle(task, Settlement::Known, pass_started_at).await?;
+                return Ok(Outcome::Acknowledged);
+            }
+            None => return Err(made_up(task)),
         }
+        let Ok(identity) = Identity::with_open_process(process) else { return Err(made_up(task)) };
+        let loaded = Loaded { value: identity, version };
         let ErasureTask { address, process_id, poll, .. } = task.clone();
         let answer = match self.erasers.get(name) {
             Some(eraser) => eraser.erase(&EraseRequest { address, process_id, poll }).await,
-            // It was when the deletion started. Somebody has to bring it back: without it nothing is erased.
+            // It was when the deletion started. An operator has to bring it back: without it nothing is erased.
             None => EraseAnswer::Failed(FailureCode::not_configured()),
         };
         let now = self.clock.now();
@@ -63,16 +70,17 @@ impl RunErasures {
         let failure = match answer {
             EraseAnswer::Erased { count } => {
                 // Finishing the process is due in this pass, too.
-                self.store(task, process, pass_started_at, |process| {
-                    let step = process.record_erasure(name, count, now).ok()?;
-                    Some((step, Stored::Acknowledged))
-                })
-                .await?;
-                return Ok(Outcome::Acknowledged);
+                let outcome = (TaskOutcome::Acknowledged, pass_started_at);
+                return self
+                    .record(task, loaded, outcome, |identity| {
+                        identity.record_erasure(&task.process_id, name, count, now)
+                    })
+                    .await
+                    .map(|()| Outcome::Acknowledged);
             }
             EraseAnswer::Working { poll, ask_in } if is_patient => {
                 let at = Some(after(now, ask_in.unwrap_or(self.settings.poll_interval)));
-                self.tasks.settle(task, TaskResult::Later { at, since, poll }, now).await?;
+                self.tasks.settle(task, Settlement::Later { at, since, poll }, now).await?;
                 return Ok(Outcome::Working);
             }
             EraseAnswer::Working { .. } => FailureCode::still_working(),
@@ -82,46 +90,41 @@ impl RunErasures {
         let chance = self.ids.random_bytes().map_or(0, |bytes| bytes[0]);
         let delay = self.settings.backoff.delay(task.failures.saturating_add(1), chance);
         let again_at = is_patient.then(|| after(now, delay));
-        self.store(task, process, now, |process| {
+        let outcome = (TaskOutcome::Failed { since, again_at }, now);
+        self.record(task, loaded, outcome, |identity| {
             let failure = failure.clone();
-            let step = if is_patient {
-                process.record_erasure_failure(name, failure, now)
+            if is_patient {
+                identity.record_erasure_failure(&task.process_id, name, failure, now)
             } else {
-                process.record_stuck_erasure(name, failure, now)
-            };
-            Some((step.ok()?, Stored::Failed { since, again_at }))
+                identity.record_stuck_erasure(&task.process_id, name, failure, now)
+            }
         })
         .await?;
         Ok(Outcome::Failed { is_stuck: !is_patient })
     }
 
-    /// Stores what came of a task. Other erasers of the same process may be faster; then it is decided anew on what is
-    /// stored, in which this eraser is pending still, because the task is ours alone.
-    async fn store(
+    /// Takes the step that says what came of a task. Other erasers of the same process may be faster; then it is decided
+    /// anew on what is stored, in which this eraser is pending still, because the task is this worker's alone.
+    async fn record(
         &self,
         task: &ErasureTask,
-        mut process: Loaded<DeletionProcess>,
-        now: Timestamp,
-        decide: impl Fn(&DeletionProcess) -> Option<(Step, Stored)>,
+        identity: Loaded<Identity>,
+        (outcome, now): (TaskOutcome, Timestamp),
+        step: impl Fn(&Identity) -> Result<Step, RecordErasureError> + Send + Sync,
     ) -> Result<(), StoreError> {
-        for _ in 0..ATTEMPTS {
-            let decided = decide(&process.value);
-            let version = process.version;
-            let result = match &decided {
-                None => TaskResult::Acknowledged(None),
-                Some((step, Stored::Acknowledged)) => TaskResult::Acknowledged(Some((step, version))),
-                Some((step, Stored::Failed { since, again_at })) => {
-                    TaskResult::Failed { step, version, since: *since, again_at: *again_at }
-                }
-            };
-            match self.tasks.settle(task, result, now).await {
-                Err(StoreError::Conflict) => {
-                    process = self.tasks.process(task).await?.ok_or(StoreError::LeaseLost)?;
-                }
-                other => return other,
-            }
+        let reason = Reason::Task(task, &outcome, now);
+        let recorded = decide_on(identity, self.identities.as_ref(), reason, |identity| {
+            step(identity).map_err(NotRecorded::Refused)
+        });
+        match recorded.await {
+            Ok(_) => Ok(()),
+            Err(NotRecorded::Store(error)) => Err(error),
+            // The worker that has the task now has recorded it, and may have finished the process since.
+            Err(NotRecorded::Refused(
+                RecordErasureError::AlreadyAcknowledged { .. } | RecordErasureError::NoOpenProcess,
+            )) => Err(StoreError::LeaseLost),
+            Err(NotRecorded::Refused(_)) => Err(made_up(task)),
         }
-        Err(StoreError::Conflict)
     }
 
     /// Completes the process if every eraser has acknowledged, and removes what is left.
@@ -131,15 +134,25 @@ impl RunErasures {
         mut process: Loaded<DeletionProcess>,
     ) -> Result<Outcome, StoreError> {
         let now = self.clock.now();
-        if let State::Deleting(_) = process.value.state() {
-            let Ok(step) = process.value.complete(now) else {
+        if let Ok(identity) = Identity::with_open_process(process.value.clone()) {
+            let loaded = Loaded { value: identity, version: process.version };
+            let completed = decide_on(loaded, self.identities.as_ref(), Reason::Asked, |identity| {
+                identity.complete(&task.process_id, now).map_err(NotRecorded::Refused)
+            });
+            match completed.await {
+                Ok(_) => {}
                 // The next acknowledgement makes it due again.
-                let later = TaskResult::Later { at: None, since: now, poll: None };
-                self.tasks.settle(task, later, now).await?;
-                return Ok(Outcome::Waiting);
-            };
-            self.identities.save(&step, process.version, None).await?;
-            process = self.tasks.process(task).await?.ok_or(StoreError::LeaseLost)?;
+                Err(NotRecorded::Refused(CompleteError::ErasuresPending { .. })) => {
+                    let later = Settlement::Later { at: None, since: now, poll: None };
+                    self.tasks.settle(task, later, now).await?;
+                    return Ok(Outcome::Waiting);
+                }
+                Err(NotRecorded::Refused(CompleteError::NotDeleting { .. })) => return Err(made_up(task)),
+                Err(NotRecorded::Refused(CompleteError::NoOpenProcess)) => return Err(StoreError::LeaseLost),
+                Err(NotRecorded::Store(error)) => return Err(error),
+            }
+            let reloaded = self.tasks.processes(std::slice::from_ref(task)).await?.into_iter().next();
+            process = reloaded.transpose()?.flatten().ok_or(StoreError::LeaseLost)?;
         }
         let identity_hash = self.audit_trail.identity_hash(process.value.address());
         let Some(receipt) = Receipt::of(&process.value, identity_hash, process.version) else {
@@ -150,17 +163,34 @@ impl RunErasures {
     }
 }
 
-/// How a step about a task is stored.
-enum Stored {
-    Acknowledged,
-    Failed { since: Timestamp, again_at: Option<Timestamp> },
+/// Why no step was taken.
+enum NotRecorded<E> {
+    Refused(E),
+    Store(StoreError),
 }
 
-fn is_pending(process: &DeletionProcess, eraser: &EraserName) -> bool {
+impl<E> From<StoreError> for NotRecorded<E> {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Whether the eraser has yet to acknowledge; none if the deletion has not started, or has no such eraser.
+fn pending(process: &DeletionProcess, eraser: &EraserName) -> Option<bool> {
+    let is_pending = |(_, erasure): (_, &Erasure)| matches!(erasure, Erasure::Pending { .. });
     match process.state() {
-        State::Deleting(deleting) => deleting
-            .erasures()
-            .any(|(name, erasure)| name == eraser && matches!(erasure, Erasure::Pending { .. })),
-        State::Active(_) | State::Cancelled(_) | State::Deleted(_) => false,
+        State::Deleting(deleting) => deleting.erasures().find(|(name, _)| *name == eraser).map(is_pending),
+        State::Deleted(deleted) => deleted.erasures().find(|(name, _)| *name == eraser).map(is_pending),
+        State::Active(_) | State::Cancelled(_) => None,
+    }
+}
+
+/// No step of the process has made such a task.
+fn made_up(task: &ErasureTask) -> StoreError {
+    StoreError::Corrupt {
+        table: "erasure_tasks",
+        key: task.process_id.to_string(),
+        column: "process_id".to_owned(),
+        problem: "the deletion process has no such task".to_owned(),
     }
 }

@@ -8,9 +8,10 @@ use reprieve_domain::audit::KeyedHash;
 use super::*;
 use crate::ports::{
     EraseAnswer, MockAuditTrail, MockEraser, MockErasureLedger, MockErasureTasks, MockIdentities, MockIds,
-    MockReceiptSigner, TaskKind, TaskResult,
+    MockReceiptSigner, Settlement,
 };
 use crate::use_cases::test_data::{ENDS_AT, active, at, clock_at, version};
+use reprieve_domain::TaskKind;
 
 const NOW: i64 = ENDS_AT + 1_000_000;
 
@@ -44,7 +45,10 @@ fn task(number: u32) -> ErasureTask {
 type GivenBack = Arc<Mutex<Vec<(String, Timestamp)>>>;
 
 fn tasks(
-    process: impl Fn() -> Result<Option<Loaded<DeletionProcess>>, StoreError> + Send + Sync + 'static,
+    process: impl Fn() -> Result<Result<Option<Loaded<DeletionProcess>>, StoreError>, StoreError>
+    + Send
+    + Sync
+    + 'static,
     noted: impl Fn() -> Result<(), StoreError> + Send + Sync + 'static,
 ) -> (MockErasureTasks, GivenBack) {
     let mut tasks = MockErasureTasks::new();
@@ -52,12 +56,12 @@ fn tasks(
     tasks
         .expect_claim()
         .returning(move |_, _, _| Ok(claims.next().unwrap_or_default().into_iter().map(Ok).collect()));
-    tasks.expect_process().returning(move |_| process());
+    tasks.expect_processes().returning(move |tasks| tasks.iter().map(|_| process()).collect());
     tasks.expect_note_in_ledger().returning(move |_| noted());
     let given_back = GivenBack::default();
     let noting = given_back.clone();
     tasks.expect_settle().returning(move |task, result, _| {
-        let TaskResult::GivenBack { again_at } = result else { panic!("{result:?}") };
+        let Settlement::GivenBack { again_at } = result else { panic!("{result:?}") };
         noting.lock().unwrap().push((task.process_id.to_string(), again_at));
         Ok(())
     });
@@ -104,7 +108,7 @@ fn assert_given_back(given_back: &GivenBack) {
 
 #[tokio::test]
 async fn tasks_are_given_back_if_the_ledger_cannot_be_written() {
-    let (tasks, given_back) = tasks(|| Ok(Some(deleting())), || Ok(()));
+    let (tasks, given_back) = tasks(|| Ok(Ok(Some(deleting()))), || Ok(()));
     let error = run(tasks, true).execute().await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::LedgerUnavailable);
     assert_given_back(&given_back);
@@ -112,7 +116,7 @@ async fn tasks_are_given_back_if_the_ledger_cannot_be_written() {
 
 #[tokio::test]
 async fn tasks_are_given_back_if_the_store_does_not_note_what_is_in_the_ledger() {
-    let (tasks, given_back) = tasks(|| Ok(Some(deleting())), || Err(StoreError::Conflict));
+    let (tasks, given_back) = tasks(|| Ok(Ok(Some(deleting()))), || Err(StoreError::Conflict));
     let error = run(tasks, false).execute().await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::DatabaseConflict);
     assert_given_back(&given_back);
@@ -121,7 +125,7 @@ async fn tasks_are_given_back_if_the_store_does_not_note_what_is_in_the_ledger()
 #[tokio::test]
 async fn tasks_are_given_back_if_their_process_cannot_be_loaded() {
     let (tasks, given_back) = tasks(|| Err(StoreError::Unavailable("gone".into())), || Ok(()));
-    let run = run(tasks, false).execute().await.unwrap();
-    assert_eq!(run.broken, 2);
+    let error = run(tasks, false).execute().await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::DatabaseUnavailable);
     assert_given_back(&given_back);
 }

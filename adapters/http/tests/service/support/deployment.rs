@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reprieve_application::ports::{DeletionProcesses as _, Identities as _};
+use reprieve_application::ports::{Alongside, DeletionProcesses as _, Identities as _};
 use reprieve_application::use_cases::{ProvideOwnIdentity, RipeProcess, StartIdentityDeletion};
 use reprieve_domain::audit::AuditKey;
 use reprieve_domain::{DeletionProcess, Identity, Step};
@@ -103,7 +103,7 @@ impl Deployment {
     ) {
         let loaded = self.store.load(&person.address).await.unwrap();
         let step = decide(&loaded.value, loaded.value.open_process().unwrap());
-        self.store.save(&step, loaded.version, None).await.unwrap();
+        self.store.save(&step, loaded.version, Alongside::Nothing).await.unwrap();
     }
 
     /// What happens once the grace period is over: Active → Deleting.

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use reprieve_application::ports::{Clock, Identities, Loaded, Version};
+use reprieve_application::ports::{Alongside, Clock, Decided, Identities, Loaded, Version};
 use reprieve_application::use_cases::{CancelIdentityDeletionProcess, InitiateIdentityDeletionProcess};
-use reprieve_application::{AnsweredRequest, GracePeriodSettings, StoreError, TraceContext};
+use reprieve_application::{GracePeriodSettings, StoreError, TraceContext};
 use reprieve_domain::{Address, Identity, Step};
 use reprieve_persistence::Store;
 use reprieve_system::SystemIds;
@@ -28,10 +28,14 @@ impl Identities for Noting {
         &self,
         step: &Step,
         version: Version,
-        answered: Option<&'a AnsweredRequest>,
+        alongside: Alongside<'a>,
     ) -> Result<(), StoreError> {
         self.noted.lock().unwrap().push(TraceContext::current());
-        self.store.save(step, version, answered).await
+        self.store.save(step, version, alongside).await
+    }
+
+    async fn save_all(&self, steps: &[Decided]) -> Result<Vec<Result<bool, StoreError>>, StoreError> {
+        self.store.save_all(steps).await
     }
 }
 

@@ -6,18 +6,18 @@ mod tampering;
 use std::sync::Arc;
 
 use reprieve_application::ports::{
-    AnsweredRequests, AuditTrail, ErasureTask, ErasureTasks, Loaded, OwnIdentities, Receipts, TaskKind,
-    TaskResult,
+    AnsweredRequests, AuditTrail, ErasureTask, ErasureTasks, Loaded, OwnIdentities, Receipts, TaskOutcome,
 };
 use reprieve_application::use_cases::{VerifiedAuditTrail, VerifyAuditTrail, VerifyAuditTrailError};
 use reprieve_application::{
     Answer, AnsweredRequest, Fingerprint, IdempotencyKey, IdempotentRequest, Receipt, StoreError,
 };
+use reprieve_domain::TaskKind;
 use reprieve_domain::{Address, Status};
 
 use crate::support::{
     DAY, ENDS_AT, Opened, address, at, cancel, claim, eraser, finish, initiate, on_each_database,
-    own_identity, process_id, process_of, save, started,
+    own_identity, process_id, process_of, record, save, started,
 };
 
 on_each_database!(
@@ -49,8 +49,7 @@ pub(crate) async fn completed(opened: &Opened, number: usize, now: i64) -> (Eras
         let TaskKind::Erase(name) = &task.kind else { continue };
         let Loaded { value, version } = process_of(opened, &task).await;
         let step = value.record_erasure(name, 1, at(now)).unwrap();
-        let result = TaskResult::Acknowledged(Some((&step, version)));
-        opened.store.settle(&task, result, at(now)).await.unwrap();
+        record(&opened.store, &task, (&step, version), TaskOutcome::Acknowledged, now).await.unwrap();
     }
     let task = finish(opened, number, now).await;
     let Loaded { value, version } = process_of(opened, &task).await;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use reprieve_application::StoreError;
-use reprieve_application::ports::{DueProcesses, Loaded};
+use reprieve_application::ports::Loaded;
 use reprieve_domain::Status;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::{due, ids, start_at, step};
+use super::{batch, due, ids, start_at, step};
 use crate::support::{ENDS_AT, Opened, address, cancel, on_each_database, on_postgres, process_id, save};
 
 on_each_database!(
@@ -25,10 +25,10 @@ async fn what_somebody_else_works_on_is_passed_over(opened: Opened) {
     opened.sql.run("BEGIN").await;
     let lock = format!("SELECT 1 FROM deletion_processes WHERE id = '{}' FOR UPDATE", process_id(1));
     opened.sql.run(&lock).await;
-    let batch = opened.store.step(due(ENDS_AT), None, 2, &start_at(ENDS_AT)).await.unwrap();
-    assert_eq!((batch.stepped, batch.left_alone, batch.failed.len()), (ids([0, 2]), 0, 0));
-    let batch = opened.store.step(due(ENDS_AT), batch.next, 2, &start_at(ENDS_AT)).await.unwrap();
-    assert_eq!((batch.stepped, batch.next), (ids([3]), None));
+    let first = batch(&opened.store, due(ENDS_AT), None, 2, &start_at(ENDS_AT)).await;
+    assert_eq!((first.stepped, first.left_alone, first.failed.len()), (ids([0]), 1, 0));
+    let second = batch(&opened.store, due(ENDS_AT), first.next, 3, &start_at(ENDS_AT)).await;
+    assert_eq!((second.stepped, second.next), (ids([2, 3]), None));
     opened.sql.run("ROLLBACK").await;
     assert_eq!(step(&opened.store, due(ENDS_AT), &start_at(ENDS_AT)).await.stepped, ids([1]));
 }
@@ -48,7 +48,7 @@ async fn many_sweepers_step_each_process_once(opened: Opened) {
             let (mut after, mut stepped) = (None, Vec::new());
             barrier.wait().await;
             loop {
-                let batch = store.step(due(ENDS_AT), after, 30, &start_at(ENDS_AT)).await.unwrap();
+                let batch = batch(&store, due(ENDS_AT), after, 30, &start_at(ENDS_AT)).await;
                 assert_eq!(batch.failed.len(), 0);
                 stepped.extend(batch.stepped);
                 after = batch.next;

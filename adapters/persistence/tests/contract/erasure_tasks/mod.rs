@@ -5,7 +5,10 @@ mod unfinished;
 use std::sync::Arc;
 
 use reprieve_application::StoreError;
-use reprieve_application::ports::{ErasureTask, ErasureTasks, Loaded, TaskKind, TaskResult, TaskStatus};
+use reprieve_application::ports::{
+    ErasureTask, ErasureTasks, Loaded, Settlement, TaskOutcome, TaskStatus, Version,
+};
+use reprieve_domain::TaskKind;
 use reprieve_domain::{DeletionProcess, Erasure, State, Step};
 use reprieve_persistence::Store;
 use tokio::sync::Barrier;
@@ -13,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{
     ENDS_AT, Opened, address, at, claim, claim_one, eraser, finish, on_each_database, process_id, process_of,
-    started,
+    record, started,
 };
 
 on_each_database!(
@@ -49,8 +52,17 @@ fn fail(process: &DeletionProcess, name: &str) -> Step {
     process.record_erasure_failure(&eraser(name), "httpStatus503".parse().unwrap(), at(ENDS_AT)).unwrap()
 }
 
-async fn settle(store: &Store, task: &ErasureTask, result: TaskResult<'_>) -> Result<(), StoreError> {
-    store.settle(task, result, at(ENDS_AT + 5)).await
+async fn settle(store: &Store, task: &ErasureTask, settlement: Settlement) -> Result<(), StoreError> {
+    store.settle(task, settlement, at(ENDS_AT + 5)).await
+}
+
+async fn noted(
+    store: &Store,
+    task: &ErasureTask,
+    step: (&Step, Version),
+    outcome: TaskOutcome,
+) -> Result<(), StoreError> {
+    record(store, task, step, outcome, ENDS_AT + 5).await
 }
 
 async fn listed(opened: &Opened, number: usize) -> Vec<TaskStatus> {
@@ -119,19 +131,25 @@ async fn with_an_old_claim_nothing_can_be_stored(opened: Opened) {
     let (acknowledged, failed) = (acknowledge(&process, "files"), fail(&process, "files"));
     let before = opened.sql.everything().await;
     let since = at(ENDS_AT);
-    for result in [
-        TaskResult::Acknowledged(Some((&acknowledged, version))),
-        TaskResult::Acknowledged(None),
-        TaskResult::Failed { step: &failed, version, since, again_at: Some(since) },
-        TaskResult::Failed { step: &failed, version, since, again_at: None },
-        TaskResult::Later { at: Some(since), since, poll: None },
+    for settlement in [
+        Settlement::Known,
+        Settlement::Later { at: Some(since), since, poll: None },
+        Settlement::GivenBack { again_at: since },
     ] {
-        let lost = settle(&opened.store, &old, result).await;
+        let lost = settle(&opened.store, &old, settlement).await;
         assert!(matches!(lost, Err(StoreError::LeaseLost)), "{lost:?}");
         assert_eq!(opened.sql.everything().await, before);
     }
-    let result = TaskResult::Acknowledged(Some((&acknowledged, version)));
-    settle(&opened.store, &new, result).await.unwrap();
+    for (step, outcome) in [
+        (&acknowledged, TaskOutcome::Acknowledged),
+        (&failed, TaskOutcome::Failed { since, again_at: Some(since) }),
+        (&failed, TaskOutcome::Failed { since, again_at: None }),
+    ] {
+        let lost = noted(&opened.store, &old, (step, version), outcome).await;
+        assert!(matches!(lost, Err(StoreError::LeaseLost)), "{lost:?}");
+        assert_eq!(opened.sql.everything().await, before);
+    }
+    noted(&opened.store, &new, (&acknowledged, version), TaskOutcome::Acknowledged).await.unwrap();
 }
 
 async fn of_many_claimants_each_task_has_one(opened: Opened) {
@@ -171,8 +189,7 @@ async fn an_acknowledgement_is_stored_ends_the_task_and_makes_the_process_due(op
         let TaskKind::Erase(name) = &task.kind else { panic!("{task:?}") };
         let Loaded { value: process, version } = process_of(&opened, &task).await;
         let step = acknowledge(&process, name.as_str());
-        let result = TaskResult::Acknowledged(Some((&step, version)));
-        settle(&opened.store, &task, result).await.unwrap();
+        noted(&opened.store, &task, (&step, version), TaskOutcome::Acknowledged).await.unwrap();
         assert_eq!(process_of(&opened, &task).await.value, *step.process());
         let tasks = listed(&opened, 1).await;
         assert_eq!(tasks.iter().map(|task| task.kind.clone()).collect::<Vec<_>>(), left);
@@ -192,7 +209,7 @@ async fn an_acknowledgement_that_is_known_already_ends_the_task_alone(opened: Op
     started(&opened, 1, &["files"], ENDS_AT).await;
     let task = claim_one(&opened.store, ENDS_AT, ENDS_AT + LEASE).await;
     let before = process_of(&opened, &task).await;
-    settle(&opened.store, &task, TaskResult::Acknowledged(None)).await.unwrap();
+    settle(&opened.store, &task, Settlement::Known).await.unwrap();
     let after = process_of(&opened, &task).await;
     assert_eq!((after.value, after.version), (before.value, before.version));
     assert_eq!(claim_one(&opened.store, ENDS_AT + 5, ENDS_AT + LEASE).await.kind, TaskKind::Finish);
@@ -201,10 +218,10 @@ async fn an_acknowledgement_that_is_known_already_ends_the_task_alone(opened: Op
 async fn who_found_the_process_incomplete_cannot_put_it_off_after_the_last_acknowledgement(opened: Opened) {
     started(&opened, 1, &["files", "mail"], ENDS_AT).await;
     let mut erasures = claim(&opened.store, ENDS_AT, ENDS_AT + LEASE, 2).await;
-    settle(&opened.store, &erasures.remove(0), TaskResult::Acknowledged(None)).await.unwrap();
+    settle(&opened.store, &erasures.remove(0), Settlement::Known).await.unwrap();
     let incomplete = finish(&opened, 1, ENDS_AT + 5).await;
-    settle(&opened.store, &erasures.remove(0), TaskResult::Acknowledged(None)).await.unwrap();
-    let put_off = TaskResult::Later { at: None, since: at(ENDS_AT), poll: None };
+    settle(&opened.store, &erasures.remove(0), Settlement::Known).await.unwrap();
+    let put_off = Settlement::Later { at: None, since: at(ENDS_AT), poll: None };
     let lost = settle(&opened.store, &incomplete, put_off).await;
     assert!(matches!(lost, Err(StoreError::LeaseLost)), "{lost:?}");
     let complete = finish(&opened, 1, ENDS_AT + 5).await;
@@ -217,19 +234,17 @@ async fn a_step_that_was_decided_on_another_version_changes_nothing(opened: Open
     let Loaded { value: process, version } = process_of(&opened, &tasks[0]).await;
     let steps = ["files", "mail"].map(|name| acknowledge(&process, name));
     tasks.sort_by_key(|task| task.kind != erase("files"));
-    let first = TaskResult::Acknowledged(Some((&steps[0], version)));
-    settle(&opened.store, &tasks[0], first).await.unwrap();
+    noted(&opened.store, &tasks[0], (&steps[0], version), TaskOutcome::Acknowledged).await.unwrap();
     let (before, since, failed) = (opened.sql.everything().await, at(ENDS_AT), fail(&process, "mail"));
-    for result in [
-        TaskResult::Acknowledged(Some((&steps[1], version))),
-        TaskResult::Failed { step: &failed, version, since, again_at: None },
-    ] {
-        let refused = settle(&opened.store, &tasks[1], result).await;
+    for (step, outcome) in
+        [(&steps[1], TaskOutcome::Acknowledged), (&failed, TaskOutcome::Failed { since, again_at: None })]
+    {
+        let refused = noted(&opened.store, &tasks[1], (step, version), outcome).await;
         assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
         assert_eq!(opened.sql.everything().await, before);
     }
     // The claim still holds.
     let Loaded { value: process, version } = process_of(&opened, &tasks[1]).await;
     let step = acknowledge(&process, "mail");
-    settle(&opened.store, &tasks[1], TaskResult::Acknowledged(Some((&step, version)))).await.unwrap();
+    noted(&opened.store, &tasks[1], (&step, version), TaskOutcome::Acknowledged).await.unwrap();
 }

@@ -1,9 +1,10 @@
 //! `ErasureTasks`: what has not come to an end, and what people see of it.
 
 use reprieve_application::StoreError;
-use reprieve_application::ports::{ErasureTask, ErasureTasks, Loaded, TaskKind, TaskResult, TaskStatus};
+use reprieve_application::ports::{ErasureTask, ErasureTasks, Loaded, Settlement, TaskOutcome, TaskStatus};
+use reprieve_domain::TaskKind;
 
-use super::{LEASE, erase, fail, kinds, listed, settle};
+use super::{LEASE, erase, fail, kinds, listed, noted, settle};
 use crate::support::{
     ENDS_AT, Opened, address, at, claim, claim_one, eraser, on_each_database, process_id, process_of, started,
 };
@@ -23,7 +24,7 @@ async fn what_is_given_back_is_as_it_was_and_can_be_claimed_before_the_lease_is_
     let task = claim_one(&opened.store, ENDS_AT, ENDS_AT + LEASE).await;
     failed(&opened, &task, Some(ENDS_AT + 1)).await;
     let task = claim_one(&opened.store, ENDS_AT + 1, ENDS_AT + LEASE).await;
-    let given_back = || TaskResult::GivenBack { again_at: at(ENDS_AT + 5) };
+    let given_back = || Settlement::GivenBack { again_at: at(ENDS_AT + 5) };
     settle(&opened.store, &task, given_back()).await.unwrap();
     assert_eq!(claim(&opened.store, ENDS_AT + 4, ENDS_AT + LEASE, 9).await, []);
     let again = claim_one(&opened.store, ENDS_AT + 5, ENDS_AT + LEASE).await;
@@ -38,8 +39,8 @@ async fn failed(opened: &Opened, task: &ErasureTask, again_at: Option<i64>) {
     let Loaded { value: process, version } = process_of(opened, task).await;
     let TaskKind::Erase(name) = &task.kind else { panic!("{task:?}") };
     let step = fail(&process, name.as_str());
-    let result = TaskResult::Failed { step: &step, version, since: at(7), again_at: again_at.map(at) };
-    settle(&opened.store, task, result).await.unwrap();
+    let outcome = TaskOutcome::Failed { since: at(7), again_at: again_at.map(at) };
+    noted(&opened.store, task, (&step, version), outcome).await.unwrap();
     assert_eq!(process_of(opened, task).await.value, *step.process());
 }
 
@@ -90,13 +91,13 @@ async fn later_keeps_where_to_ask(opened: Opened) {
     started(&opened, 1, &["files"], ENDS_AT).await;
     let task = claim_one(&opened.store, ENDS_AT, ENDS_AT + LEASE).await;
     let poll = Some("/jobs/17".to_owned());
-    let later = TaskResult::Later { at: Some(at(ENDS_AT + 50)), since: at(7), poll: poll.clone() };
+    let later = Settlement::Later { at: Some(at(ENDS_AT + 50)), since: at(7), poll: poll.clone() };
     settle(&opened.store, &task, later).await.unwrap();
     assert_eq!(claim(&opened.store, ENDS_AT + 49, ENDS_AT + LEASE, 9).await, []);
     let again = claim_one(&opened.store, ENDS_AT + 50, ENDS_AT + LEASE).await;
     assert_eq!(again, ErasureTask { fence: 2, unfinished_since: Some(at(7)), poll, ..task });
     // Until something else makes it due.
-    settle(&opened.store, &again, TaskResult::Later { at: None, since: at(7), poll: None }).await.unwrap();
+    settle(&opened.store, &again, Settlement::Later { at: None, since: at(7), poll: None }).await.unwrap();
     assert_eq!(listed(&opened, 1).await[1].due_at, None);
 }
 

@@ -4,11 +4,12 @@ mod data;
 mod sql;
 mod tasks;
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use reprieve_application::StoreError;
-use reprieve_application::ports::{DeletionProcesses, Due, DueProcesses, Identities, Loaded, Version};
+use reprieve_application::ports::{
+    Alongside, DeletionProcesses, Due, DueProcesses, Identities, Loaded, Version,
+};
 use reprieve_application::use_cases::RipeProcess;
 use reprieve_domain::audit::AuditKey;
 use reprieve_domain::{Address, DeletionProcess, Identity, Status, Step};
@@ -161,20 +162,17 @@ impl Opened {
 
 /// The one place that stores a step.
 pub(crate) async fn save(store: &Store, step: &Step, version: Version) -> Result<(), StoreError> {
-    store.save(step, version, None).await
+    store.save(step, version, Alongside::Nothing).await
 }
 
 /// What is ripe and was never reminded: found, and left as it is. An error if a row is corrupt.
 pub(crate) async fn ripe(store: &Store, now: i64, limit: u32) -> Result<Vec<RipeProcess>, StoreError> {
     let due = Due { reminded: None, ends_after: None, ends_by: at(now) };
-    let found = Mutex::new(Vec::new());
-    let look = |identity: &Identity| {
-        let process_id = identity.open_process().unwrap().id().clone();
-        found.lock().unwrap().push(RipeProcess { address: identity.address().clone(), process_id });
-        None
-    };
-    let batch = store.step(due, None, limit, &look).await?;
-    assert_eq!(batch.stepped, []);
-    batch.failed.into_iter().next().map_or(Ok(()), Err)?;
-    Ok(found.into_inner().unwrap())
+    let found = store.find_due(due, None, limit).await?;
+    found.failed.into_iter().next().map_or(Ok(()), Err)?;
+    let ripe = found.identities.into_iter().map(|Loaded { value: identity, .. }| RipeProcess {
+        address: identity.address().clone(),
+        process_id: identity.open_process().unwrap().id().clone(),
+    });
+    Ok(ripe.collect())
 }

@@ -56,11 +56,6 @@ impl Sql {
         }
     }
 
-    /// Runs a statement that somebody may be in the way of; tells whether somebody was.
-    pub(crate) async fn is_refused(&self, sql: &str) -> bool {
-        self.0.execute_unprepared(sql).await.is_err()
-    }
-
     /// The only column of every row.
     pub(crate) async fn column<T: TryGetable>(&self, sql: &str) -> Vec<T> {
         let statement = Statement::from_string(self.0.get_database_backend(), sql);

@@ -1,7 +1,11 @@
 //! Deletions that have started, and their tasks.
 
-use reprieve_application::ports::{ErasureTask, ErasureTasks, Loaded, TaskKind};
-use reprieve_domain::DeletionProcess;
+use reprieve_application::StoreError;
+use reprieve_application::ports::{
+    Alongside, ErasureTask, ErasureTasks, Identities, Loaded, TaskOutcome, Version,
+};
+use reprieve_domain::TaskKind;
+use reprieve_domain::{DeletionProcess, Step};
 use reprieve_persistence::Store;
 
 use super::{Opened, address, at, initiate, process_id, start};
@@ -34,5 +38,21 @@ pub(crate) async fn finish(opened: &Opened, number: usize, now: i64) -> ErasureT
 }
 
 pub(crate) async fn process_of(opened: &Opened, task: &ErasureTask) -> Loaded<DeletionProcess> {
-    opened.store.process(task).await.unwrap().unwrap()
+    process_if_there(opened, task).await.unwrap()
+}
+
+pub(crate) async fn process_if_there(opened: &Opened, task: &ErasureTask) -> Option<Loaded<DeletionProcess>> {
+    let [process] = opened.store.processes(&[task.clone()]).await.unwrap().try_into().unwrap();
+    process.unwrap()
+}
+
+/// Stores the step that a task led to, and what came of the task.
+pub(crate) async fn record(
+    store: &Store,
+    task: &ErasureTask,
+    (step, version): (&Step, Version),
+    outcome: TaskOutcome,
+    now: i64,
+) -> Result<(), StoreError> {
+    store.save(step, version, Alongside::Task(task, &outcome, at(now))).await
 }
