@@ -5,8 +5,7 @@ use std::path::Path;
 use criterion::{BatchSize, Criterion};
 use reprieve_domain::audit::{AuditKey, ChainHead};
 use reprieve_domain::{
-    Address, DeletionProcess, DeletionProcessId, DeviceId, GracePeriod, GracePeriodBounds, Identity, Step,
-    Timestamp,
+    Address, DeletionProcessId, DeviceId, GracePeriod, GracePeriodBounds, Identity, Step, Timestamp,
 };
 use reprieve_tests::{is_measuring, publish};
 
@@ -74,7 +73,8 @@ impl Input {
     fn initiate_and_cancel(self) -> (Step, Step) {
         let [first, second] = self.devices;
         let initiated = self.identity.initiate(self.id, first, self.grace_period, self.now).unwrap();
-        let cancelled = DeletionProcess::cancel(initiated.process(), second, self.now).unwrap();
+        let identity = Identity::with_open_process(initiated.process().clone()).unwrap();
+        let cancelled = identity.cancel(second, self.now).unwrap();
         (initiated, cancelled)
     }
 }

@@ -78,12 +78,12 @@ impl IdentityData {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::use_cases::test_data::{ENDS_AT, active, at, caller, deleting};
+    use crate::use_cases::test_data::{ENDS_AT, active, at, caller, deleting, loaded};
 
     #[test]
     fn a_cancelled_process_has_no_date_of_deletion_but_says_who_cancelled_it_and_when() {
         let by: DeviceId = "DVCzzzzzzzzzzzzzzzzz".parse().unwrap();
-        let process = active().cancel(by.clone(), at(1)).unwrap().into_process();
+        let process = loaded(active()).value.cancel(by.clone(), at(1)).unwrap().into_process();
         let data = ProcessData::from(&process);
         assert_eq!(data.grace_period_ends_at, None);
         assert_eq!((data.cancelled_at, data.cancelled_by_device), (Some(at(1)), Some(by)));

@@ -109,7 +109,9 @@ impl Coded for Error {
 mod tests {
     use super::*;
     use crate::ports::{Loaded, MockDeletionProcesses, MockIdentities};
-    use crate::use_cases::test_data::{ENDS_AT, active, caller, clock_at, deleting, loaded, version};
+    use crate::use_cases::test_data::{
+        ENDS_AT, active, caller, cancelled, clock_at, deleting, loaded, version,
+    };
     use reprieve_domain::Identity;
 
     const OTHER: &str = "IDPzzzzzzzzzzzzzzzzz";
@@ -146,12 +148,11 @@ mod tests {
     #[tokio::test]
     async fn whatever_else_is_named_is_left_alone_and_said_why() {
         let id = active().id().to_string();
-        let cancelled = active().cancel(caller().device, active().created_at()).unwrap().into_process();
         for (open, found, asked, now, code) in [
             (Some(active()), None, "IDP", 1, ErrorCode::InvalidPropertyValue),
             (Some(active()), None, OTHER, 1, ErrorCode::RecordNotFound),
             (None, None, id.as_str(), 1, ErrorCode::RecordNotFound),
-            (None, Some(cancelled), id.as_str(), 1, ErrorCode::DeletionProcessIsNotInRequiredStatus),
+            (None, Some(cancelled()), id.as_str(), 1, ErrorCode::DeletionProcessIsNotInRequiredStatus),
             (Some(deleting()), None, id.as_str(), 1, ErrorCode::DeletionProcessIsNotInRequiredStatus),
             (Some(active()), None, id.as_str(), ENDS_AT, ErrorCode::GracePeriodHasAlreadyExpired),
         ] {

@@ -1,6 +1,5 @@
 //! What the tests of the use cases and of what is made of them share.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use reprieve_domain::{DeletionProcess, GracePeriod, GracePeriodBounds, Identity, Timestamp};
@@ -37,7 +36,17 @@ pub(crate) fn active() -> DeletionProcess {
 }
 
 pub(crate) fn deleting() -> DeletionProcess {
-    active().start_deletion(BTreeSet::new(), at(ENDS_AT)).unwrap().into_process()
+    deleting_with(&[])
+}
+
+pub(crate) fn deleting_with(erasers: &[&str]) -> DeletionProcess {
+    let erasers = erasers.iter().map(|name| name.parse().unwrap()).collect();
+    let identity = loaded(active()).value;
+    identity.start_deletion(active().id(), erasers, at(ENDS_AT)).unwrap().into_process()
+}
+
+pub(crate) fn cancelled() -> DeletionProcess {
+    loaded(active()).value.cancel(caller().device, at(0)).unwrap().into_process()
 }
 
 pub(crate) fn version() -> Version {

@@ -88,16 +88,16 @@ impl Erasing {
         let name = eraser(claim.task);
         let is_acknowledged = matches!(reply, Reply::Erased | Reply::Lie);
         let settlement = if is_acknowledged {
-            let step = process(loaded).record_erasure(&name, 1, at(NOW)).ok();
+            let step = loaded.identity().record_erasure(process(loaded).id(), &name, 1, at(NOW)).ok();
             Settlement::Acknowledged(step.map(|step| (loaded, step)))
         } else if reply == Reply::Working && claim.is_patient {
             Settlement::Later
         } else {
             let code = FailureCode::unreachable();
             let step = if claim.is_patient {
-                process(loaded).record_erasure_failure(&name, code, at(NOW))
+                loaded.identity().record_erasure_failure(process(loaded).id(), &name, code, at(NOW))
             } else {
-                process(loaded).record_stuck_erasure(&name, code, at(NOW))
+                loaded.identity().record_stuck_erasure(process(loaded).id(), &name, code, at(NOW))
             };
             match step {
                 Ok(step) => Settlement::Failed(loaded, step),
@@ -145,7 +145,7 @@ impl Erasing {
 
     fn finish(&self, state: &mut State, claim: Claim, loaded: &Loaded) -> Worker {
         if process(loaded).status() == Status::Deleting {
-            let Ok(step) = process(loaded).complete(at(NOW)) else {
+            let Ok(step) = loaded.identity().complete(process(loaded).id(), at(NOW)) else {
                 if self.has(Mistake::ClosedWithoutAcknowledgements) {
                     return Worker::Completed(claim);
                 }

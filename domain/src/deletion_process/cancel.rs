@@ -29,7 +29,7 @@ impl DeletionProcess {
     ///
     /// # Errors
     /// From the end of the grace period on, and in any state but Active.
-    pub fn cancel(&self, by: DeviceId, now: Timestamp) -> Result<Step, CancelError> {
+    pub(crate) fn cancel(&self, by: DeviceId, now: Timestamp) -> Result<Step, CancelError> {
         match &self.state {
             State::Active(_) if self.grace_period_is_over(now) => {
                 Err(CancelError::GracePeriodHasExpired { ended_at: self.grace_period_ends_at })

@@ -31,7 +31,7 @@ impl DeletionProcess {
     ///
     /// # Errors
     /// While an eraser has not acknowledged, and in any state but Deleting.
-    pub fn complete(&self, now: Timestamp) -> Result<Step, CompleteError> {
+    pub(crate) fn complete(&self, now: Timestamp) -> Result<Step, CompleteError> {
         match &self.state {
             State::Deleting(deleting) => {
                 let mut pending = deleting.erasures.iter().filter(|(_, erasure)| !erasure.is_acknowledged());

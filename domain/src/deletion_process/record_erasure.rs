@@ -37,7 +37,7 @@ impl DeletionProcess {
     ///
     /// # Errors
     /// For an eraser that is not the process's, or has acknowledged, and in any state but Deleting.
-    pub fn record_erasure(
+    pub(crate) fn record_erasure(
         &self,
         eraser: &EraserName,
         count: u64,
@@ -51,7 +51,7 @@ impl DeletionProcess {
     ///
     /// # Errors
     /// For an eraser that is not the process's, or has acknowledged, and in any state but Deleting.
-    pub fn record_erasure_failure(
+    pub(crate) fn record_erasure_failure(
         &self,
         eraser: &EraserName,
         failure: FailureCode,
@@ -68,7 +68,7 @@ impl DeletionProcess {
     ///
     /// # Errors
     /// For an eraser that is not the process's, or has acknowledged, and in any state but Deleting.
-    pub fn record_stuck_erasure(
+    pub(crate) fn record_stuck_erasure(
         &self,
         eraser: &EraserName,
         failure: FailureCode,

@@ -37,7 +37,7 @@ impl DeletionProcess {
     ///
     /// # Errors
     /// If it was sent or superseded, after the grace period, and in any state but Active.
-    pub fn remind(&self, reminder: Reminder, now: Timestamp) -> Result<Step, RemindError> {
+    pub(crate) fn remind(&self, reminder: Reminder, now: Timestamp) -> Result<Step, RemindError> {
         match &self.state {
             State::Active(_) if self.grace_period_is_over(now) => {
                 Err(RemindError::GracePeriodHasExpired { ended_at: self.grace_period_ends_at })

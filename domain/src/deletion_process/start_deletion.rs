@@ -31,7 +31,7 @@ impl DeletionProcess {
     ///
     /// # Errors
     /// Before the end of the grace period, and in any state but Active.
-    pub fn start_deletion(
+    pub(crate) fn start_deletion(
         &self,
         erasers: BTreeSet<EraserName>,
         now: Timestamp,

@@ -108,7 +108,7 @@ async fn every_event_is_handed_out_with_all_that_is_to_be_said_of_it(opened: Ope
     let reminded = opened
         .step(&owner, |identity| {
             let open = identity.open_process().unwrap();
-            open.remind(reprieve_domain::Reminder::First, at(13 * DAY)).unwrap()
+            identity.remind(open.id(), reprieve_domain::Reminder::First, at(13 * DAY)).unwrap()
         })
         .await;
     let cancelled = opened.step(&owner, |identity| cancel(identity, 13 * DAY + 1)).await;

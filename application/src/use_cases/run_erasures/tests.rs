@@ -10,7 +10,7 @@ use crate::ports::{
     EraseAnswer, MockAuditTrail, MockEraser, MockErasureLedger, MockErasureTasks, MockIdentities, MockIds,
     MockReceiptSigner, Settlement,
 };
-use crate::use_cases::test_data::{ENDS_AT, active, at, clock_at, version};
+use crate::use_cases::test_data::{ENDS_AT, at, clock_at, deleting_with, version};
 use reprieve_domain::TaskKind;
 
 const NOW: i64 = ENDS_AT + 1_000_000;
@@ -24,8 +24,7 @@ fn eraser() -> Erasers {
 }
 
 fn deleting() -> Loaded<DeletionProcess> {
-    let files = std::collections::BTreeSet::from(["files".parse().unwrap()]);
-    Loaded { value: active().start_deletion(files, at(ENDS_AT)).unwrap().into_process(), version: version() }
+    Loaded { value: deleting_with(&["files"]), version: version() }
 }
 
 fn task(number: u32) -> ErasureTask {

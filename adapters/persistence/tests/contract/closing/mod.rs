@@ -16,8 +16,8 @@ use reprieve_domain::TaskKind;
 use reprieve_domain::{Address, Status};
 
 use crate::support::{
-    DAY, ENDS_AT, Opened, address, at, cancel, claim, eraser, finish, initiate, on_each_database,
-    own_identity, process_id, process_of, record, save, started,
+    DAY, ENDS_AT, Opened, address, at, cancel, claim, complete, eraser, finish, initiate, on_each_database,
+    open, own_identity, process_id, process_of, record, save, started,
 };
 
 on_each_database!(
@@ -48,12 +48,12 @@ pub(crate) async fn completed(opened: &Opened, number: usize, now: i64) -> (Eras
     for task in claim(&opened.store, now, now, 100).await {
         let TaskKind::Erase(name) = &task.kind else { continue };
         let Loaded { value, version } = process_of(opened, &task).await;
-        let step = value.record_erasure(name, 1, at(now)).unwrap();
+        let step = open(&value).record_erasure(value.id(), name, 1, at(now)).unwrap();
         record(&opened.store, &task, (&step, version), TaskOutcome::Acknowledged, now).await.unwrap();
     }
     let task = finish(opened, number, now).await;
     let Loaded { value, version } = process_of(opened, &task).await;
-    save(&opened.store, &value.complete(at(now)).unwrap(), version).await.unwrap();
+    save(&opened.store, &complete(&open(&value), now), version).await.unwrap();
     let receipt = receipt_of(opened, &task).await;
     (task, receipt)
 }
@@ -224,7 +224,7 @@ async fn what_is_not_deleted_is_not_closed(opened: Opened) {
     started(&opened, 1, &[], ENDS_AT).await;
     let task = finish(&opened, 1, ENDS_AT).await;
     let Loaded { value, version } = process_of(&opened, &task).await;
-    let step = value.complete(at(ENDS_AT)).unwrap();
+    let step = complete(&open(&value), ENDS_AT);
     let hash = opened.store.identity_hash(value.address());
     // As if it were Deleted.
     let early = Receipt::of(step.process(), hash, version).unwrap();

@@ -15,8 +15,8 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    ENDS_AT, Opened, address, at, claim, claim_one, eraser, finish, on_each_database, process_id, process_of,
-    record, started,
+    ENDS_AT, Opened, address, at, claim, claim_one, eraser, finish, on_each_database, open, process_id,
+    process_of, record, started,
 };
 
 on_each_database!(
@@ -45,11 +45,12 @@ fn erase(name: &str) -> TaskKind {
 }
 
 fn acknowledge(process: &DeletionProcess, name: &str) -> Step {
-    process.record_erasure(&eraser(name), 3, at(ENDS_AT)).unwrap()
+    open(process).record_erasure(process.id(), &eraser(name), 3, at(ENDS_AT)).unwrap()
 }
 
 fn fail(process: &DeletionProcess, name: &str) -> Step {
-    process.record_erasure_failure(&eraser(name), "httpStatus503".parse().unwrap(), at(ENDS_AT)).unwrap()
+    let failure = "httpStatus503".parse().unwrap();
+    open(process).record_erasure_failure(process.id(), &eraser(name), failure, at(ENDS_AT)).unwrap()
 }
 
 async fn settle(store: &Store, task: &ErasureTask, settlement: Settlement) -> Result<(), StoreError> {

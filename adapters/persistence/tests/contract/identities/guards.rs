@@ -35,7 +35,7 @@ async fn conflicts(opened: &Opened, step: &Step, version: Version) {
 }
 
 fn remind(identity: &Identity, now: i64) -> Step {
-    identity.open_process().unwrap().remind(Reminder::First, at(now)).unwrap()
+    identity.remind(identity.open_process().unwrap().id(), Reminder::First, at(now)).unwrap()
 }
 
 async fn a_step_decided_on_an_old_version_changes_nothing(opened: Opened) {

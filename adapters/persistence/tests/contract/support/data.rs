@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use reprieve_application::{KeyPair, OwnIdentity, SecretKey};
 use reprieve_domain::{
-    Address, DeletionProcessId, DeviceId, EraserName, GracePeriod, GracePeriodBounds, Identity, Step,
-    Timestamp,
+    Address, DeletionProcess, DeletionProcessId, DeviceId, EraserName, GracePeriod, GracePeriodBounds,
+    Identity, Step, Timestamp,
 };
 
 /// In microseconds.
@@ -54,11 +54,11 @@ pub(crate) fn cancel(identity: &Identity, now: i64) -> Step {
 
 /// Of the open process, with these erasers.
 pub(crate) fn start(identity: &Identity, names: &[&str], now: i64) -> Step {
-    identity.open_process().unwrap().start_deletion(erasers(names), at(now)).unwrap()
+    identity.start_deletion(identity.open_process().unwrap().id(), erasers(names), at(now)).unwrap()
 }
 
 pub(crate) fn complete(identity: &Identity, now: i64) -> Step {
-    identity.open_process().unwrap().complete(at(now)).unwrap()
+    identity.complete(identity.open_process().unwrap().id(), at(now)).unwrap()
 }
 
 /// With keys that are no key pair, but an address that belongs to the public one.
@@ -69,4 +69,9 @@ pub(crate) fn own_identity(number: u8) -> OwnIdentity {
         device: device(),
         keys: KeyPair { secret: SecretKey::new([number ^ 0xff; 32]), public },
     }
+}
+
+/// The identity whose open process this is.
+pub(crate) fn open(process: &DeletionProcess) -> Identity {
+    Identity::with_open_process(process.clone()).unwrap()
 }
