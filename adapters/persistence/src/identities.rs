@@ -54,23 +54,7 @@ impl Identities for Store {
     ) -> Result<(), StoreError> {
         let write = self.write_of(step, version, alongside)?;
         let not_written = write.not_written();
-        // PostgreSQL takes one statement, and with it one round trip, unless a task has to be looked at first.
-        let is_written = match (self.writer.get_database_backend(), alongside) {
-            (DbBackend::Postgres, Alongside::Nothing | Alongside::Answer(_)) => {
-                let is_written = write.execute(&self.writer).await?;
-                self.writer.note_stored();
-                is_written
-            }
-            _ => {
-                let transaction = self.writer.begin().await.map_err(store_error)?;
-                let is_written = save_in(&transaction, write, alongside).await;
-                // Whatever else was done for it is undone with it.
-                let is_written =
-                    is_written.and_then(|is_written| is_written.then_some(()).ok_or(not_written));
-                return end(transaction, is_written).await;
-            }
-        };
-        if is_written { Ok(()) } else { Err(not_written) }
+        if self.write(write, alongside).await? { Ok(()) } else { Err(not_written) }
     }
 
     async fn save_all(&self, steps: &[Decided]) -> Result<Vec<Result<bool, StoreError>>, StoreError> {
@@ -81,12 +65,9 @@ impl Identities for Store {
             // One of them has spoilt it for all.
             Err(NotSaved::One) => {
                 let mut saved = Vec::with_capacity(steps.len());
-                for step in steps {
-                    saved.push(match self.save(&step.0, step.1, Alongside::Nothing).await {
-                        Ok(()) => Ok(true),
-                        Err(StoreError::Conflict) => Ok(false),
-                        Err(error) => Err(error),
-                    });
+                for (step, version) in steps {
+                    let write = self.write_of(step, *version, Alongside::Nothing)?;
+                    saved.push(self.write(write, Alongside::Nothing).await);
                 }
                 Ok(saved)
             }
@@ -124,6 +105,29 @@ impl Store {
                 Deadline::DoesNotMatter => (i64::MIN, i64::MAX),
             },
         })
+    }
+
+    /// Whether it was written, by itself.
+    async fn write(&self, write: Write, alongside: Alongside<'_>) -> Result<bool, StoreError> {
+        if self.writer.get_database_backend() == DbBackend::Postgres
+            && !matches!(alongside, Alongside::Task(..))
+        {
+            // One statement, so one round trip.
+            let is_written = write.execute(&self.writer).await?;
+            if is_written {
+                self.writer.note_stored();
+            }
+            return Ok(is_written);
+        }
+        let transaction = self.writer.begin().await.map_err(store_error)?;
+        match write_in(&transaction, write, alongside).await {
+            Ok(true) => transaction.commit().await.map(|()| true).map_err(store_error),
+            // Whatever else was done for it is undone with it.
+            not_written => {
+                transaction.rollback().await;
+                not_written
+            }
+        }
     }
 
     /// All in one transaction. A process that another worker has locked is left alone, rather than waited for.
@@ -165,7 +169,7 @@ impl Store {
 }
 
 /// Whether it was written, in a transaction that is to be rolled back if it was not: half of it may be in it.
-async fn save_in(
+async fn write_in(
     transaction: &Transaction,
     mut write: Write,
     alongside: Alongside<'_>,

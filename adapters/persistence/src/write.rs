@@ -101,9 +101,8 @@ impl Write {
         let from_process = if backend == DbBackend::Postgres {
             "FROM process".to_owned()
         } else {
-            // Its new head tells the row that was written from the one that was there before.
-            let (id, head) = (parameters.bind(id.clone()), parameters.bind(process.audit_head.clone()));
-            format!("FROM deletion_processes WHERE id = {id} AND audit_head = {head}")
+            // An insertion that comes after one that has written nothing writes nothing either.
+            format!("FROM deletion_processes WHERE id = {} AND changes() > 0", parameters.bind(id.clone()))
         };
         let process = match expected {
             None => initiate(backend, &mut parameters, process, audit_entry.identity_hash.clone()),

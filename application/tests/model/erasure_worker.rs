@@ -1,6 +1,6 @@
 //! What a worker does, one action that nobody can look into after the other, and what the store makes of it.
 
-use reprieve_domain::{DeletionProcess, FailureCode, Status, Step};
+use reprieve_domain::{DeletionProcess, FailureCode, Identity, Status, Step};
 
 use crate::erasure::{Erasing, FINISH, Mistake, NOW, loaded};
 use crate::erasure_state::{Claim, Place, Reply, State, Worker};
@@ -8,7 +8,7 @@ use crate::store::{Guards, Loaded, Refusal, at, eraser};
 
 /// What came of a task, as the port has it.
 enum Settlement<'a> {
-    Acknowledged(Option<(&'a Loaded, Step)>),
+    Acknowledged(&'a Loaded, Step),
     Failed(&'a Loaded, Step),
     Later,
 }
@@ -87,22 +87,23 @@ impl Erasing {
     fn store_answer(&self, state: &mut State, claim: Claim, loaded: &Loaded, reply: Reply) -> Worker {
         let name = eraser(claim.task);
         let is_acknowledged = matches!(reply, Reply::Erased | Reply::Lie);
+        // Another worker that has the task now may have recorded it, and have finished the process since.
+        let Ok(identity) = Identity::with_open_process(process(loaded).clone()) else { return Worker::Idle };
+        let id = process(loaded).id();
         let settlement = if is_acknowledged {
-            let step = loaded.identity().record_erasure(process(loaded).id(), &name, 1, at(NOW)).ok();
-            Settlement::Acknowledged(step.map(|step| (loaded, step)))
+            let Ok(step) = identity.record_erasure(id, &name, 1, at(NOW)) else { return Worker::Idle };
+            Settlement::Acknowledged(loaded, step)
         } else if reply == Reply::Working && claim.is_patient {
             Settlement::Later
         } else {
             let code = FailureCode::unreachable();
             let step = if claim.is_patient {
-                loaded.identity().record_erasure_failure(process(loaded).id(), &name, code, at(NOW))
+                identity.record_erasure_failure(id, &name, code, at(NOW))
             } else {
-                loaded.identity().record_stuck_erasure(process(loaded).id(), &name, code, at(NOW))
+                identity.record_stuck_erasure(id, &name, code, at(NOW))
             };
-            match step {
-                Ok(step) => Settlement::Failed(loaded, step),
-                Err(_) => Settlement::Acknowledged(None),
-            }
+            let Ok(step) = step else { return Worker::Idle };
+            Settlement::Failed(loaded, step)
         };
         match self.settle(state, claim, &settlement) {
             Err(SettleError::Conflict) => Worker::Again(claim, reply),
@@ -119,13 +120,13 @@ impl Erasing {
         if !holds && !self.has(Mistake::FenceNotChecked) {
             return Err(SettleError::LeaseLost);
         }
-        if let Settlement::Acknowledged(Some((loaded, step))) | Settlement::Failed(loaded, step) = result
+        if let Settlement::Acknowledged(loaded, step) | Settlement::Failed(loaded, step) = result
             && state.store.save(&loaded.decided(step.clone()), Guards::ALL) == Err(Refusal::Conflict)
         {
             return Err(SettleError::Conflict);
         }
         state.stored_without_lease |= !holds;
-        if matches!(result, Settlement::Acknowledged(_)) {
+        if matches!(result, Settlement::Acknowledged(..)) {
             state.tasks[claim.task] = None;
             if let Some(finish) = &mut state.tasks[FINISH] {
                 finish.place = Place::Due;
@@ -145,7 +146,8 @@ impl Erasing {
 
     fn finish(&self, state: &mut State, claim: Claim, loaded: &Loaded) -> Worker {
         if process(loaded).status() == Status::Deleting {
-            let Ok(step) = loaded.identity().complete(process(loaded).id(), at(NOW)) else {
+            let identity = loaded.identity();
+            let Ok(step) = identity.complete(process(loaded).id(), at(NOW)) else {
                 if self.has(Mistake::ClosedWithoutAcknowledgements) {
                     return Worker::Completed(claim);
                 }

@@ -2,6 +2,7 @@
 //! ever shown.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use reprieve_tests::{Outcome, PrivatePostgres, Sandbox, Service, Sql};
@@ -382,4 +383,26 @@ fn no_part_of_a_query_string_is_shown() {
         found.extend(leaks(&format!("postgres://{authority}:{port}/reprieve{query}")));
     }
     assert!(found.is_empty(), "{} leaks:\n{}", found.len(), found.join("\n"));
+}
+
+/// The driver logs a line that it cannot read as it is.
+#[test]
+fn no_line_of_a_password_file_is_shown() {
+    let secret = HALVES[0].concat();
+    let sandbox = Sandbox::new().with("REPRIEVE__DATABASE__TIMEOUT_IN_SECONDS", "0.2");
+    let file = sandbox.home().join("passwords");
+    std::fs::write(&file, format!("127.0.0.1:{secret}\n")).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let url = format!("postgres://ada@127.0.0.1:{}/reprieve", dead_port());
+    let sandbox = sandbox.with("PGPASSFILE", file.to_str().unwrap());
+    let mut start = sandbox.variant().on(&url).command();
+    start.args(["start", "-vvv", "--output", "json"]);
+    let started = match Service::try_start(&mut start) {
+        Ok(service) => service.stop(),
+        Err(outcome) => outcome,
+    };
+    for outcome in [sandbox.variant().on(&url).line("identity status -vvv"), started] {
+        assert!(!outcome.stderr.contains(&secret), "{}", outcome.stderr);
+        assert!(!outcome.stdout.contains(&secret), "{}", outcome.stdout);
+    }
 }
