@@ -113,6 +113,7 @@ impl PhotoService {
                 seal: self.audit_key.seal_head(process.id(), account.head).as_bytes().to_vec(),
                 subject: process.into(),
             }),
+            tasks: None,
         };
         self.audit_key.verify(&chain).map_err(|fault| fault.to_string())?;
         println!("  audit: {} entries verified", chain.entries.len());

@@ -5,65 +5,80 @@ use reprieve_application::StoreError;
 use reprieve_application::ports::AuditTrail;
 use reprieve_domain::audit::{
     Chain, ClosedProcess, ErasureLedgerEntry, Fault, InvalidLedgerEntry, KeyedHash, SealedEntry, StoredHead,
-    StoredProcess, Subject,
+    StoredProcess, StoredTask, Subject,
 };
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId};
 use sea_orm::sea_query::{Expr, Query, SelectStatement};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QueryResult, QueryTrait,
+    Statement,
+};
 
 use crate::Store;
+use crate::deletion_processes::numbered;
 use crate::entities::audit_entry::{Column, Entity};
 use crate::error::store_error;
-use crate::mapping::Row;
+use crate::mapping::{Row, stored_erasures};
 
-/// One statement, so that process and entries are seen as they were at one moment. A process whose entries are gone and
-/// entries whose process is gone are both found. The first page starts at the empty id, which is the least.
+/// The ids of a page: of everything that knows of a process. The first page starts at the empty id, which is the least.
+const PAGE: &str = "\
+SELECT id FROM (SELECT id FROM deletion_processes WHERE id AFTER $1 ORDER BY id LIMIT $2) AS processes
+UNION
+SELECT id FROM (
+    SELECT DISTINCT process_id AS id FROM audit_entries WHERE process_id AFTER $1 ORDER BY process_id LIMIT $2
+) AS chains
+UNION
+SELECT id FROM (
+    SELECT process_id AS id FROM closed_processes WHERE process_id AFTER $1 ORDER BY process_id LIMIT $2
+) AS closed
+UNION
+SELECT id FROM (
+    SELECT DISTINCT process_id AS id FROM erasure_tasks WHERE process_id AFTER $1 ORDER BY process_id LIMIT $2
+) AS tasks
+ORDER BY id LIMIT $2";
+
+/// What is stored of some processes: a row for each entry, and behind them one for each task. One statement, so that all of
+/// it is seen as it was at one moment. A process whose entries are gone and entries whose process is gone are both found.
 const CHAINS: &str = "\
-WITH ids AS (
-    SELECT id FROM (SELECT id FROM deletion_processes WHERE id AFTER $1 ORDER BY id LIMIT $2) AS processes
-    UNION
-    SELECT id FROM (
-        SELECT DISTINCT process_id AS id FROM audit_entries WHERE process_id AFTER $1 ORDER BY process_id LIMIT $2
-    ) AS chains
-    UNION
-    SELECT id FROM (
-        SELECT process_id AS id FROM closed_processes WHERE process_id AFTER $1 ORDER BY process_id LIMIT $2
-    ) AS closed
-    ORDER BY id LIMIT $2
-)
+WITH ids AS ($IDS)
 SELECT ids.id AS process_id, process.revision, process.audit_head, process.audit_seal, process.address, process.status,
     process.created_at AS process_created_at, process.created_by_device, process.grace_period_ends_at,
     process.reminder1_sent_at, process.reminder2_sent_at, process.reminder3_sent_at, process.cancelled_at,
-    process.cancelled_by_device, process.deletion_started_at, process.deletion_completed_at,
+    process.cancelled_by_device, process.deletion_started_at, process.deletion_completed_at, process.erasures,
     closed.revision AS closed_revision, closed.audit_head AS closed_head, closed.audit_seal AS closed_seal,
-    closed.identity_hash AS closed_identity, closed.status AS closed_status,
-    entry.sequence, entry.created_at, entry.old_status, entry.new_status, entry.message_key, entry.additional_data, entry.identity_hash, entry.device_hash, entry.hash
+    closed.identity_hash AS closed_identity, closed.status AS closed_status, closed.identity_deleted_at, closed.receipt,
+    (SELECT max(deletion.identity_deleted_at) FROM closed_processes AS deletion
+        WHERE deletion.identity_hash = closed.identity_hash AND deletion.status = 'Deleted') AS newest_deletion_at,
+    CAST(EXISTS (SELECT 1 FROM closed_processes AS deletion
+        WHERE deletion.identity_hash = closed.identity_hash AND deletion.status = 'Deleted'
+        AND deletion.identity_deleted_at = closed.identity_deleted_at) AS INTEGER) AS is_of_deletion,
+    entry.sequence, entry.created_at, entry.old_status, entry.new_status, entry.message_key, entry.additional_data,
+    entry.identity_hash, entry.device_hash, entry.hash, NULL AS task_eraser, NULL AS task_address
 FROM ids
 LEFT JOIN deletion_processes AS process ON process.id = ids.id
 LEFT JOIN closed_processes AS closed ON closed.process_id = ids.id
-LEFT JOIN audit_entries AS entry ON entry.process_id = ids.id
-ORDER BY ids.id, entry.sequence";
+LEFT JOIN audit_entries AS entry ON entry.process_id = ids.id$TASKS
+ORDER BY process_id, sequence";
+
+const TASKS: &str = "
+UNION ALL
+SELECT ids.id, $NOTHING task.eraser, task.address FROM ids JOIN erasure_tasks AS task ON task.process_id = ids.id";
+
+/// How many columns [`CHAINS`] has between the id and those of tasks.
+const OTHER_COLUMNS: usize = 34;
+
+pub(crate) fn chains_of_page(backend: DbBackend, after: Option<String>, limit: u32) -> Statement {
+    let page = PAGE.replace("AFTER", if after.is_some() { ">" } else { ">=" });
+    let tasks = TASKS.replace("$NOTHING", &"NULL, ".repeat(OTHER_COLUMNS));
+    let sql = CHAINS.replace("$TASKS", &tasks).replace("$IDS", &page);
+    numbered(backend, sql, vec![after.unwrap_or_default().into(), i64::from(limit).into()])
+}
 
 #[async_trait]
 impl AuditTrail for Store {
     async fn chains(&self, after: Option<String>, limit: u32) -> Result<Vec<Chain>, StoreError> {
-        let sql = CHAINS.replace("AFTER", if after.is_some() { ">" } else { ">=" });
-        let statement = self.statement(sql, vec![after.unwrap_or_default().into(), i64::from(limit).into()]);
-        let rows = self.reader.in_bulk().query_all_raw(statement).await.map_err(store_error)?;
-        let mut chains: Vec<Chain> = Vec::new();
-        for result in &rows {
-            let row = Row::new(result, "audit_entries", "process_id")?;
-            let process_id: String = row.get("process_id")?;
-            if chains.last().is_none_or(|chain| chain.process_id != process_id) {
-                let head = head(&Row::named(result, "deletion_processes", &process_id))?;
-                chains.push(Chain { process_id: process_id.clone(), entries: Vec::new(), head });
-            }
-            let chain = chains.last_mut().zip(entry(&row, process_id)?);
-            if let Some((chain, entry)) = chain {
-                chain.entries.push(entry);
-            }
-        }
-        Ok(chains)
+        let statement = chains_of_page(self.reader.get_database_backend(), after, limit);
+        chains_from(&self.reader.in_bulk().query_all_raw(statement).await.map_err(store_error)?, true)
     }
 
     async fn entries<'a>(
@@ -118,6 +133,35 @@ pub(crate) fn entries_of(identity_hash: Vec<u8>, process: Option<&DeletionProces
     query.filter(of_identity).order_by_asc(Column::Sequence).into_query()
 }
 
+/// The rows of [`CHAINS`].
+fn chains_from(rows: &[QueryResult], with_tasks: bool) -> Result<Vec<Chain>, StoreError> {
+    let mut chains: Vec<Chain> = Vec::new();
+    for result in rows {
+        let row = Row::new(result, "audit_entries", "process_id")?;
+        let process_id: String = row.get("process_id")?;
+        let task = task(&Row::named(result, "erasure_tasks", &process_id))?;
+        if chains.last().is_none_or(|chain| chain.process_id != process_id) {
+            let (process_id, entries) = (process_id.clone(), Vec::new());
+            chains.push(Chain { process_id, entries, head: None, tasks: with_tasks.then(Vec::new) });
+        }
+        let Some(chain) = chains.last_mut() else { continue };
+        if let Some(task) = task {
+            chain.tasks.get_or_insert_default().push(task);
+            continue;
+        }
+        if chain.head.is_none() {
+            chain.head = head(&Row::named(result, "deletion_processes", &process_id))?;
+        }
+        chain.entries.extend(entry(&row, process_id)?);
+    }
+    Ok(chains)
+}
+
+fn task(row: &Row<'_>) -> Result<Option<StoredTask>, StoreError> {
+    let Some(eraser) = row.get("task_eraser")? else { return Ok(None) };
+    Ok(Some(StoredTask { eraser, address: row.get("task_address")? }))
+}
+
 fn head(row: &Row<'_>) -> Result<Option<StoredHead>, StoreError> {
     let Some(length) = row.get::<Option<i64>>("revision")? else { return closed(row) };
     Ok(Some(StoredHead {
@@ -139,6 +183,7 @@ fn head(row: &Row<'_>) -> Result<Option<StoredHead>, StoreError> {
             cancelled_by_device: row.get("cancelled_by_device")?,
             deletion_started_at: row.get("deletion_started_at")?,
             deletion_completed_at: row.get("deletion_completed_at")?,
+            erasures: stored_erasures(row.get("erasures")?),
         }),
     }))
 }
@@ -153,6 +198,10 @@ fn closed(row: &Row<'_>) -> Result<Option<StoredHead>, StoreError> {
         subject: Subject::Closed(ClosedProcess {
             identity_hash: row.get("closed_identity")?,
             status: row.get("closed_status")?,
+            identity_deleted_at: row.get("identity_deleted_at")?,
+            newest_deletion_at: row.get("newest_deletion_at")?,
+            is_of_deletion: row.get::<i32>("is_of_deletion")? == 1,
+            receipt: row.get("receipt")?,
         }),
     }))
 }

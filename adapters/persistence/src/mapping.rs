@@ -8,7 +8,7 @@ use reprieve_application::ports::Version;
 use reprieve_application::{
     Answer, AnsweredRequest, Fingerprint, IdempotencyKey, IdempotentRequest, StoreError,
 };
-use reprieve_domain::audit::{AuditKey, ChainHead, KeyedHash, SealedEntry};
+use reprieve_domain::audit::{AuditKey, ChainHead, KeyedHash, SealedEntry, StoredErasures};
 use reprieve_domain::{
     DeletionProcess, DeletionProcessRecord, Erasure, ErasureRecord, Reminder, Reminders, Timestamp,
 };
@@ -130,6 +130,15 @@ fn erasures_from_json(json: &str) -> Result<Vec<ErasureRecord>, String> {
             Ok(ErasureRecord { eraser: stored.eraser.parse().map_err(|error| format!("{error}"))?, erasure })
         })
         .collect()
+}
+
+/// The column `erasures`, whatever stands in it.
+pub(crate) fn stored_erasures(json: Option<String>) -> StoredErasures {
+    match json.map(|json| erasures_from_json(&json)) {
+        None => StoredErasures::Absent,
+        Some(Ok(records)) => StoredErasures::Known(records),
+        Some(Err(_)) => StoredErasures::Unreadable,
+    }
 }
 
 /// What the table `deletion_processes` says.

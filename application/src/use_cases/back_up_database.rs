@@ -81,7 +81,7 @@ mod tests {
     async fn a_copy_whose_audit_trail_is_broken_never_gets_its_name() {
         let mut trail = MockAuditTrail::new();
         trail.expect_chains().returning(|after, _| {
-            let chain = Chain { process_id: "a".to_owned(), entries: Vec::new(), head: None };
+            let chain = Chain { process_id: "a".to_owned(), entries: Vec::new(), head: None, tasks: None };
             Ok(if after.is_none() { vec![chain] } else { Vec::new() })
         });
         trail.expect_verify().returning(|chain| {

@@ -100,7 +100,7 @@ mod tests {
     use reprieve_domain::audit::{Chain, FaultKind};
 
     fn chain(process_id: &str) -> Chain {
-        Chain { process_id: process_id.to_owned(), entries: Vec::new(), head: None }
+        Chain { process_id: process_id.to_owned(), entries: Vec::new(), head: None, tasks: None }
     }
 
     fn trail(broken: &'static [&'static str]) -> MockAuditTrail {

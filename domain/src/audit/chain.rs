@@ -3,8 +3,11 @@
 use std::fmt;
 
 use super::canonical::Canonical;
-use super::{AuditEntry, AuditKey, ClosedProcess, KeyedHash, StoredProcess};
-use crate::DeletionProcessId;
+use super::{
+    AuditEntry, AuditKey, AuditedAction, ClosedProcess, KeyedHash, Proof, StoredProcess, StoredTask,
+    VerifiedProcess,
+};
+use crate::{Address, DeletionProcessId, Timestamp};
 
 /// An audit entry as it is written down.
 ///
@@ -60,6 +63,8 @@ pub struct Chain {
     pub entries: Vec<SealedEntry>,
     /// What is stored with the process; nothing if there are entries but no process.
     pub head: Option<StoredHead>,
+    /// The tasks of its deletion, in any order; nothing if they are kept elsewhere and not to be checked.
+    pub tasks: Option<Vec<StoredTask>>,
 }
 
 /// What is stored with a process about its chain, and what the chain says about the process.
@@ -84,7 +89,7 @@ pub enum Subject {
     Closed(ClosedProcess),
 }
 
-/// The first thing that is wrong with a chain.
+/// The first thing that is wrong with what is stored of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The process.
@@ -95,17 +100,43 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
-/// What can be wrong with an entry.
+/// What can be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
-    /// The content does not match its hash: it was changed, or written by somebody without the key.
+    /// The content of the entry does not match its hash: it was changed, or written by somebody without the key.
     Changed,
     /// There is no such entry although there must be.
     Removed,
     /// There is such an entry although there must not be.
     Inserted,
+    /// The entry is sound, but the state before it does not allow this step at this time: it was taken on a process that
+    /// had been changed outside the application.
+    DoesNotFollow,
     /// The entries are sound, but the process row does not say what they say: it was changed outside the application.
     ProcessDiffers,
+    /// The tasks of the deletion are not those that follow from the entries.
+    TasksDiffer,
+    /// The receipt does not say what the entries say, or is not signed with the deployment's key.
+    ReceiptDiffers,
+    /// The event is not the one that the entry tells of, or there is another one of the same entry.
+    EventDiffers,
+}
+
+impl FaultKind {
+    /// A short reason for logs, metrics and audit entries. It never changes.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Changed => "entryChanged",
+            Self::Removed => "entryRemoved",
+            Self::Inserted => "entryInserted",
+            Self::DoesNotFollow => "entryDoesNotFollow",
+            Self::ProcessDiffers => "processDiffers",
+            Self::TasksDiffer => "tasksDiffer",
+            Self::ReceiptDiffers => "receiptDiffers",
+            Self::EventDiffers => "eventDiffers",
+        }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -115,10 +146,36 @@ impl fmt::Display for Fault {
             FaultKind::Changed => write!(formatter, "entry {sequence} of process {process_id} was changed"),
             FaultKind::Removed => write!(formatter, "entry {sequence} of process {process_id} was removed"),
             FaultKind::Inserted => write!(formatter, "entry {sequence} of process {process_id} was inserted"),
+            FaultKind::DoesNotFollow => {
+                write!(
+                    formatter,
+                    "entry {sequence} of process {process_id} does not follow from the entries before it: the step was \
+                     taken on a process that had been changed"
+                )
+            }
             FaultKind::ProcessDiffers => {
                 write!(
                     formatter,
                     "process {process_id} is not what its audit entry {sequence} says: it was changed"
+                )
+            }
+            FaultKind::TasksDiffer => {
+                write!(
+                    formatter,
+                    "the erasure tasks of process {process_id} are not those that follow from its audit entry {sequence}"
+                )
+            }
+            FaultKind::ReceiptDiffers => {
+                write!(
+                    formatter,
+                    "the receipt of process {process_id} does not say what its audit entries say, or is not signed with \
+                     the deployment's key"
+                )
+            }
+            FaultKind::EventDiffers => {
+                write!(
+                    formatter,
+                    "the event of entry {sequence} of process {process_id} is not what that entry says"
                 )
             }
         }
@@ -155,48 +212,98 @@ impl AuditKey {
         self.head_seal(process_id.as_str(), head.length, head.hash.as_bytes())
     }
 
-    /// Walks a chain from its first entry.
+    /// Walks a chain from its first entry, and compares what is stored beside it.
     ///
     /// # Errors
-    /// The first entry that is not what was written.
+    /// The first entry that is not what was written, or that what is stored contradicts.
     pub fn verify(&self, chain: &Chain) -> Result<(), Fault> {
-        let fault = |sequence, kind| Err(Fault { process_id: chain.process_id.clone(), sequence, kind });
+        self.prove(chain).map(drop)
+    }
+
+    /// Verifies a process that is stored as a whole, before anything irreversible is done about it.
+    ///
+    /// # Errors
+    /// As [`Self::verify`], and if the process is closed.
+    pub fn verify_process(&self, chain: &Chain) -> Result<VerifiedProcess, Fault> {
+        let proof = self.prove(chain)?;
+        VerifiedProcess::new(chain, proof).ok_or_else(|| Fault {
+            process_id: chain.process_id.clone(),
+            sequence: chain.head.as_ref().map_or(0, |head| head.length),
+            kind: FaultKind::ProcessDiffers,
+        })
+    }
+
+    /// Until when the owner of a process can cancel, as its first entry proves, whatever else is wrong with the process.
+    /// None if that entry is not there, not sound or another identity's: then no end can be held against the owner, who
+    /// can always cancel.
+    #[must_use]
+    pub fn proven_end(
+        &self,
+        process: &DeletionProcessId,
+        owner: &Address,
+        entries: &[SealedEntry],
+    ) -> Option<Timestamp> {
+        let first = entries.iter().find(|entry| entry.sequence == 1)?;
+        let is_sound = first.process_id == process.as_str()
+            && self.hash(first, KeyedHash::ZERO.as_bytes()).as_bytes() == first.hash.as_slice()
+            && self.pseudonym_of_identity(owner).as_bytes() == first.identity_hash.as_slice();
+        match AuditedAction::read(&first.message_key, &first.additional_data)? {
+            AuditedAction::StartedByOwner { grace_period_ends_at } if is_sound => Some(grace_period_ends_at),
+            _ => None,
+        }
+    }
+
+    /// What a chain proves, where it and all that is stored beside it are sound.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn prove(&self, chain: &Chain) -> Result<Proof, Fault> {
+        let fault = |sequence, kind| Fault { process_id: chain.process_id.clone(), sequence, kind };
         let length = chain.head.as_ref().map_or(0, |head| head.length);
+        if chain.head.is_none() && chain.entries.is_empty() {
+            // Nothing but tasks, which is never so.
+            return Err(fault(0, FaultKind::TasksDiffer));
+        }
         let mut previous: &[u8] = KeyedHash::ZERO.as_bytes();
         let mut expected: i64 = 1;
         for entry in &chain.entries {
             if entry.sequence < expected || entry.sequence > length && expected > length {
-                return fault(entry.sequence, FaultKind::Inserted);
+                return Err(fault(entry.sequence, FaultKind::Inserted));
             }
             if entry.sequence > expected {
-                return fault(expected, FaultKind::Removed);
+                return Err(fault(expected, FaultKind::Removed));
             }
             if entry.process_id != chain.process_id
                 || self.hash(entry, previous).as_bytes() != entry.hash.as_slice()
             {
-                return fault(expected, FaultKind::Changed);
+                return Err(fault(expected, FaultKind::Changed));
             }
             previous = &entry.hash;
             expected = expected.saturating_add(1);
         }
         if expected <= length {
-            return fault(expected, FaultKind::Removed);
+            return Err(fault(expected, FaultKind::Removed));
         }
         let (Some(head), Some(newest)) = (&chain.head, chain.entries.last()) else {
             // A process without entries, of length zero or less: no step ever left one.
-            return fault(1, FaultKind::Removed);
+            return Err(fault(1, FaultKind::Removed));
         };
         if head.hash != newest.hash
             || self.head_seal(&chain.process_id, head.length, &head.hash).as_bytes() != head.seal.as_slice()
         {
             // The entries are sound as far as they go, but this is not where the chain ended.
-            return fault(length.saturating_add(1), FaultKind::Removed);
+            return Err(fault(length.saturating_add(1), FaultKind::Removed));
         }
+        let proof =
+            Proof::of(&chain.entries).map_err(|sequence| fault(sequence, FaultKind::DoesNotFollow))?;
         match &head.subject {
-            Subject::Process(process) => self.compare(process, &chain.entries),
-            Subject::Closed(closed) => closed.compare(&chain.entries),
+            Subject::Process(process) => self.compare(process, &chain.entries, &proof),
+            Subject::Closed(closed) => closed.compare(&chain.entries, &proof),
         }
-        .or_else(|sequence| fault(sequence, FaultKind::ProcessDiffers))
+        .map_err(|sequence| fault(sequence, FaultKind::ProcessDiffers))?;
+        let are_implied =
+            chain.tasks.as_ref().is_none_or(|tasks| StoredTask::are_implied(tasks, &head.subject, &proof));
+        if are_implied { Ok(proof) } else { Err(fault(newest.sequence, FaultKind::TasksDiffer)) }
     }
 
     /// The hash over the canonical content of an entry and the hash before it.

@@ -1,5 +1,8 @@
 //! What a transition says happened.
 
+use std::collections::BTreeSet;
+
+use super::chain::json_object;
 use crate::{Address, DeletionProcessId, DeviceId, EraserName, FailureCode, Reminder, Status, Timestamp};
 
 /// One line of the audit trail, before it is sealed.
@@ -34,7 +37,10 @@ pub enum AuditedAction {
     /// A reminder was sent.
     GracePeriodReminderSent(Reminder),
     /// The grace period was over and erasing began.
-    DeletionStarted,
+    DeletionStarted {
+        /// The erasers in force, each of which must acknowledge. None only in entries of versions that did not state them.
+        erasers: Option<BTreeSet<EraserName>>,
+    },
     /// An eraser acknowledged.
     DataDeleted {
         /// The eraser.
@@ -63,7 +69,7 @@ impl AuditedAction {
             Self::GracePeriodReminderSent(Reminder::First) => "GracePeriodReminder1Sent",
             Self::GracePeriodReminderSent(Reminder::Second) => "GracePeriodReminder2Sent",
             Self::GracePeriodReminderSent(Reminder::Third) => "GracePeriodReminder3Sent",
-            Self::DeletionStarted => "DeletionStarted",
+            Self::DeletionStarted { .. } => "DeletionStarted",
             Self::DataDeleted { .. } => "DataDeleted",
             Self::ErrorDuringDeletion { .. } => "ErrorDuringDeletion",
             Self::DeletionCompleted => "DeletionCompleted",
@@ -84,10 +90,111 @@ impl AuditedAction {
             Self::ErrorDuringDeletion { eraser, failure } => {
                 vec![("aggregateType", eraser.to_string()), ("errorMessage", failure.to_string())]
             }
+            Self::DeletionStarted { erasers: Some(erasers) } => {
+                let names: Vec<&str> = erasers.iter().map(EraserName::as_str).collect();
+                // No name has a comma in it.
+                vec![("erasers", names.join(","))]
+            }
             Self::CancelledByOwner
             | Self::GracePeriodReminderSent(_)
-            | Self::DeletionStarted
+            | Self::DeletionStarted { erasers: None }
             | Self::DeletionCompleted => Vec::new(),
+        }
+    }
+
+    /// Reads back what [`Self::message_key`] and [`Self::additional_data`] say, in the one form in which it is written.
+    pub(super) fn read(message_key: &str, additional_data: &str) -> Option<Self> {
+        let members = members(additional_data)?;
+        let action = match (message_key, members.as_slice()) {
+            ("StartedByOwner", [("gracePeriodEndsAt", at)]) => {
+                Self::StartedByOwner { grace_period_ends_at: at.parse().ok()? }
+            }
+            ("CancelledByOwner", []) => Self::CancelledByOwner,
+            ("GracePeriodReminder1Sent", []) => Self::GracePeriodReminderSent(Reminder::First),
+            ("GracePeriodReminder2Sent", []) => Self::GracePeriodReminderSent(Reminder::Second),
+            ("GracePeriodReminder3Sent", []) => Self::GracePeriodReminderSent(Reminder::Third),
+            ("DeletionStarted", []) => Self::DeletionStarted { erasers: None },
+            ("DeletionStarted", [("erasers", names)]) => {
+                let names = names.split(',').filter(|name| !name.is_empty());
+                Self::DeletionStarted { erasers: Some(names.map(str::parse).collect::<Result<_, _>>().ok()?) }
+            }
+            ("DataDeleted", [("aggregateType", eraser), ("count", count)]) => {
+                Self::DataDeleted { eraser: eraser.parse().ok()?, count: count.parse().ok()? }
+            }
+            ("ErrorDuringDeletion", [("aggregateType", eraser), ("errorMessage", failure)]) => {
+                Self::ErrorDuringDeletion { eraser: eraser.parse().ok()?, failure: failure.parse().ok()? }
+            }
+            ("DeletionCompleted", []) => Self::DeletionCompleted,
+            _ => return None,
+        };
+        (json_object(&action.additional_data()) == additional_data).then_some(action)
+    }
+}
+
+/// The members of a JSON object of texts that need no escaping.
+fn members(json: &str) -> Option<Vec<(&str, &str)>> {
+    let members = json.strip_prefix('{')?.strip_suffix('}')?;
+    if members.is_empty() {
+        return Some(Vec::new());
+    }
+    let members = members.strip_prefix('"')?.strip_suffix('"')?;
+    members.split("\",\"").map(|member| member.split_once("\":\"")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn actions() -> impl Strategy<Value = AuditedAction> {
+        let name = || "[A-Za-z0-9._-]{1,64}".prop_map(|name| name.parse::<EraserName>().unwrap());
+        let instant =
+            (0..253_402_300_800_000_000_i64).prop_map(|at| Timestamp::from_unix_micros(at).unwrap());
+        prop_oneof![
+            instant.prop_map(|at| AuditedAction::StartedByOwner { grace_period_ends_at: at }),
+            Just(AuditedAction::CancelledByOwner),
+            prop::sample::select(&Reminder::ALL).prop_map(AuditedAction::GracePeriodReminderSent),
+            prop::option::of(prop::collection::btree_set(name(), 0..4))
+                .prop_map(|erasers| AuditedAction::DeletionStarted { erasers }),
+            (name(), any::<u64>()).prop_map(|(eraser, count)| AuditedAction::DataDeleted { eraser, count }),
+            (name(), 100..600_u16).prop_map(|(eraser, status)| AuditedAction::ErrorDuringDeletion {
+                eraser,
+                failure: FailureCode::http_status(status),
+            }),
+            Just(AuditedAction::DeletionCompleted),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_action_is_read_back_as_it_was_written(action in actions()) {
+            let data = json_object(&action.additional_data());
+            prop_assert_eq!(AuditedAction::read(action.message_key(), &data), Some(action));
+        }
+
+        #[test]
+        fn no_text_makes_reading_panic(
+            key in "(StartedByOwner|DeletionStarted|DataDeleted|.*)",
+            data in r#"\{?("(erasers|count|aggregateType|gracePeriodEndsAt)":)?["{},:a-z0-9T.-]*\}?"#,
+        ) {
+            let _ = AuditedAction::read(&key, &data);
+        }
+    }
+
+    #[test]
+    fn what_is_written_in_another_form_is_not_read() {
+        for (key, data) in [
+            ("StartedByOwner", r"{}"),
+            ("StartedByOwner", r#"{"gracePeriodEndsAt":"2026-12-07T20:03:07Z"}"#),
+            ("DataDeleted", r#"{"aggregateType":"files","count":"01"}"#),
+            ("DataDeleted", r#"{"count":"1","aggregateType":"files"}"#),
+            ("DeletionStarted", r#"{"erasers":"mail,files"}"#),
+            ("DeletionStarted", r#"{"erasers":"files,"}"#),
+            ("DeletionStarted", r#"{"erasers":"files", "other":""}"#),
+            ("DeletionCompleted", r"{ }"),
+            ("Deletion", r"{}"),
+        ] {
+            assert_eq!(AuditedAction::read(key, data), None, "{key} {data}");
         }
     }
 }

@@ -3,20 +3,28 @@
 //! A transition says what happened as an [`AuditEntry`]. An [`AuditKey`] turns it into a [`SealedEntry`], in which
 //! identity and device are keyed hashes and which carries a keyed hash over its content and the hash of the entry
 //! before it; the newest hash of a process, its [`ChainHead`], is sealed once more, so that cutting off the newest
-//! entries shows as well. [`AuditKey::verify`] walks a chain and names the first entry that is not what was written.
+//! entries shows as well. [`AuditKey::verify`] walks a chain and names the first entry that is not what was written, or
+//! that tells of a step which the state before it did not allow. [`AuditKey::verify_process`] does so before anything
+//! irreversible is done about a process, and gives a [`VerifiedProcess`] back.
 //!
-//! What it cannot show: that a whole database was put back to an earlier backup, or that every trace of a process was
-//! removed with it.
+//! What it cannot show: that a whole process or a whole database was put back to an earlier state, or that every trace of
+//! a process was removed with it.
 
 mod canonical;
 mod chain;
 mod entry;
 mod key;
 mod ledger;
+mod proof;
 mod stored_process;
+mod stored_task;
+mod verified_process;
 
 pub use chain::{Chain, ChainHead, Fault, FaultKind, SealedEntry, StoredHead, Subject};
 pub use entry::{AuditEntry, AuditedAction};
 pub use key::{AuditKey, InvalidAuditKey, InvalidKeyedHash, KeyedHash};
 pub use ledger::{ErasureLedgerEntry, InvalidLedgerEntry};
-pub use stored_process::{ClosedProcess, StoredProcess};
+pub use proof::Proof;
+pub use stored_process::{ClosedProcess, StoredErasures, StoredProcess};
+pub use stored_task::StoredTask;
+pub use verified_process::VerifiedProcess;

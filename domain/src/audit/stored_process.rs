@@ -1,9 +1,11 @@
 //! What is stored of a process beside its chain, and whether the chain bears it out.
 
+use std::collections::BTreeMap;
+
 use super::canonical::Canonical;
 use super::chain::json_object;
-use super::{AuditKey, KeyedHash, SealedEntry, Subject};
-use crate::{DeletionProcess, Reminder, Status, Timestamp};
+use super::{AuditKey, KeyedHash, Proof, SealedEntry, Subject};
+use crate::{DeletionProcess, DeletionProcessRecord, ErasureRecord, Reminder, Reminders, Status, Timestamp};
 
 /// The members of a process that its audit entries tell of. Plain values, because whoever verifies must be able to hold
 /// whatever a database contains; instants are microseconds of Unix time.
@@ -29,6 +31,19 @@ pub struct StoredProcess {
     pub deletion_started_at: Option<i64>,
     /// When it ended.
     pub deletion_completed_at: Option<i64>,
+    /// Every eraser and what is known of it.
+    pub erasures: StoredErasures,
+}
+
+/// What is stored of the erasers of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoredErasures {
+    /// Nothing: the deletion has not started.
+    Absent,
+    /// Each, in any order.
+    Known(Vec<ErasureRecord>),
+    /// Something that this program cannot have written.
+    Unreadable,
 }
 
 /// What is kept of a process that is gone.
@@ -38,18 +53,85 @@ pub struct ClosedProcess {
     pub identity_hash: Vec<u8>,
     /// The status it ended with.
     pub status: String,
+    /// When the identity was deleted with which it went; nothing for a process that was forgotten while its identity was
+    /// there.
+    pub identity_deleted_at: Option<i64>,
+    /// When the newest deletion of the identity of which a trail is kept was complete.
+    pub newest_deletion_at: Option<i64>,
+    /// Whether a deletion of the identity is kept that was complete at `identity_deleted_at`.
+    pub is_of_deletion: bool,
+    /// The signed receipt.
+    pub receipt: Option<String>,
 }
 
 impl ClosedProcess {
     /// Whether the entries tell of a process that ended like this; if not, the sequence of the entry that contradicts it.
-    pub(super) fn compare(&self, entries: &[SealedEntry]) -> Result<(), i64> {
-        if let Some(other) = entries.iter().find(|entry| entry.identity_hash != self.identity_hash) {
-            return Err(other.sequence);
+    pub(super) fn compare(&self, entries: &[SealedEntry], proof: &Proof) -> Result<(), i64> {
+        if self.identity_hash != proof.identity_hash() {
+            return Err(entries.first().map_or(0, |entry| entry.sequence));
         }
-        let Some(newest) = entries.last() else { return Err(0) };
-        // Nothing that is still open can be gone.
-        let ended = self.status.parse().is_ok_and(|status: Status| !status.is_open());
-        if ended && newest.new_status == self.status { Ok(()) } else { Err(newest.sequence) }
+        let agrees = self.status.parse() == Ok(proof.status())
+            && match proof.status() {
+                // Nothing that is still open can be gone.
+                Status::Active | Status::Deleting => false,
+                Status::Cancelled => self.receipt.is_none() && self.went_with_identity(proof),
+                Status::Deleted => {
+                    let completed_at = proof.deletion_completed_at().map(Timestamp::unix_micros);
+                    self.receipt.is_some() && self.identity_deleted_at == completed_at
+                }
+            };
+        if agrees { Ok(()) } else { Err(entries.last().map_or(0, |entry| entry.sequence)) }
+    }
+
+    /// A process that was cancelled goes with the deletion of its identity, unless it was asked for later.
+    fn went_with_identity(&self, proof: &Proof) -> bool {
+        match (self.identity_deleted_at, self.newest_deletion_at) {
+            (Some(_), _) => self.is_of_deletion,
+            (None, Some(deleted_at)) => deleted_at < proof.created_at().unix_micros(),
+            (None, None) => true,
+        }
+    }
+}
+
+impl StoredProcess {
+    /// The process that this is, if it is one.
+    pub(super) fn restore(&self, id: &str) -> Option<DeletionProcess> {
+        let instant = |micros: Option<i64>| micros.map(Timestamp::from_unix_micros).transpose().ok();
+        let [first_sent, second_sent, third_sent] = self.reminders_sent_at;
+        let record = DeletionProcessRecord {
+            id: id.parse().ok()?,
+            address: self.address.parse().ok()?,
+            status: self.status.parse().ok()?,
+            created_at: Timestamp::from_unix_micros(self.created_at).ok()?,
+            created_by_device: self.created_by_device.parse().ok()?,
+            grace_period_ends_at: Timestamp::from_unix_micros(self.grace_period_ends_at).ok()?,
+            reminders: Reminders::new([instant(first_sent)?, instant(second_sent)?, instant(third_sent)?]),
+            cancelled_at: instant(self.cancelled_at)?,
+            cancelled_by_device: self.cancelled_by_device.as_deref().map(str::parse).transpose().ok()?,
+            deletion_started_at: instant(self.deletion_started_at)?,
+            deletion_completed_at: instant(self.deletion_completed_at)?,
+            erasures: match &self.erasures {
+                StoredErasures::Absent => None,
+                StoredErasures::Known(records) => Some(records.clone()),
+                StoredErasures::Unreadable => return None,
+            },
+        };
+        DeletionProcess::restore(record).ok()
+    }
+
+    /// Whether the erasers, and what is known of each, are what the chain says.
+    fn has_proven_erasures(&self, proof: &Proof) -> bool {
+        match &self.erasures {
+            StoredErasures::Absent => proof.allows(None),
+            StoredErasures::Known(records) => {
+                let by_name = records
+                    .iter()
+                    .map(|record| (record.eraser.clone(), record.erasure))
+                    .collect::<BTreeMap<_, _>>();
+                by_name.len() == records.len() && proof.allows(Some(&by_name))
+            }
+            StoredErasures::Unreadable => false,
+        }
     }
 }
 
@@ -68,6 +150,7 @@ impl From<&DeletionProcess> for StoredProcess {
             cancelled_by_device: record.cancelled_by_device.map(|device| device.to_string()),
             deletion_started_at: micros(record.deletion_started_at),
             deletion_completed_at: micros(record.deletion_completed_at),
+            erasures: record.erasures.map_or(StoredErasures::Absent, StoredErasures::Known),
         }
     }
 }
@@ -81,7 +164,12 @@ impl From<&DeletionProcess> for Subject {
 impl AuditKey {
     /// Whether a process is what its sound and complete entries say; if not, the sequence of the entry that contradicts
     /// it, or of the newest where none speaks of what is stored.
-    pub(super) fn compare(&self, process: &StoredProcess, entries: &[SealedEntry]) -> Result<(), i64> {
+    pub(super) fn compare(
+        &self,
+        process: &StoredProcess,
+        entries: &[SealedEntry],
+        proof: &Proof,
+    ) -> Result<(), i64> {
         let identity = self.pseudonym_of("identity", &process.address);
         let [first_sent, second_sent, third_sent] = process.reminders_sent_at;
         let is_device = |entry: &SealedEntry, device: Option<&str>| {
@@ -117,8 +205,8 @@ impl AuditKey {
         let told = |key: &str| entries.iter().any(|entry| entry.message_key == key);
         let invented = once.iter().any(|(key, at)| at.is_some() && !told(key))
             || process.cancelled_by_device.is_some() && !told("CancelledByOwner");
-        let status = entries.last().and_then(|entry| entry.new_status.parse::<Status>().ok());
-        if invented || process.status.parse::<Status>().ok() != status { Err(newest) } else { Ok(()) }
+        let is_proven = process.status.parse() == Ok(proof.status()) && process.has_proven_erasures(proof);
+        if invented || !is_proven { Err(newest) } else { Ok(()) }
     }
 
     fn pseudonym_of(&self, kind: &str, name: &str) -> KeyedHash {
@@ -166,7 +254,10 @@ mod tests {
                 subject: Subject::from(&process),
             };
             let (process_id, entries) = (process.id().to_string(), self.entries.clone());
-            assert_eq!(self.key.verify(&Chain { process_id, entries, head: Some(stored) }), Ok(()));
+            assert_eq!(
+                self.key.verify(&Chain { process_id, entries, head: Some(stored), tasks: None }),
+                Ok(())
+            );
             process
         }
     }

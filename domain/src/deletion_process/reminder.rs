@@ -68,7 +68,7 @@ impl Reminders {
         Reminder::ALL.into_iter().rev().find(|reminder| self.sent_at(*reminder).is_some())
     }
 
-    pub(super) fn with(mut self, reminder: Reminder, at: Timestamp) -> Self {
+    pub(crate) fn with(mut self, reminder: Reminder, at: Timestamp) -> Self {
         match reminder {
             Reminder::First => self.first = Some(at),
             Reminder::Second => self.second = Some(at),

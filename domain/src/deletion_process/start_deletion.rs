@@ -48,13 +48,13 @@ impl DeletionProcess {
                 // The last acknowledgement makes it due.
                 let finish_at = tasks.is_empty().then_some(now);
                 tasks.push(NewTask { kind: TaskKind::Finish, due_at: finish_at });
-                let erasures =
-                    erasers.into_iter().map(|eraser| (eraser, Erasure::Pending { failures: 0 })).collect();
+                let pending = |eraser: &EraserName| (eraser.clone(), Erasure::Pending { failures: 0 });
+                let erasures = erasers.iter().map(pending).collect();
                 let step = self.step_to(
                     State::Deleting(Deleting { started_at: now, erasures }),
                     now,
                     None,
-                    AuditedAction::DeletionStarted,
+                    AuditedAction::DeletionStarted { erasers: Some(erasers) },
                     Some(EventKind::IdentityDeletionStarted),
                     Deadline::IsReachedAt(now),
                 );

@@ -5,7 +5,7 @@
 use libfuzzer_sys::arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use reprieve_domain::audit::{
-    Chain, ChainHead, ClosedProcess, SealedEntry, StoredHead, StoredProcess, Subject,
+    Chain, ChainHead, ClosedProcess, SealedEntry, StoredErasures, StoredHead, StoredProcess, StoredTask, Subject,
 };
 use reprieve_fuzz::{audit_key, steps};
 
@@ -37,7 +37,7 @@ fn run(input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
             seal: key.seal_head(newest.id(), head).as_bytes().to_vec(),
             subject: newest.into(),
         };
-        let sound = Chain { process_id: newest.id().to_string(), entries, head: Some(stored) };
+        let sound = Chain { process_id: newest.id().to_string(), entries, head: Some(stored), tasks: None };
         assert_eq!(key.verify(&sound), Ok(()));
         let mut changed = sound.clone();
         change(input, &mut changed)?;
@@ -86,7 +86,7 @@ fn change(input: &mut Unstructured<'_>, chain: &mut Chain) -> arbitrary::Result<
 fn chain(input: &mut Unstructured<'_>) -> arbitrary::Result<Chain> {
     let count = input.int_in_range(0..=4)?;
     let entries = (0..count).map(|_| entry(input)).collect::<Result<_, _>>()?;
-    Ok(Chain { process_id: input.arbitrary()?, entries, head: head(input)? })
+    Ok(Chain { process_id: input.arbitrary()?, entries, head: head(input)?, tasks: tasks(input)? })
 }
 
 fn entry(input: &mut Unstructured<'_>) -> arbitrary::Result<SealedEntry> {
@@ -115,7 +115,14 @@ fn head(input: &mut Unstructured<'_>) -> arbitrary::Result<Option<StoredHead>> {
         subject: if input.arbitrary()? {
             Subject::Process(process(input)?)
         } else {
-            Subject::Closed(ClosedProcess { identity_hash: input.arbitrary()?, status: input.arbitrary()? })
+            Subject::Closed(ClosedProcess {
+                identity_hash: input.arbitrary()?,
+                status: input.arbitrary()?,
+                identity_deleted_at: input.arbitrary()?,
+                newest_deletion_at: input.arbitrary()?,
+                is_of_deletion: input.arbitrary()?,
+                receipt: input.arbitrary()?,
+            })
         },
     }))
 }
@@ -132,5 +139,12 @@ fn process(input: &mut Unstructured<'_>) -> arbitrary::Result<StoredProcess> {
         cancelled_by_device: input.arbitrary()?,
         deletion_started_at: input.arbitrary()?,
         deletion_completed_at: input.arbitrary()?,
+        erasures: if input.arbitrary()? { StoredErasures::Absent } else { StoredErasures::Unreadable },
     })
+}
+
+fn tasks(input: &mut Unstructured<'_>) -> arbitrary::Result<Option<Vec<StoredTask>>> {
+    let tasks: Option<Vec<(String, String)>> = input.arbitrary()?;
+    let stored = |(eraser, address)| StoredTask { eraser, address };
+    Ok(tasks.map(|tasks| tasks.into_iter().map(stored).collect()))
 }

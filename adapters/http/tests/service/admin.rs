@@ -56,7 +56,7 @@ fn whole_story_as_told() -> Value {
         entry(SECOND, "Active", "Cancelled", json!({}), "CancelledByOwner"),
         entry(2 * SECOND, "", "Active", json!({"gracePeriodEndsAt": after(end)}), "StartedByOwner"),
         entry(3 * SECOND, "Active", "Active", json!({}), "GracePeriodReminder1Sent"),
-        entry(end, "Active", "Deleting", json!({}), "DeletionStarted"),
+        entry(end, "Active", "Deleting", json!({"erasers": "files"}), "DeletionStarted"),
         entry(
             end + 1,
             "Deleting",

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use reprieve_application::ports::AuditTrail;
+use reprieve_application::ports::{AuditTrail, ErasureTasks, Loaded, TaskKind, TaskResult};
 use reprieve_application::use_cases::{VerifiedAuditTrail, VerifyAuditTrail, VerifyAuditTrailError};
-use reprieve_domain::Status;
 use reprieve_domain::audit::{Fault, FaultKind};
+use reprieve_domain::{FailureCode, Status};
 
-use crate::support::{Opened, address, on_each_database, process_id};
+use crate::support::{
+    DAY, ENDS_AT, Opened, address, at, claim, eraser, on_each_database, process_id, process_of, started,
+};
 
 on_each_database!(
     every_page_of_the_trail_is_walked,
@@ -17,6 +19,8 @@ on_each_database!(
     a_process_that_vanished_is_named_by_the_entries_it_left,
     a_process_that_is_not_what_its_trail_says_is_named,
     cutting_off_the_newest_entry_shows_even_if_the_process_is_put_back,
+    what_is_stored_of_erasers_follows_from_the_trail,
+    the_tasks_are_those_that_follow_from_the_trail,
 );
 
 async fn verified(opened: &Opened) -> Result<VerifiedAuditTrail, VerifyAuditTrailError> {
@@ -201,4 +205,102 @@ async fn cutting_off_the_newest_entry_shows_even_if_the_process_is_put_back(open
          WHERE id = '{DELETED}'"
     );
     tampered(&opened, [(cut, fault(DELETED, 4, FaultKind::Removed))]).await;
+}
+
+/// Its trail: started, deletion started with two erasers, one of them failed, the other acknowledged.
+const DELETING: &str = "IDP00000000000000004";
+
+async fn with_a_deletion_under_way(opened: &Opened) {
+    started(opened, 4, &["files", "mail"], ENDS_AT).await;
+    for task in claim(&opened.store, ENDS_AT, ENDS_AT + DAY, 9).await {
+        let Loaded { value, version } = process_of(opened, &task).await;
+        if task.kind == TaskKind::Erase(eraser("files")) {
+            let step = value.record_erasure(&eraser("files"), 3, at(ENDS_AT + 1)).unwrap();
+            let result = TaskResult::Acknowledged(Some((&step, version)));
+            opened.store.settle(&task, result, at(ENDS_AT + 1)).await.unwrap();
+        } else {
+            let failure = FailureCode::unreachable();
+            let step = value.record_erasure_failure(&eraser("mail"), failure, at(ENDS_AT + 1)).unwrap();
+            let again_at = Some(at(ENDS_AT + DAY));
+            let result = TaskResult::Failed { step: &step, version, since: at(ENDS_AT), again_at };
+            opened.store.settle(&task, result, at(ENDS_AT + 1)).await.unwrap();
+        }
+    }
+}
+
+async fn named(opened: &Opened, tampering: &str, expected: Fault) {
+    opened.sql.put_back().await;
+    verified(opened).await.unwrap();
+    opened.sql.run(tampering).await;
+    assert_eq!(broken(opened).await, (expected, 1), "{tampering}");
+}
+
+async fn what_is_stored_of_erasers_follows_from_the_trail(opened: Opened) {
+    with_a_deletion_under_way(&opened).await;
+    opened.initiated_up_to(2, Status::Deleted).await;
+    opened.sql.keep().await;
+    let acknowledged = |name: &str, count: u64| {
+        let at = at(ENDS_AT + 1).unix_micros();
+        format!(r#"{{"eraser":"{name}","acknowledgedAt":{at},"count":{count}}}"#)
+    };
+    let (files, mail) = (acknowledged("files", 3), r#"{"eraser":"mail","failures":1}"#);
+    for erasures in [
+        String::new(),
+        "[]".to_owned(),
+        format!("[{mail}]"),
+        format!("[{files}]"),
+        format!("[{files},{}]", acknowledged("mail", 0)),
+        format!("[{},{mail}]", acknowledged("files", 4711)),
+        format!(r#"[{files},{{"eraser":"mail"}}]"#),
+        format!(r#"[{files},{{"eraser":"mail","failures":2}}]"#),
+        format!(r#"[{files},{mail},{{"eraser":"photos"}}]"#),
+    ] {
+        let tampering =
+            format!("UPDATE deletion_processes SET erasures = '{erasures}' WHERE id = '{DELETING}'");
+        named(&opened, &tampering, fault(DELETING, 4, FaultKind::ProcessDiffers)).await;
+    }
+    let gone = format!("UPDATE deletion_processes SET erasures = NULL WHERE id = '{DELETING}'");
+    named(&opened, &gone, fault(DELETING, 4, FaultKind::ProcessDiffers)).await;
+    let more = format!(
+        r#"UPDATE deletion_processes SET erasures = replace(erasures, '"count":1', '"count":4711') WHERE id = '{DELETED}'"#
+    );
+    named(&opened, &more, fault(DELETED, 4, FaultKind::ProcessDiffers)).await;
+}
+
+async fn the_tasks_are_those_that_follow_from_the_trail(opened: Opened) {
+    with_a_deletion_under_way(&opened).await;
+    for (number, status) in [(1, Status::Cancelled), (2, Status::Deleted), (3, Status::Active)] {
+        opened.initiated_up_to(number, status).await;
+    }
+    opened.sql.keep().await;
+    let moved = |to: &str, eraser: &str| {
+        format!(
+            "INSERT INTO erasure_tasks (process_id, eraser, address, due_at, fence, failures, in_ledger) \
+             SELECT '{to}', '{eraser}', address, due_at, fence, failures, in_ledger FROM erasure_tasks \
+             WHERE process_id = '{DELETING}' AND eraser = 'mail'"
+        )
+    };
+    let of = |change: &str, eraser: &str| {
+        format!("{change} WHERE process_id = '{DELETING}' AND eraser = '{eraser}'")
+    };
+    let differs = |id: &str, sequence| fault(id, sequence, FaultKind::TasksDiffer);
+    for tampering in [
+        of("DELETE FROM erasure_tasks", "mail"),
+        of("DELETE FROM erasure_tasks", ""),
+        format!("DELETE FROM erasure_tasks WHERE process_id = '{DELETING}'"),
+        moved(DELETING, "files"),
+        moved(DELETING, "photos"),
+        of("UPDATE erasure_tasks SET eraser = 'photos'", "mail"),
+        of("UPDATE erasure_tasks SET address = 'did:web:example.org:users:3'", "mail"),
+        of("UPDATE erasure_tasks SET address = 'did:web:example.org:users:3'", ""),
+    ] {
+        named(&opened, &tampering, differs(DELETING, 4)).await;
+    }
+    named(&opened, &moved(CANCELLED, "mail"), differs(CANCELLED, 2)).await;
+    named(&opened, &moved(ACTIVE, "mail"), differs(ACTIVE, 1)).await;
+    named(&opened, &moved(DELETED, "files"), differs(DELETED, 4)).await;
+    let forgotten = format!("DELETE FROM erasure_tasks WHERE process_id = '{DELETED}'");
+    named(&opened, &forgotten, differs(DELETED, 4)).await;
+    let never_was = "IDPzzzzzzzzzzzzzzzzz";
+    named(&opened, &moved(never_was, "files"), differs(never_was, 0)).await;
 }

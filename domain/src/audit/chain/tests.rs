@@ -1,5 +1,5 @@
 use super::*;
-use crate::audit::AuditedAction;
+use crate::audit::{AuditedAction, StoredErasures};
 use crate::{Status, Timestamp};
 use proptest::prelude::*;
 
@@ -43,7 +43,7 @@ fn chain() -> Chain {
         entries.push(sealed);
         head = next;
     }
-    Chain { process_id: PROCESS.to_owned(), head: Some(stored(head, "Cancelled")), entries }
+    Chain { process_id: PROCESS.to_owned(), head: Some(stored(head, "Cancelled")), entries, tasks: None }
 }
 
 fn stored(head: ChainHead, status: &str) -> StoredHead {
@@ -62,7 +62,19 @@ fn stored(head: ChainHead, status: &str) -> StoredHead {
             cancelled_by_device: Some(DEVICE.to_owned()),
             deletion_started_at: None,
             deletion_completed_at: None,
+            erasures: StoredErasures::Absent,
         }),
+    }
+}
+
+fn closed_as(status: &str, identity_hash: &[u8]) -> ClosedProcess {
+    ClosedProcess {
+        identity_hash: identity_hash.to_vec(),
+        status: status.to_owned(),
+        identity_deleted_at: None,
+        newest_deletion_at: None,
+        is_of_deletion: false,
+        receipt: None,
     }
 }
 
@@ -146,7 +158,12 @@ fn a_removed_entry_is_named_wherever_it_was() {
 fn an_inserted_entry_is_named() {
     let mut appended = chain();
     let (sealed, _) = key().seal(
-        &entry(AuditedAction::DeletionStarted, Some(Status::Cancelled), Status::Deleting, 4),
+        &entry(
+            AuditedAction::DeletionStarted { erasers: None },
+            Some(Status::Cancelled),
+            Status::Deleting,
+            4,
+        ),
         ChainHead {
             length: 3,
             hash: KeyedHash::from(<[u8; 32]>::try_from(appended.entries[2].hash.as_slice()).unwrap()),
@@ -211,10 +228,7 @@ fn a_process_that_is_not_what_its_trail_says_is_named() {
 fn a_chain_verifies_without_its_process_if_that_has_ended_as_the_chain_says() {
     let closed = |status: &str, identity_hash: &[u8]| {
         let mut chain = chain();
-        chain.head.as_mut().unwrap().subject = Subject::Closed(ClosedProcess {
-            identity_hash: identity_hash.to_vec(),
-            status: status.to_owned(),
-        });
+        chain.head.as_mut().unwrap().subject = Subject::Closed(closed_as(status, identity_hash));
         chain
     };
     let identity = chain().entries[0].identity_hash.clone();
@@ -234,8 +248,7 @@ fn a_process_that_is_open_cannot_be_gone() {
     chain.entries.pop();
     let newest = chain.entries[1].clone();
     let head = ChainHead { length: 2, hash: <[u8; 32]>::try_from(newest.hash).unwrap().into() };
-    let subject =
-        Subject::Closed(ClosedProcess { identity_hash: newest.identity_hash, status: "Active".to_owned() });
+    let subject = Subject::Closed(closed_as("Active", &newest.identity_hash));
     chain.head = Some(StoredHead { subject, ..stored(head, "Active") });
     assert_eq!(fault(&chain), (2, FaultKind::ProcessDiffers));
 }

@@ -199,7 +199,13 @@ async fn another_deletion_that_is_complete_is_closed_by_itself(opened: Opened) {
 async fn the_task_of_an_eraser_that_is_left_over_goes_too(opened: Opened) {
     opened.initiated_up_to(1, Status::Deleted).await;
     opened.initiated_up_to(2, Status::Deleting).await;
-    opened.sql.run("UPDATE erasure_tasks SET due_at = 0 WHERE eraser = ''").await;
+    let left_over = format!(
+        "INSERT INTO erasure_tasks (process_id, eraser, address, due_at, fence, failures, in_ledger) \
+         SELECT process_id, 'files', address, {}, 0, 0, 0 FROM erasure_tasks WHERE process_id = '{}'",
+        i64::MAX,
+        process_id(1)
+    );
+    opened.sql.run(&left_over).await;
     let task = finish(&opened, 1, ENDS_AT).await;
     close(&opened, &task, &receipt_of(&opened, &task).await).await;
     let left: Vec<String> = opened.sql.column("SELECT process_id FROM erasure_tasks").await;

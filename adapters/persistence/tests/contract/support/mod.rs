@@ -155,6 +155,14 @@ impl Opened {
                 identity.record_erasure(&process_id(number), &eraser("files"), 1, at(ENDS_AT)).unwrap()
             })
             .await;
+            // As the worker does in the transaction of that step.
+            let done = format!(
+                "DELETE FROM erasure_tasks WHERE process_id = '{}' AND eraser = 'files';
+                 UPDATE erasure_tasks SET due_at = {} WHERE process_id = '{0}'",
+                process_id(number),
+                at(ENDS_AT).unix_micros()
+            );
+            self.sql.run(&done).await;
             self.step(&owner, |identity| complete(identity, ENDS_AT)).await;
         }
     }

@@ -6,7 +6,8 @@ use sea_orm::{
     Value,
 };
 
-const KEPT: [&str; 4] = ["deletion_processes", "closed_processes", "audit_entries", "own_identity"];
+const KEPT: [&str; 6] =
+    ["deletion_processes", "closed_processes", "audit_entries", "erasure_tasks", "outbox", "own_identity"];
 
 /// One connection, so that what one statement sets is still set in the next.
 pub(crate) struct Sql(DatabaseConnection);
