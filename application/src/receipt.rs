@@ -1,6 +1,6 @@
 //! What is said of a completed deletion, to whoever asks for proof.
 
-use reprieve_domain::audit::{ChainHead, KeyedHash};
+use reprieve_domain::audit::{Chain, ChainHead, KeyedHash, Proof, Subject};
 use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, Erasure, State, Timestamp};
 
 /// That an identity was deleted, by whom and when. It names nobody: the identity is a keyed hash.
@@ -36,17 +36,29 @@ pub struct AcknowledgedErasure {
 }
 
 impl Receipt {
+    /// The receipt that must be kept of a process that is closed and Deleted, as its chain proves; nothing for any other.
+    #[must_use]
+    pub fn proven(chain: &Chain, proof: &Proof) -> Option<Self> {
+        let stored = chain.head.as_ref().filter(|head| matches!(head.subject, Subject::Closed(_)))?;
+        let hash = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).ok().map(KeyedHash::from);
+        let erasures = proof.erasures().filter_map(|(eraser, erasure)| acknowledged(eraser, *erasure));
+        Some(Self {
+            process_id: chain.process_id.parse().ok()?,
+            identity_hash: hash(proof.identity_hash())?,
+            created_at: proof.created_at(),
+            grace_period_ends_at: proof.grace_period_ends_at(),
+            deletion_started_at: proof.deletion_started_at()?,
+            deletion_completed_at: proof.deletion_completed_at()?,
+            erasures: erasures.collect(),
+            audit_head: ChainHead { length: stored.length, hash: hash(&stored.hash)? },
+        })
+    }
+
     /// The receipt of a process that is Deleted; nothing for any other.
     #[must_use]
     pub fn of(process: &DeletionProcess, identity_hash: KeyedHash, audit_head: ChainHead) -> Option<Self> {
         let State::Deleted(deleted) = process.state() else { return None };
-        let erasures = deleted.erasures().filter_map(|(eraser, erasure)| match *erasure {
-            Erasure::Acknowledged { at, count } => {
-                Some(AcknowledgedErasure { eraser: eraser.clone(), acknowledged_at: at, count })
-            }
-            // A process that is Deleted has none of these.
-            Erasure::Pending { .. } => None,
-        });
+        let erasures = deleted.erasures().filter_map(|(eraser, erasure)| acknowledged(eraser, *erasure));
         Some(Self {
             process_id: process.id().clone(),
             identity_hash,
@@ -57,5 +69,15 @@ impl Receipt {
             erasures: erasures.collect(),
             audit_head,
         })
+    }
+}
+
+/// Nothing for one that is pending, which a process that is Deleted does not have.
+fn acknowledged(eraser: &EraserName, erasure: Erasure) -> Option<AcknowledgedErasure> {
+    match erasure {
+        Erasure::Acknowledged { at, count } => {
+            Some(AcknowledgedErasure { eraser: eraser.clone(), acknowledged_at: at, count })
+        }
+        Erasure::Pending { .. } => None,
     }
 }

@@ -1,17 +1,19 @@
 //! The port `AuditTrail`: chains as they are stored, whatever was done to them.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
-use reprieve_application::StoreError;
-use reprieve_application::ports::AuditTrail;
+use reprieve_application::ports::{AuditTrail, ComparedEvents};
+use reprieve_application::{Receipt, StoreError};
 use reprieve_domain::audit::{
     Chain, ClosedProcess, ErasureLedgerEntry, Fault, InvalidLedgerEntry, KeyedHash, SealedEntry, StoredHead,
-    StoredProcess, StoredTask, Subject,
+    StoredProcess, StoredTask, Subject, VerifiedProcess,
 };
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId};
 use sea_orm::sea_query::{Expr, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QueryResult, QueryTrait,
-    Statement,
+    Statement, Value,
 };
 
 use crate::Store;
@@ -74,6 +76,20 @@ pub(crate) fn chains_of_page(backend: DbBackend, after: Option<String>, limit: u
     numbered(backend, sql, vec![after.unwrap_or_default().into(), i64::from(limit).into()])
 }
 
+/// How many processes a statement is about. Neither database allows a statement any number of parameters.
+const AT_ONCE: usize = 512;
+
+/// The processes among these that are stored, without their tasks.
+pub(crate) fn chains_of(backend: DbBackend, processes: &[DeletionProcessId]) -> Statement {
+    // As many placeholders as a power of two, so that a connection prepares few statements.
+    let mut values: Vec<Value> = processes.iter().map(|id| id.as_str().into()).collect();
+    let count = values.len().next_power_of_two();
+    values.extend(processes.last().iter().cycle().take(count - values.len()).map(|id| id.as_str().into()));
+    let placeholders: Vec<String> = (1..=values.len()).map(|number| format!("${number}")).collect();
+    let ids = format!("SELECT id FROM deletion_processes WHERE id IN ({})", placeholders.join(", "));
+    numbered(backend, CHAINS.replace("$TASKS", "").replace("$IDS", &ids), values)
+}
+
 #[async_trait]
 impl AuditTrail for Store {
     async fn chains(&self, after: Option<String>, limit: u32) -> Result<Vec<Chain>, StoreError> {
@@ -108,8 +124,44 @@ impl AuditTrail for Store {
         self.audit_key.verify_ledger_entry(entry)
     }
 
-    fn verify(&self, chain: &Chain) -> Result<(), Fault> {
-        self.audit_key.verify(chain)
+    fn verify(&self, chain: &Chain) -> Result<Option<Receipt>, Fault> {
+        self.audit_key.prove(chain).map(|proof| Receipt::proven(chain, &proof))
+    }
+
+    async fn verified(
+        &self,
+        processes: &[DeletionProcessId],
+    ) -> Result<BTreeMap<DeletionProcessId, Result<VerifiedProcess, Fault>>, StoreError> {
+        // Not through the readers: on SQLite they may see less than what a worker has just stored.
+        self.verified_through(&self.writer, processes).await
+    }
+
+    async fn compared_events(&self, after: Option<i64>, limit: u32) -> Result<ComparedEvents, StoreError> {
+        self.compare_events(after, limit).await
+    }
+
+    async fn contradictions(&self) -> Result<Vec<Fault>, StoreError> {
+        self.find_contradictions().await
+    }
+}
+
+impl Store {
+    /// Verifies processes as this connection sees them, which may be a transaction that has locked them.
+    pub(crate) async fn verified_through(
+        &self,
+        connection: &impl ConnectionTrait,
+        processes: &[DeletionProcessId],
+    ) -> Result<BTreeMap<DeletionProcessId, Result<VerifiedProcess, Fault>>, StoreError> {
+        let mut verified = BTreeMap::new();
+        for some in processes.chunks(AT_ONCE) {
+            let statement = chains_of(connection.get_database_backend(), some);
+            let rows = connection.query_all_raw(statement).await.map_err(store_error)?;
+            for chain in chains_from(&rows, false)? {
+                let id = some.iter().find(|id| id.as_str() == chain.process_id);
+                verified.extend(id.map(|id| (id.clone(), self.audit_key.verify_process(&chain))));
+            }
+        }
+        Ok(verified)
     }
 }
 
@@ -206,7 +258,7 @@ fn closed(row: &Row<'_>) -> Result<Option<StoredHead>, StoreError> {
     }))
 }
 
-fn entry(row: &Row<'_>, process_id: String) -> Result<Option<SealedEntry>, StoreError> {
+pub(crate) fn entry(row: &Row<'_>, process_id: String) -> Result<Option<SealedEntry>, StoreError> {
     let Some(sequence) = row.get::<Option<i64>>("sequence")? else { return Ok(None) };
     Ok(Some(SealedEntry {
         process_id,

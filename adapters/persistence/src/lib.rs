@@ -16,6 +16,7 @@ mod due_processes;
 mod entities;
 mod erasure_tasks;
 mod error;
+mod event_audit;
 mod event_deliveries;
 mod housekeeping;
 mod identities;

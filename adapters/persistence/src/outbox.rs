@@ -25,16 +25,16 @@ pub(crate) struct OutboxRow {
 /// The column `process`: what is not in the event anyway.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct StoredProcess {
-    status: Status,
-    created_at: Timestamp,
-    created_by_device: DeviceId,
+pub(crate) struct StoredProcess {
+    pub(crate) status: Status,
+    pub(crate) created_at: Timestamp,
+    pub(crate) created_by_device: DeviceId,
     #[serde(skip_serializing_if = "Option::is_none")]
-    grace_period_ends_at: Option<Timestamp>,
+    pub(crate) grace_period_ends_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cancelled_at: Option<Timestamp>,
+    pub(crate) cancelled_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cancelled_by_device: Option<DeviceId>,
+    pub(crate) cancelled_by_device: Option<DeviceId>,
 }
 
 pub(crate) fn outbox_row(step: &Step, sealed: &SealedEntry) -> Result<Option<OutboxRow>, StoreError> {
@@ -57,7 +57,7 @@ pub(crate) fn outbox_row(step: &Step, sealed: &SealedEntry) -> Result<Option<Out
 
 /// From the hash of the audit entry, which says what was done, and after what: the same step has the same id, and another
 /// one has another, also where a backup was restored and a process has taken the same number of steps once more.
-fn event_id(sealed: &SealedEntry) -> String {
+pub(crate) fn event_id(sealed: &SealedEntry) -> String {
     let hash = &sealed.hash;
     hash.iter().take(16).fold(String::with_capacity(32), |mut id, byte| {
         // Writing to a String cannot fail.

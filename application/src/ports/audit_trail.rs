@@ -1,10 +1,23 @@
 //! Reading the audit trail as it is stored.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
-use reprieve_domain::audit::{Chain, ErasureLedgerEntry, Fault, InvalidLedgerEntry, KeyedHash, SealedEntry};
+use reprieve_domain::audit::{
+    Chain, ErasureLedgerEntry, Fault, InvalidLedgerEntry, KeyedHash, SealedEntry, VerifiedProcess,
+};
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId};
 
-use crate::StoreError;
+use crate::{Receipt, StoreError};
+
+/// A page of events that were compared with the entries they tell of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ComparedEvents {
+    /// Where the next page begins; nothing at the end.
+    pub next: Option<i64>,
+    /// Those that are not what their entries say.
+    pub faults: Vec<Fault>,
+}
 
 /// Reads and checks the audit trail, a bounded number of chains at a time.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
@@ -40,9 +53,37 @@ pub trait AuditTrail: Send + Sync {
     /// If it was not, or was changed since.
     fn verify_ledger_entry(&self, entry: &ErasureLedgerEntry) -> Result<(), InvalidLedgerEntry>;
 
-    /// Verifies a chain with the deployment's audit key.
+    /// Verifies a chain with the deployment's audit key; returns what the receipt has to say if the identity was deleted
+    /// with the process and its data is gone.
     ///
     /// # Errors
-    /// The first entry that is not what was written.
-    fn verify(&self, chain: &Chain) -> Result<(), Fault>;
+    /// The first entry that is not what was written, or that what is stored contradicts.
+    fn verify(&self, chain: &Chain) -> Result<Option<Receipt>, Fault>;
+
+    /// Verifies these processes and their chains, before anything irreversible is done about them: each as it is stored
+    /// now, all with one query. Those that are not stored are not in the answer.
+    ///
+    /// A step that is decided on a verified process has to be stored with
+    /// [`VerifiedProcess::head`] as its version, so that nothing can come in between.
+    ///
+    /// # Errors
+    /// If the store fails. What is wrong with one process is in the answer and holds up no other.
+    async fn verified(
+        &self,
+        processes: &[DeletionProcessId],
+    ) -> Result<BTreeMap<DeletionProcessId, Result<VerifiedProcess, Fault>>, StoreError>;
+
+    /// Compares at most `limit` events that are kept, behind the place `after` or from the first one, with the entries
+    /// they tell of.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn compared_events(&self, after: Option<i64>, limit: u32) -> Result<ComparedEvents, StoreError>;
+
+    /// Looks for what contradicts itself elsewhere: several events of one entry, deliveries of another identity's events, an
+    /// own identity whose address is another's.
+    ///
+    /// # Errors
+    /// If the store fails or its content is corrupt.
+    async fn contradictions(&self) -> Result<Vec<Fault>, StoreError>;
 }

@@ -28,7 +28,7 @@ mod store_health;
 mod token_signer;
 
 pub use answered_requests::AnsweredRequests;
-pub use audit_trail::AuditTrail;
+pub use audit_trail::{AuditTrail, ComparedEvents};
 pub use backups::{BackupError, Backups, UnfinishedBackup};
 pub use clock::Clock;
 pub use deletion_processes::{DeletionProcesses, Figures, Page};
@@ -44,7 +44,7 @@ pub use housekeeping::Housekeeping;
 pub use identities::{Alongside, Decided, Identities, Loaded, Version};
 pub use ids::{Ids, RandomSourceFailed};
 pub use own_identities::OwnIdentities;
-pub use receipts::{ReceiptSigner, Receipts};
+pub use receipts::{ReceiptChecker, ReceiptSigner, Receipts};
 pub use store_health::{Connections, StoreHealth};
 pub use token_signer::TokenSigner;
 
@@ -65,7 +65,7 @@ pub use {
     identities::MockIdentities,
     ids::MockIds,
     own_identities::MockOwnIdentities,
-    receipts::{MockReceiptSigner, MockReceipts},
+    receipts::{MockReceiptChecker, MockReceiptSigner, MockReceipts},
     store_health::MockStoreHealth,
     token_signer::MockTokenSigner,
 };

@@ -12,6 +12,13 @@ pub trait ReceiptSigner: Send + Sync {
     fn sign(&self, receipt: &Receipt) -> String;
 }
 
+/// Checks receipts against the audit trail.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+pub trait ReceiptChecker: Send + Sync {
+    /// Whether a signed receipt says this and nothing else, and is signed with the deployment's key.
+    fn is_receipt(&self, signed: &str, receipt: &Receipt) -> bool;
+}
+
 /// Reads the receipts that are kept.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]

@@ -65,7 +65,7 @@ impl BackUpDatabase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{MockAuditTrail, MockBackups, MockUnfinishedBackup};
+    use crate::ports::{ComparedEvents, MockAuditTrail, MockBackups, MockUnfinishedBackup};
     use reprieve_domain::audit::{Chain, Fault, FaultKind};
 
     fn of(trail: Option<MockAuditTrail>, finished: usize) -> BackUpDatabase {
@@ -87,6 +87,8 @@ mod tests {
         trail.expect_verify().returning(|chain| {
             Err(Fault { process_id: chain.process_id.clone(), sequence: 1, kind: FaultKind::Removed })
         });
+        trail.expect_compared_events().returning(|_, _| Ok(ComparedEvents::default()));
+        trail.expect_contradictions().returning(|| Ok(Vec::new()));
         let error = of(Some(trail), 0).execute(Path::new("copy")).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::AuditTrailBroken);
     }

@@ -80,10 +80,11 @@ impl KeepHouse {
         let answers = AnswerOnce::forgotten_before(now);
         Ok(Forgotten {
             cancelled_processes: all(|| house.cancelled_processes(cancelled, BATCH)).await?,
-            audit_trails: all(|| house.audit_trails(trails, BATCH)).await?,
             // The sinks first: events may be kept for them alone.
             sinks: house.sinks(&self.sinks, events).await?,
             events: all(|| house.events(&self.sinks, events, BATCH)).await?,
+            // After the events, whose trails stay.
+            audit_trails: all(|| house.audit_trails(trails, BATCH)).await?,
             answers: all(|| self.answered.forget_before(answers, BATCH)).await?,
         })
     }

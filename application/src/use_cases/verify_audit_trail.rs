@@ -1,18 +1,23 @@
-//! Whether the audit trail is what was written.
+//! Whether the audit trail, and all that follows from it, is what was written.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use reprieve_domain::audit::Fault;
+use reprieve_domain::audit::{Chain, Fault, FaultKind, Subject};
 
-use crate::ports::AuditTrail;
-use crate::{Coded, ErrorCode, StoreError};
+use crate::ports::{AuditTrail, ReceiptChecker};
+use crate::{Coded, ErrorCode, Receipt, StoreError};
 
-/// How many chains are held in memory at once.
+/// How many chains, or events, are held in memory at once.
 const PAGE: u32 = 500;
 
-/// Walks the audit trail of every process.
+/// How many processes with a fault are remembered, so that none is counted twice.
+const REMEMBERED: usize = 10_000;
+
+/// Walks the audit trail of every process, and compares what follows from it: processes, tasks, receipts, events.
 pub struct VerifyAuditTrail {
     audit_trail: Arc<dyn AuditTrail>,
+    receipts: Option<Arc<dyn ReceiptChecker>>,
 }
 
 /// An audit trail that is what was written.
@@ -30,7 +35,7 @@ pub enum VerifyAuditTrailError {
     /// It is not what was written.
     #[error("the audit trail is broken: {first}{}", others(*.broken))]
     Broken {
-        /// The first fault, in the order of process ids.
+        /// The first fault, in the order of process ids; one of an event if no process has any.
         first: Fault,
         /// How many processes have a fault.
         broken: u64,
@@ -48,21 +53,50 @@ fn others(broken: u64) -> String {
     }
 }
 
+/// The faults that were found: the first one, and how many processes have any.
+#[derive(Default)]
+struct Faults {
+    first: Option<Fault>,
+    processes: BTreeSet<String>,
+    /// How many more there are than are remembered.
+    more: u64,
+}
+
+impl Faults {
+    fn add(&mut self, fault: Fault) {
+        if self.processes.contains(&fault.process_id) {
+            return;
+        }
+        if self.processes.len() < REMEMBERED {
+            self.processes.insert(fault.process_id.clone());
+        } else {
+            self.more += 1;
+        }
+        self.first.get_or_insert(fault);
+    }
+}
+
 impl VerifyAuditTrail {
-    /// With its port.
+    /// With its port. Receipts are not looked at.
     #[must_use]
     pub fn new(audit_trail: Arc<dyn AuditTrail>) -> Self {
-        Self { audit_trail }
+        Self { audit_trail, receipts: None }
     }
 
-    /// Walks every chain.
+    /// The same, and every receipt that is kept is checked as well.
+    #[must_use]
+    pub fn with_receipts(self, receipts: Arc<dyn ReceiptChecker>) -> Self {
+        Self { receipts: Some(receipts), ..self }
+    }
+
+    /// Walks every chain, and compares what follows from them. Each page is seen as it was at one moment, so steps may be
+    /// taken meanwhile.
     ///
     /// # Errors
-    /// If an entry was changed, removed or inserted, or if the store fails.
+    /// If an entry was changed, removed or inserted, if what is stored is not what the entries say, or if the store fails.
     pub async fn execute(&self) -> Result<VerifiedAuditTrail, VerifyAuditTrailError> {
         let mut verified = VerifiedAuditTrail::default();
-        let mut broken = 0;
-        let mut first = None;
+        let mut faults = Faults::default();
         let mut after = None;
         loop {
             let chains = self.audit_trail.chains(after, PAGE).await?;
@@ -71,16 +105,48 @@ impl VerifyAuditTrail {
             for chain in &chains {
                 verified.processes += 1;
                 verified.entries += chain.entries.len() as u64;
-                if let Err(fault) = self.audit_trail.verify(chain) {
-                    broken += 1;
-                    first.get_or_insert(fault);
+                if let Err(fault) = self.verify(chain) {
+                    faults.add(fault);
                 }
             }
         }
-        match first {
+        let mut next = None;
+        loop {
+            let compared = self.audit_trail.compared_events(next, PAGE).await?;
+            compared.faults.into_iter().for_each(|fault| faults.add(fault));
+            next = compared.next;
+            if next.is_none() {
+                break;
+            }
+        }
+        self.audit_trail.contradictions().await?.into_iter().for_each(|fault| faults.add(fault));
+        let broken = faults.processes.len() as u64 + faults.more;
+        match faults.first {
             None => Ok(verified),
             Some(first) => Err(VerifyAuditTrailError::Broken { first, broken }),
         }
+    }
+
+    fn verify(&self, chain: &Chain) -> Result<(), Fault> {
+        let receipt = self.audit_trail.verify(chain)?;
+        match (&self.receipts, receipt) {
+            (Some(checker), Some(receipt)) if !is_kept(checker.as_ref(), chain, &receipt) => Err(Fault {
+                process_id: chain.process_id.clone(),
+                sequence: receipt.audit_head.length,
+                kind: FaultKind::ReceiptDiffers,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether this receipt is the one that is kept with the process.
+fn is_kept(checker: &dyn ReceiptChecker, chain: &Chain, receipt: &Receipt) -> bool {
+    match chain.head.as_ref().map(|head| &head.subject) {
+        Some(Subject::Closed(closed)) => {
+            closed.receipt.as_deref().is_some_and(|signed| checker.is_receipt(signed, receipt))
+        }
+        Some(Subject::Process(_)) | None => false,
     }
 }
 
@@ -94,47 +160,4 @@ impl Coded for VerifyAuditTrailError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ports::MockAuditTrail;
-    use reprieve_domain::audit::{Chain, FaultKind};
-
-    fn chain(process_id: &str) -> Chain {
-        Chain { process_id: process_id.to_owned(), entries: Vec::new(), head: None, tasks: None }
-    }
-
-    fn trail(broken: &'static [&'static str]) -> MockAuditTrail {
-        let mut trail = MockAuditTrail::new();
-        trail.expect_chains().returning(|after, _| {
-            Ok(match after.as_deref() {
-                None => vec![chain(""), chain("b")],
-                Some("b") => vec![chain("c")],
-                _ => Vec::new(),
-            })
-        });
-        trail.expect_verify().returning(|chain| {
-            if broken.contains(&chain.process_id.as_str()) {
-                Err(Fault { process_id: chain.process_id.clone(), sequence: 1, kind: FaultKind::Removed })
-            } else {
-                Ok(())
-            }
-        });
-        trail
-    }
-
-    #[tokio::test]
-    async fn every_page_is_walked() {
-        let verified = VerifyAuditTrail::new(Arc::new(trail(&[]))).execute().await.unwrap();
-        assert_eq!(verified.processes, 3);
-    }
-
-    #[tokio::test]
-    async fn the_first_fault_is_named_and_the_others_are_counted() {
-        let error = VerifyAuditTrail::new(Arc::new(trail(&["b", "c"]))).execute().await.unwrap_err();
-        assert_eq!(error.code(), ErrorCode::AuditTrailBroken);
-        assert_eq!(
-            error.to_string(),
-            "the audit trail is broken: entry 1 of process b was removed, and one more process has a fault"
-        );
-    }
-}
+mod tests;

@@ -264,26 +264,7 @@ impl AuditKey {
             // Nothing but tasks, which is never so.
             return Err(fault(0, FaultKind::TasksDiffer));
         }
-        let mut previous: &[u8] = KeyedHash::ZERO.as_bytes();
-        let mut expected: i64 = 1;
-        for entry in &chain.entries {
-            if entry.sequence < expected || entry.sequence > length && expected > length {
-                return Err(fault(entry.sequence, FaultKind::Inserted));
-            }
-            if entry.sequence > expected {
-                return Err(fault(expected, FaultKind::Removed));
-            }
-            if entry.process_id != chain.process_id
-                || self.hash(entry, previous).as_bytes() != entry.hash.as_slice()
-            {
-                return Err(fault(expected, FaultKind::Changed));
-            }
-            previous = &entry.hash;
-            expected = expected.saturating_add(1);
-        }
-        if expected <= length {
-            return Err(fault(expected, FaultKind::Removed));
-        }
+        self.walk(chain, length)?;
         let (Some(head), Some(newest)) = (&chain.head, chain.entries.last()) else {
             // A process without entries, of length zero or less: no step ever left one.
             return Err(fault(1, FaultKind::Removed));
@@ -304,6 +285,47 @@ impl AuditKey {
         let are_implied =
             chain.tasks.as_ref().is_none_or(|tasks| StoredTask::are_implied(tasks, &head.subject, &proof));
         if are_implied { Ok(proof) } else { Err(fault(newest.sequence, FaultKind::TasksDiffer)) }
+    }
+
+    /// What entries prove by themselves, from the first one on; later ones may be missing.
+    ///
+    /// # Errors
+    /// The first entry that is not what was written, or does not follow from the ones before it.
+    pub fn prove_entries(&self, process_id: &str, entries: Vec<SealedEntry>) -> Result<Proof, Fault> {
+        let length = i64::try_from(entries.len()).unwrap_or(i64::MAX);
+        let chain = Chain { process_id: process_id.to_owned(), entries, head: None, tasks: None };
+        self.walk(&chain, length)?;
+        Proof::of(&chain.entries).map_err(|sequence| Fault {
+            process_id: chain.process_id,
+            sequence,
+            kind: FaultKind::DoesNotFollow,
+        })
+    }
+
+    /// Whether there are so many entries, each of them sound.
+    fn walk(&self, chain: &Chain, length: i64) -> Result<(), Fault> {
+        let fault = |sequence, kind| Fault { process_id: chain.process_id.clone(), sequence, kind };
+        let mut previous: &[u8] = KeyedHash::ZERO.as_bytes();
+        let mut expected: i64 = 1;
+        for entry in &chain.entries {
+            if entry.sequence < expected || entry.sequence > length && expected > length {
+                return Err(fault(entry.sequence, FaultKind::Inserted));
+            }
+            if entry.sequence > expected {
+                return Err(fault(expected, FaultKind::Removed));
+            }
+            if entry.process_id != chain.process_id
+                || self.hash(entry, previous).as_bytes() != entry.hash.as_slice()
+            {
+                return Err(fault(expected, FaultKind::Changed));
+            }
+            previous = &entry.hash;
+            expected = expected.saturating_add(1);
+        }
+        if expected <= length {
+            return Err(fault(expected, FaultKind::Removed));
+        }
+        Ok(())
     }
 
     /// The hash over the canonical content of an entry and the hash before it.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{AuditedAction, SealedEntry};
-use crate::{EraserName, Erasure, Reminder, Reminders, Status, Timestamp};
+use crate::deletion_process::whole_days_until;
+use crate::{EraserName, Erasure, EventKind, Reminder, Reminders, Status, Timestamp};
 
 /// How far an instant may lie before one of an earlier entry, in microseconds: instances have clocks of their own, and a
 /// clock may be set back between two steps.
@@ -132,6 +133,31 @@ impl Proof {
                 let may_be_more = !self.states_erasers && self.status == Status::Deleting;
                 self.erasures.contains_key(eraser) || may_be_more && is_untouched
             })
+    }
+
+    /// The event that goes with the newest entry, which is this one; nothing where none can.
+    #[must_use]
+    pub fn event_of(&self, newest: &SealedEntry) -> Option<EventKind> {
+        let grace_period_ends_at = self.grace_period_ends_at;
+        Some(match read(newest)? {
+            AuditedAction::StartedByOwner { .. } => EventKind::IdentityToBeDeleted { grace_period_ends_at },
+            AuditedAction::CancelledByOwner => EventKind::IdentityDeletionCancelled,
+            AuditedAction::GracePeriodReminderSent(reminder) => {
+                let sent_at = Timestamp::from_unix_micros(newest.created_at).ok()?;
+                let days_until_deletion = whole_days_until(grace_period_ends_at, sent_at);
+                EventKind::IdentityDeletionReminderDue { reminder, days_until_deletion, grace_period_ends_at }
+            }
+            AuditedAction::DeletionStarted { .. } => EventKind::IdentityDeletionStarted,
+            AuditedAction::DataDeleted { .. } => return None,
+            AuditedAction::ErrorDuringDeletion { eraser, .. } => {
+                let failures = match self.erasures.get(&eraser) {
+                    Some(Erasure::Pending { failures }) => *failures,
+                    Some(Erasure::Acknowledged { .. }) | None => return None,
+                };
+                EventKind::IdentityErasureStuck { eraser, failures }
+            }
+            AuditedAction::DeletionCompleted => EventKind::IdentityDeleted,
+        })
     }
 
     /// The status.

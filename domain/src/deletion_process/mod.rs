@@ -29,6 +29,7 @@ pub use complete::CompleteError;
 pub use record::{DeletionProcessRecord, InvalidRecord};
 pub use record_erasure::RecordErasureError;
 pub use remind::RemindError;
+pub(crate) use remind::whole_days_until;
 pub use reminder::{Reminder, Reminders};
 pub use start_deletion::StartDeletionError;
 pub use state::{Active, Cancelled, Deleted, Deleting, State};

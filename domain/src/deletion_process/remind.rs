@@ -73,7 +73,7 @@ impl DeletionProcess {
 }
 
 /// Days from `now` to `end`, rounded up.
-fn whole_days_until(end: Timestamp, now: Timestamp) -> u32 {
+pub(crate) fn whole_days_until(end: Timestamp, now: Timestamp) -> u32 {
     const DAY: i64 = 86_400_000_000;
     let micros = end.micros_since(now).max(0);
     u32::try_from(micros / DAY + i64::from(micros % DAY != 0)).unwrap_or(u32::MAX)

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use reprieve_application::ports::{AuditTrail, ErasureTasks, Loaded, TaskKind, TaskResult};
 use reprieve_application::use_cases::{VerifiedAuditTrail, VerifyAuditTrail, VerifyAuditTrailError};
 use reprieve_domain::audit::{Fault, FaultKind};
-use reprieve_domain::{FailureCode, Status};
+use reprieve_domain::{FailureCode, Identity, Reminder, Status, Step};
 
 use crate::support::{
-    DAY, ENDS_AT, Opened, address, at, claim, eraser, on_each_database, process_id, process_of, started,
+    DAY, ENDS_AT, Opened, address, at, claim, eraser, on_each_database, process_id, process_of, start,
+    started,
 };
 
 on_each_database!(
@@ -21,6 +22,10 @@ on_each_database!(
     cutting_off_the_newest_entry_shows_even_if_the_process_is_put_back,
     what_is_stored_of_erasers_follows_from_the_trail,
     the_tasks_are_those_that_follow_from_the_trail,
+    events_say_what_their_entries_say,
+    events_that_were_not_written_so_are_named,
+    every_page_of_events_is_compared,
+    processes_are_verified_many_at_a_time,
 );
 
 async fn verified(opened: &Opened) -> Result<VerifiedAuditTrail, VerifyAuditTrailError> {
@@ -303,4 +308,155 @@ async fn the_tasks_are_those_that_follow_from_the_trail(opened: Opened) {
     named(&opened, &forgotten, differs(DELETED, 4)).await;
     let never_was = "IDPzzzzzzzzzzzzzzzzz";
     named(&opened, &moved(never_was, "files"), differs(never_was, 0)).await;
+}
+
+/// An event for each kind there is.
+async fn with_events(opened: &Opened) {
+    let owner = address(5);
+    opened.initiated(&owner, 5).await;
+    opened.step(&owner, |identity| remind(identity, 5, DAY)).await;
+    opened.step(&owner, |identity| start(identity, &["mail"], ENDS_AT)).await;
+    for now in [ENDS_AT + 1, ENDS_AT + 2] {
+        opened.step(&owner, |identity| failed(identity, 5, "mail", now)).await;
+    }
+    opened.initiated_up_to(1, Status::Cancelled).await;
+    opened.initiated_up_to(2, Status::Deleted).await;
+}
+
+fn remind(identity: &Identity, id: usize, now: i64) -> Step {
+    identity.remind(&process_id(id), Reminder::Second, at(now)).unwrap()
+}
+
+/// For so long that an event tells of it.
+fn failed(identity: &Identity, id: usize, name: &str, now: i64) -> Step {
+    identity.record_stuck_erasure(&process_id(id), &eraser(name), FailureCode::timed_out(), at(now)).unwrap()
+}
+
+/// Its events: the request, a reminder, the start, and twice an eraser that is stuck.
+const REMINDED: &str = "IDP00000000000000005";
+
+async fn events_say_what_their_entries_say(opened: Opened) {
+    with_events(&opened).await;
+    let kinds: i64 = opened.sql.value("SELECT count(DISTINCT event_type) FROM outbox").await;
+    assert_eq!(kinds, 6);
+    verified(&opened).await.unwrap();
+    // As a version wrote them that knew neither ids, nor what else goes with an event.
+    opened.sql.run("UPDATE outbox SET event_id = NULL, process = NULL").await;
+    verified(&opened).await.unwrap();
+    opened.sql.run("UPDATE outbox SET event_id = process_id || 'r' || revision").await;
+    verified(&opened).await.unwrap();
+}
+
+async fn events_that_were_not_written_so_are_named(opened: Opened) {
+    with_events(&opened).await;
+    opened.sql.keep().await;
+    let other = address(1);
+    let replaced =
+        |column: &str, from: &str, to: &str| format!("{column} = replace({column}, '{from}', '{to}')");
+    let data = |from: &str, to: &str| replaced("data", from, to);
+    let process = |from: &str, to: &str| replaced("process", from, to);
+    let set = str::to_owned;
+    let cases = [
+        (set("event_type = 'IdentityDeleted'"), REMINDED, 2),
+        (set("occurred_at = occurred_at + 1"), REMINDED, 2),
+        (set("address = 'OTHER'"), REMINDED, 2),
+        (data("users:5", "users:1"), REMINDED, 2),
+        (format!("address = 'OTHER', {}", data("users:5", "users:1")), REMINDED, 2),
+        (data("ReminderDue", "Started"), REMINDED, 2),
+        (data("\"daysUntilDeletion\":13", "\"daysUntilDeletion\":1"), REMINDED, 2),
+        (data("\"reminder\":\"Second\"", "\"reminder\":\"Third\""), REMINDED, 2),
+        (data("\"gracePeriodEndsAt\":\"2027", "\"gracePeriodEndsAt\":\"2028"), REMINDED, 1),
+        (data(REMINDED, CANCELLED), REMINDED, 3),
+        (data("\"failures\":2", "\"failures\":1"), REMINDED, 5),
+        (data("mail", "files"), REMINDED, 5),
+        (set("data = ''"), REMINDED, 5),
+        (set("event_id = NULL"), REMINDED, 1),
+        (set("event_id = process_id || 'r' || revision"), REMINDED, 1),
+        (set("event_id = substr(event_id, 2)"), REMINDED, 2),
+        (set("process = NULL"), CANCELLED, 2),
+        (set("process = '{}'"), CANCELLED, 2),
+        (set("process = '{}'"), REMINDED, 2),
+        (process("Cancelled", "Active"), CANCELLED, 2),
+        (process("DVC0", "DVC1"), CANCELLED, 2),
+        (process("\"cancelledAt\":\"2027", "\"cancelledAt\":\"2028"), CANCELLED, 2),
+        (process("\"createdAt\":\"2027", "\"createdAt\":\"2026"), CANCELLED, 2),
+        (process("\"gracePeriodEndsAt\":\"2027", "\"gracePeriodEndsAt\":\"2028"), CANCELLED, 1),
+    ];
+    for (change, id, revision) in cases {
+        let change = change.replace("OTHER", other.as_str());
+        let tampering =
+            format!("UPDATE outbox SET {change} WHERE process_id = '{id}' AND revision = {revision}");
+        named(&opened, &tampering, fault(id, revision, FaultKind::EventDiffers)).await;
+    }
+    let copied = |id: &str, revision: i64| {
+        format!(
+            "INSERT INTO outbox (process_id, revision, address, event_type, occurred_at, data, event_id, process) \
+             SELECT '{id}', {revision}, address, event_type, occurred_at, replace(data, '{CANCELLED}', '{id}'), \
+             event_id, process FROM outbox WHERE process_id = '{CANCELLED}' AND revision = 2"
+        )
+    };
+    let never_was = "IDPzzzzzzzzzzzzzzzzz";
+    // Of an entry that has its event, of one that has none, and of none.
+    for (id, revision) in [(CANCELLED, 2), (CANCELLED, 3), (CANCELLED, 0), (DELETED, 3), (never_was, 2)] {
+        named(&opened, &copied(id, revision), fault(id, revision, FaultKind::EventDiffers)).await;
+    }
+    // Of an event whose entry is gone, the process is named, once.
+    let entry = format!("DELETE FROM audit_entries WHERE process_id = '{REMINDED}' AND sequence = 2");
+    named(&opened, &entry, fault(REMINDED, 2, FaultKind::Removed)).await;
+    let all = format!(
+        "DELETE FROM audit_entries WHERE process_id = '{CANCELLED}'; \
+         DELETE FROM deletion_processes WHERE id = '{CANCELLED}'"
+    );
+    named(&opened, &all, fault(CANCELLED, 1, FaultKind::EventDiffers)).await;
+}
+
+async fn every_page_of_events_is_compared(opened: Opened) {
+    for number in 0..5 {
+        opened.initiated(&address(number), number).await;
+    }
+    opened.sql.run("UPDATE outbox SET address = 'did:web:example.org'").await;
+    let (mut next, mut pages, mut found) = (None, 0, 0);
+    loop {
+        let compared = opened.store.compared_events(next, 2).await.unwrap();
+        pages += 1;
+        found += compared.faults.len();
+        next = compared.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    assert_eq!((pages, found), (3, 5));
+    let compared = opened.store.compared_events(Some(i64::MAX), 1).await.unwrap();
+    assert_eq!((compared.next, compared.faults.len()), (None, 0));
+}
+
+async fn processes_are_verified_many_at_a_time(opened: Opened) {
+    const PROCESSES: usize = 700;
+    for number in 0..PROCESSES {
+        opened.initiated(&address(number), number).await;
+    }
+    let ids: Vec<_> = (0..PROCESSES + 2).map(process_id).collect();
+    let moved = format!(
+        "UPDATE deletion_processes SET grace_period_ends_at = created_at + 1 WHERE id = '{}'",
+        ids[3]
+    );
+    opened.sql.run(&moved).await;
+    let started = std::time::Instant::now();
+    let hundred = opened.store.verified(&ids[100..200]).await.unwrap();
+    println!("100 processes verified in {:?}", started.elapsed());
+    assert!(hundred.len() == 100 && hundred.values().all(Result::is_ok));
+    let verified = opened.store.verified(&ids).await.unwrap();
+    assert_eq!(verified.len(), PROCESSES);
+    for (number, id) in ids.iter().enumerate().take(PROCESSES) {
+        let Loaded { value, version } = opened.load(&address(number)).await;
+        match &verified[id] {
+            Ok(process) => {
+                assert_eq!((Some(process.process()), process.head()), (value.open_process(), version));
+            }
+            Err(found) => assert_eq!(*found, fault(ids[3].as_str(), 1, FaultKind::ProcessDiffers)),
+        }
+    }
+    assert_eq!(verified.values().filter(|verified| verified.is_err()).count(), 1);
+    assert!(opened.store.verified(&[]).await.unwrap().is_empty());
+    assert!(opened.store.verified(&ids[PROCESSES..]).await.unwrap().is_empty());
 }
