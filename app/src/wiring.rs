@@ -181,7 +181,9 @@ impl Host for Wiring {
 
     async fn audit_trail(&self) -> Result<VerifyAuditTrail, Failure> {
         self.local_only("audit verify")?;
-        Ok(VerifyAuditTrail::new(Arc::new(self.store(ONE_CONNECTION).await?)))
+        let store = Arc::new(self.store(ONE_CONNECTION).await?);
+        let receipts = workers::receipt_checker(&store, &self.valid()?.workers).await?;
+        Ok(VerifyAuditTrail::new(store).with_receipts(Arc::new(receipts)))
     }
 
     async fn run_pass(&self, worker: WorkerKind) -> Result<PassSummary, Failure> {

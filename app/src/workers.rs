@@ -12,7 +12,9 @@ use reprieve_application::{Erasers, ErrorCode};
 use reprieve_cli::{Failure, PassSummary, WorkerKind};
 use reprieve_erasure::HttpEraser;
 use reprieve_persistence::Store;
-use reprieve_system::{JwsReceiptSigner, LedgerFile, ReceiptKeyFile, SystemClock, SystemIds};
+use reprieve_system::{
+    JwsReceiptChecker, JwsReceiptSigner, LedgerFile, ReceiptKeyFile, SystemClock, SystemIds,
+};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -59,6 +61,9 @@ fn erasers(configuration: &WorkerConfiguration) -> Result<Erasers, Failure> {
     Erasers::new(erasers).map_err(|error| invalid(&format!("key erasure.erasers: {error}")))
 }
 
+/// Under which name the database knows the key that receipts are signed with.
+const RECEIPT_KEY: &str = "receipt_key";
+
 /// The file with the key that receipts are signed with.
 fn receipt_key_file(configuration: &WorkerConfiguration) -> Result<ReceiptKeyFile, Failure> {
     let file = configuration.receipt_key.as_ref();
@@ -76,6 +81,31 @@ pub(crate) fn receipt_signer(configuration: &WorkerConfiguration) -> Result<JwsR
         )
     })?;
     Ok(JwsReceiptSigner::new(key))
+}
+
+/// Checks receipts with the key of the deployment. Where that is not at hand, what they say is compared all the same.
+pub(crate) async fn receipt_checker(
+    store: &Store,
+    configuration: &WorkerConfiguration,
+) -> Result<JwsReceiptChecker, Failure> {
+    let file = configuration.receipt_key.as_ref().map(ReceiptKeyFile::new);
+    let key = file.as_ref().map(ReceiptKeyFile::read).transpose()?.flatten();
+    let signer = key.map(JwsReceiptSigner::new);
+    match (&signer, &file, store.remembered(RECEIPT_KEY).await?) {
+        (Some(signer), Some(file), Some(known)) if signer.key_id() != known => Err(other_key(file)),
+        (None, _, Some(_)) => {
+            tracing::warn!(
+                "there is no receipt key here: who signed the receipts is not checked, only what they say"
+            );
+            Ok(JwsReceiptChecker::new(None))
+        }
+        (signer, ..) => Ok(JwsReceiptChecker::new(signer.as_ref())),
+    }
+}
+
+fn other_key(file: &ReceiptKeyFile) -> Failure {
+    let message = format!("receipts were signed with another key than {}", file.path().display());
+    Failure::new(ErrorCode::ReceiptKeyUnusable, message)
 }
 
 impl Workers {
@@ -129,9 +159,8 @@ impl Workers {
 
     /// Who signs receipts. A deployment has one key for good: it is made once, and no other is taken for it.
     async fn signer(&self) -> Result<JwsReceiptSigner, Failure> {
-        const NAME: &str = "receipt_key";
         let file = receipt_key_file(&self.configuration)?;
-        let known = self.store.remembered(NAME).await?;
+        let known = self.store.remembered(RECEIPT_KEY).await?;
         let key = match (file.read()?, &known) {
             (Some(key), _) => key,
             (None, None) => file.create()?,
@@ -147,9 +176,8 @@ impl Workers {
         };
         let signer = JwsReceiptSigner::new(key);
         let key_id = signer.key_id();
-        if self.store.remember(NAME, &key_id).await? != key_id {
-            let message = format!("receipts were signed with another key than {}", file.path().display());
-            return Err(Failure::new(ErrorCode::ReceiptKeyUnusable, message));
+        if self.store.remember(RECEIPT_KEY, &key_id).await? != key_id {
+            return Err(other_key(&file));
         }
         Ok(signer)
     }

@@ -19,5 +19,5 @@ pub use clock::{ClockUnusable, SystemClock};
 pub use ids::SystemIds;
 pub use ledger_file::LedgerFile;
 pub use receipt_key_file::{InvalidReceiptKey, ReceiptKeyFile, ReceiptKeyFileError, parse_receipt_key};
-pub use receipt_signer::{JwsReceiptSigner, ReceiptError, verify_receipt};
+pub use receipt_signer::{JwsReceiptChecker, JwsReceiptSigner, ReceiptError, verify_receipt};
 pub use token_signer::JwtSigner;

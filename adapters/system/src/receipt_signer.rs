@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
-use reprieve_application::ports::ReceiptSigner;
+use reprieve_application::ports::{ReceiptChecker, ReceiptSigner};
 use reprieve_application::{AcknowledgedErasure, Coded, ErrorCode, Receipt, SecretKey};
 use serde_json::{Value, json};
 
@@ -74,6 +74,30 @@ fn payload(receipt: &Receipt) -> Value {
         "erasures": receipt.erasures.iter().map(erasure).collect::<Vec<_>>(),
         "auditTrail": {"entries": receipt.audit_head.length, "head": receipt.audit_head.hash.to_string()},
     })
+}
+
+/// Checks receipts against the audit trail.
+#[derive(Debug, Clone)]
+pub struct JwsReceiptChecker {
+    public_key_jwk: Option<String>,
+}
+
+impl JwsReceiptChecker {
+    /// With the key of the deployment. Without it, what receipts say is compared, but not who has signed them.
+    #[must_use]
+    pub fn new(signer: Option<&JwsReceiptSigner>) -> Self {
+        Self { public_key_jwk: signer.map(JwsReceiptSigner::public_key_jwk) }
+    }
+}
+
+impl ReceiptChecker for JwsReceiptChecker {
+    fn is_receipt(&self, signed: &str, receipt: &Receipt) -> bool {
+        let stated = match &self.public_key_jwk {
+            Some(jwk) => verify_receipt(signed, jwk).ok(),
+            None => signed.trim().split('.').nth(1).and_then(json_object),
+        };
+        stated == Some(payload(receipt))
+    }
 }
 
 /// Why a receipt proves nothing.

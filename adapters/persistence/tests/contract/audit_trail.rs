@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use reprieve_application::ports::{AuditTrail, ErasureTasks, Loaded, TaskKind, TaskResult};
+use reprieve_application::ports::{AuditTrail, Loaded, TaskOutcome};
 use reprieve_application::use_cases::{VerifiedAuditTrail, VerifyAuditTrail, VerifyAuditTrailError};
 use reprieve_domain::audit::{Fault, FaultKind};
-use reprieve_domain::{FailureCode, Identity, Reminder, Status, Step};
+use reprieve_domain::{FailureCode, Identity, Reminder, Status, Step, TaskKind};
 
 use crate::support::{
-    DAY, ENDS_AT, Opened, address, at, claim, eraser, on_each_database, process_id, process_of, start,
-    started,
+    DAY, ENDS_AT, Opened, address, at, claim, eraser, on_each_database, open, process_id, process_of, record,
+    start, started,
 };
 
 on_each_database!(
@@ -219,17 +219,15 @@ async fn with_a_deletion_under_way(opened: &Opened) {
     started(opened, 4, &["files", "mail"], ENDS_AT).await;
     for task in claim(&opened.store, ENDS_AT, ENDS_AT + DAY, 9).await {
         let Loaded { value, version } = process_of(opened, &task).await;
-        if task.kind == TaskKind::Erase(eraser("files")) {
-            let step = value.record_erasure(&eraser("files"), 3, at(ENDS_AT + 1)).unwrap();
-            let result = TaskResult::Acknowledged(Some((&step, version)));
-            opened.store.settle(&task, result, at(ENDS_AT + 1)).await.unwrap();
+        let (identity, id, now) = (open(&value), value.id(), at(ENDS_AT + 1));
+        let (step, outcome) = if task.kind == TaskKind::Erase(eraser("files")) {
+            let step = identity.record_erasure(id, &eraser("files"), 3, now);
+            (step, TaskOutcome::Acknowledged)
         } else {
-            let failure = FailureCode::unreachable();
-            let step = value.record_erasure_failure(&eraser("mail"), failure, at(ENDS_AT + 1)).unwrap();
-            let again_at = Some(at(ENDS_AT + DAY));
-            let result = TaskResult::Failed { step: &step, version, since: at(ENDS_AT), again_at };
-            opened.store.settle(&task, result, at(ENDS_AT + 1)).await.unwrap();
-        }
+            let step = identity.record_erasure_failure(id, &eraser("mail"), FailureCode::unreachable(), now);
+            (step, TaskOutcome::Failed { since: at(ENDS_AT), again_at: Some(at(ENDS_AT + DAY)) })
+        };
+        record(&opened.store, &task, (&step.unwrap(), version), outcome, ENDS_AT + 1).await.unwrap();
     }
 }
 

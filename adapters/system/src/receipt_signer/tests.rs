@@ -185,3 +185,35 @@ proptest! {
         prop_assert!(verify_receipt(&signer(7).sign(&receipt()), &jwk).is_err());
     }
 }
+
+#[test]
+fn a_receipt_is_what_the_trail_says_and_signed_with_the_key_if_that_is_at_hand() {
+    type Change = fn(&mut Receipt);
+    let (ours, theirs) = (signer(7), signer(8));
+    let (with_key, without) = (JwsReceiptChecker::new(Some(&ours)), JwsReceiptChecker::new(None));
+    let both = |signed: &str, expected: &Receipt| {
+        (with_key.is_receipt(signed, expected), without.is_receipt(signed, expected))
+    };
+    let signed = ours.sign(&receipt());
+    assert_eq!(both(&signed, &receipt()), (true, true));
+    assert_eq!(both(&theirs.sign(&receipt()), &receipt()), (false, true));
+    let changes: [Change; 9] = [
+        |receipt| receipt.process_id = "IDPzzzzzzzzzzzzzzzzz".parse().unwrap(),
+        |receipt| receipt.identity_hash = [0; 32].into(),
+        |receipt| receipt.created_at = receipt.deletion_started_at,
+        |receipt| receipt.grace_period_ends_at = receipt.created_at,
+        |receipt| receipt.deletion_started_at = receipt.created_at,
+        |receipt| receipt.deletion_completed_at = receipt.created_at,
+        |receipt| receipt.erasures[0].count = 4711,
+        |receipt| receipt.erasures.clear(),
+        |receipt| receipt.audit_head.length = 4,
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut other = receipt();
+        change(&mut other);
+        assert_eq!(both(&signed, &other), (false, false), "change {number}");
+    }
+    for text in ["", "signed", "a.b.c", &signed[1..], &format!("{signed}x")] {
+        assert!(!with_key.is_receipt(text, &receipt()), "{text}");
+    }
+}

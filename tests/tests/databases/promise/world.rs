@@ -18,7 +18,7 @@ use reprieve_application::{Backoff, Caller, Erasers, GracePeriodSettings, Remind
 use reprieve_domain::audit::{AuditKey, ErasureLedgerEntry};
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Timestamp};
 use reprieve_persistence::{ConnectionOptions, Database, Store};
-use reprieve_system::{JwsReceiptSigner, LedgerFile, SystemIds};
+use reprieve_system::{JwsReceiptChecker, JwsReceiptSigner, LedgerFile, SystemIds};
 use reprieve_tests::{Sql, TestDatabase};
 
 pub(crate) use super::eraser::TestEraser;
@@ -39,6 +39,10 @@ pub(crate) fn address(number: usize) -> Address {
 
 pub(crate) fn caller(number: usize) -> Caller {
     Caller { address: address(number), device: "DVC0123456789abcdefg".parse().unwrap() }
+}
+
+fn receipt_signer() -> JwsReceiptSigner {
+    JwsReceiptSigner::new(reprieve_application::SecretKey::new([7; 32]))
 }
 
 /// A clock that stands until it is set, and is wrong by so many microseconds.
@@ -195,7 +199,7 @@ impl World {
             identities: self.store.clone(),
             audit_trail: self.store.clone(),
             ledger: self.ledger.clone(),
-            signer: Arc::new(JwsReceiptSigner::new(reprieve_application::SecretKey::new([7; 32]))),
+            signer: Arc::new(receipt_signer()),
             clock: self.clock.clone(),
             ids: Arc::new(SystemIds),
         };
@@ -266,9 +270,11 @@ impl World {
         Receipts::find(self.store.as_ref(), process).await.unwrap()
     }
 
-    /// The trail of everything is what was written.
+    /// The trail of everything is what was written, and so are the receipts.
     pub(crate) async fn verify(&self) {
-        VerifyAuditTrail::new(self.store.clone()).execute().await.unwrap();
+        let checker = JwsReceiptChecker::new(Some(&receipt_signer()));
+        let verify = VerifyAuditTrail::new(self.store.clone()).with_receipts(Arc::new(checker));
+        verify.execute().await.unwrap();
     }
 
     /// The events of an identity, as they are stored.
