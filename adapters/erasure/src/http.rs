@@ -10,7 +10,8 @@ use reprieve_domain::{Address, EraserName, FailureCode, Timestamp};
 use reprieve_outbound::tls_configuration;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect, retry};
-use serde_json::{Value, json};
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
 use url::Url;
 
 use crate::{EraserUrl, HttpEraserError, SigningSecret};
@@ -112,7 +113,11 @@ impl HttpEraser {
             }
         };
         if response.status() != StatusCode::ACCEPTED {
-            return Ok(EraseAnswer::Erased { count: self.count(response).await?.unwrap_or(0) });
+            return match self.stated(response).await? {
+                Stated::Nothing => Ok(EraseAnswer::Erased { count: 0 }),
+                Stated::Members(Members { count: Some(count) }) => Ok(EraseAnswer::Erased { count }),
+                Stated::Members(Members { count: None }) => Err(FailureCode::unexpected_answer()),
+            };
         }
         let ask_in = wait(response.headers());
         let poll = match response.headers().get(LOCATION) {
@@ -145,7 +150,13 @@ impl HttpEraser {
         let id = format!("plan_{}", self.clock.0.now().unix_micros());
         let asking = self.signed(self.client.get(self.url.as_url().clone()), &id, "");
         let response = self.send(asking.header(REPRIEVE_ADDRESS, value)).await?;
-        Ok(self.count(response).await?.map_or(ErasePlan::Unknown, ErasePlan::Count))
+        if response.status() == StatusCode::ACCEPTED {
+            return Err(FailureCode::unexpected_answer());
+        }
+        match self.stated(response).await? {
+            Stated::Nothing => Ok(ErasePlan::Unknown),
+            Stated::Members(Members { count }) => Ok(count.map_or(ErasePlan::Unknown, ErasePlan::Count)),
+        }
     }
 
     /// Signs, with an id that begins like this and ends with the name of the eraser.
@@ -170,9 +181,12 @@ impl HttpEraser {
         }
     }
 
-    /// The member `count` of the answer, if that is a JSON object with one. A count that is no number from 0 is an
-    /// error: it would stand in the audit trail and in the receipt for ever.
-    async fn count(&self, mut response: Response) -> Result<Option<u64>, FailureCode> {
+    /// What an answer states, if it states that and nothing else: a sign-in page or the errors of a gateway would
+    /// otherwise stand in the audit trail and in the receipt for good. A 204 states nothing beyond its status.
+    async fn stated(&self, mut response: Response) -> Result<Stated, FailureCode> {
+        if response.status() == StatusCode::NO_CONTENT {
+            return Ok(Stated::Nothing);
+        }
         let mut body = Vec::new();
         while let Some(part) = response.chunk().await.map_err(|error| self.failed(error))? {
             if body.len() + part.len() > LONGEST_ANSWER {
@@ -180,11 +194,10 @@ impl HttpEraser {
             }
             body.extend_from_slice(&part);
         }
-        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-        match answer.get("count") {
-            None | Some(Value::Null) => Ok(None),
-            Some(count) => count.as_u64().map(Some).ok_or_else(FailureCode::unexpected_answer),
-        }
+        // An array would do for a struct as well.
+        let is_object = body.trim_ascii_start().starts_with(b"{");
+        let members: Option<Members> = serde_json::from_slice(&body).ok().filter(|_| is_object);
+        members.map(Stated::Members).ok_or_else(FailureCode::unexpected_answer)
     }
 
     /// The code alone is kept, so that what is behind it is logged here.
@@ -217,6 +230,27 @@ impl Eraser for HttpEraser {
         }
         self.try_plan(address).await.unwrap_or_else(ErasePlan::Failed)
     }
+}
+
+/// What a good answer states.
+enum Stated {
+    /// It is a 204.
+    Nothing,
+    /// It has a body.
+    Members(Members),
+}
+
+/// Every member that the body of a good answer may have.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    #[serde(default, deserialize_with = "number")]
+    count: Option<u64>,
+}
+
+/// A member that is there is a number: null is none.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    u64::deserialize(deserializer).map(Some)
 }
 
 /// Unix time.

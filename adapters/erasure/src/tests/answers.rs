@@ -14,35 +14,66 @@ async fn answer_to(reply: Reply) -> EraseAnswer {
     eraser(&format!("{}/a/erase", service.url)).erase(&request(None)).await
 }
 
+async fn polled(reply: Reply) -> EraseAnswer {
+    let service = Service::start([reply]).await;
+    let poll = format!("{}/jobs/1", service.url);
+    eraser(&format!("{}/a/erase", service.url)).erase(&request(Some(&poll))).await
+}
+
 #[tokio::test]
-async fn it_is_erased_when_a_2xx_says_so() {
+async fn it_is_erased_when_a_204_or_a_count_says_so() {
     for (status, body, count) in [
         (200, r#"{"count":3}"#, 3),
-        (200, r#" {"count": 18446744073709551615, "more": []}"#, u64::MAX),
+        (200, " {\"count\" : 18446744073709551615}\r\n", u64::MAX),
         (201, r#"{"count":0}"#, 0),
-        (200, r#"{"count":null}"#, 0),
-        (200, "{}", 0),
-        (200, "", 0),
+        (203, r#"{"c\u006funt":0}"#, 0),
         (204, "", 0),
-        (200, "<p>done</p>", 0),
-        (200, "[3]", 0),
-        (200, "3", 0),
-        (200, r#"{"count":3"#, 0),
-        (299, "", 0),
+        (299, r#"{"count":1}"#, 1),
     ] {
-        assert_eq!(
-            answer_to(Reply::new(status, body)).await,
-            EraseAnswer::Erased { count },
-            "{status} {body}"
-        );
+        let erased = EraseAnswer::Erased { count };
+        assert_eq!(answer_to(Reply::new(status, body)).await, erased, "{status} {body}");
+        assert_eq!(polled(Reply::new(status, body)).await, erased, "{status} {body}");
     }
 }
 
 #[tokio::test]
-async fn a_count_that_is_none_is_refused() {
-    for body in [r#"{"count":-1}"#, r#"{"count":1.5}"#, r#"{"count":"3"}"#, r#"{"count":[3]}"#, BEYOND] {
-        let answer = answer_to(Reply::new(200, body)).await;
-        assert_eq!(answer, failed(FailureCode::unexpected_answer()), "{body}");
+async fn what_does_not_say_that_the_data_is_gone_is_a_failure() {
+    for (status, body) in [
+        (200, ""),
+        (201, ""),
+        (205, ""),
+        (299, " "),
+        (200, "{}"),
+        (200, "null"),
+        (200, "3"),
+        (200, "[]"),
+        (200, "[3]"),
+        (200, r#"[{"count":3}]"#),
+        (200, r#"{"count":null}"#),
+        (200, r#"{"count":-1}"#),
+        (200, r#"{"count":-0}"#),
+        (200, r#"{"count":1.0}"#),
+        (200, r#"{"count":1e2}"#),
+        (200, r#"{"count":"3"}"#),
+        (200, r#"{"count":true}"#),
+        (200, r#"{"count":[3]}"#),
+        (200, r#"{"Count":3}"#),
+        (200, BEYOND),
+        (200, r#"{"count":3"#),
+        (200, r#"{"count":3}}"#),
+        (200, r#"{"count":3} {"count":3}"#),
+        (200, r#"{"count":3,"count":3}"#),
+        (200, r#"{"count":3,"success":false}"#),
+        (200, r#"{"success":true}"#),
+        (200, r#"{"success":false}"#),
+        (200, r#"{"data":null,"errors":[{"message":"unauthorised"}]}"#),
+        (200, "<!doctype html><title>Sign in</title>"),
+        (200, "done"),
+        (200, "\u{feff}{\"count\":3}"),
+    ] {
+        let unexpected = failed(FailureCode::unexpected_answer());
+        assert_eq!(answer_to(Reply::new(status, body)).await, unexpected, "{status} {body}");
+        assert_eq!(polled(Reply::new(status, body)).await, unexpected, "{status} {body}");
     }
 }
 
@@ -146,9 +177,12 @@ async fn who_is_not_there_is_unreachable() {
 async fn who_hangs_up_or_talks_too_much_has_not_answered() {
     let unexpected = failed(FailureCode::unexpected_answer());
     assert_eq!(answer_to(Reply::Closed).await, unexpected);
-    assert_eq!(answer_to(Reply::new(200, vec![b' '; (64 << 10) + 1])).await, unexpected);
-    assert_eq!(answer_to(Reply::new(200, vec![b' '; 64 << 10])).await, EraseAnswer::Erased { count: 0 });
-    assert_eq!(answer_to(Reply::new(200, vec![b'['; 64 << 10])).await, EraseAnswer::Erased { count: 0 });
+    let mut longest = br#"{"count":3}"#.to_vec();
+    longest.resize(64 << 10, b' ');
+    assert_eq!(answer_to(Reply::new(200, longest.clone())).await, EraseAnswer::Erased { count: 3 });
+    longest.push(b' ');
+    assert_eq!(answer_to(Reply::new(200, longest)).await, unexpected);
+    assert_eq!(answer_to(Reply::new(200, vec![b'['; 64 << 10])).await, unexpected);
 }
 
 #[tokio::test]
@@ -157,7 +191,13 @@ async fn a_plan_is_a_number_or_nobody_knows() {
         (Reply::new(200, r#"{"count":0}"#), ErasePlan::Count(0)),
         (Reply::new(200, "{}"), ErasePlan::Unknown),
         (Reply::new(204, ""), ErasePlan::Unknown),
+        (Reply::new(202, "{}"), ErasePlan::Failed(FailureCode::unexpected_answer())),
+        (Reply::new(200, ""), ErasePlan::Failed(FailureCode::unexpected_answer())),
+        (Reply::new(200, "[]"), ErasePlan::Failed(FailureCode::unexpected_answer())),
+        (Reply::new(200, "<p>3</p>"), ErasePlan::Failed(FailureCode::unexpected_answer())),
         (Reply::new(200, r#"{"count":-1}"#), ErasePlan::Failed(FailureCode::unexpected_answer())),
+        (Reply::new(200, r#"{"count":null}"#), ErasePlan::Failed(FailureCode::unexpected_answer())),
+        (Reply::new(200, r#"{"errors":[]}"#), ErasePlan::Failed(FailureCode::unexpected_answer())),
         (Reply::new(405, ""), ErasePlan::Failed(FailureCode::http_status(405))),
         (Reply::new(302, ""), ErasePlan::Failed(FailureCode::http_status(302))),
         (Reply::Closed, ErasePlan::Failed(FailureCode::unexpected_answer())),
