@@ -1,7 +1,7 @@
 //! The port `ErasureTasks`: who may do which part of a deletion, and what came of it.
 //!
-//! A task is a row. Its lease is the instant at which it is due again, its fence a number that every claim raises: who
-//! claimed it first cannot store anything once somebody else has. A result, the step that says so and the row of the task
+//! A task is a row. While a worker has it, `lease_ends_at` is the instant at which it is due again. Its fence is a number
+//! that every claim raises: who claimed it first cannot store anything once somebody else has. A result, the step that says so and the row of the task
 //! are written in one transaction.
 //!
 //! Locks are taken in one order: erasers' tasks, the process, the task that finishes it.
@@ -9,7 +9,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
-use reprieve_application::ports::{ErasureTask, ErasureTasks, Loaded, Settlement, TaskOutcome, TaskStatus};
+use reprieve_application::ports::{
+    ErasureTask, ErasureTasks, Loaded, RetriedTasks, Settlement, TaskOutcome, TaskStatus,
+};
 use reprieve_application::{Receipt, StoreError};
 use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, NewTask, TaskKind, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
@@ -33,14 +35,14 @@ WITH due AS MATERIALIZED (
     SELECT process_id, eraser FROM erasure_tasks WHERE stuck_at IS NULL AND due_at <= $1
     ORDER BY due_at, process_id, eraser LIMIT $LIMIT FOR UPDATE SKIP LOCKED
 )
-UPDATE erasure_tasks AS task SET due_at = $2, fence = task.fence + 1
+UPDATE erasure_tasks AS task SET due_at = $2, lease_ends_at = $2, fence = task.fence + 1
 FROM due WHERE task.process_id = due.process_id AND task.eraser = due.eraser
 RETURNING task.process_id, task.eraser, task.address, task.fence, task.failures, task.unfinished_since, task.poll,
     (SELECT finish.in_ledger FROM erasure_tasks AS finish
         WHERE finish.process_id = task.process_id AND finish.eraser = '') AS in_ledger";
 
 const CLAIM_SQLITE: &str = "\
-UPDATE erasure_tasks SET due_at = $2, fence = fence + 1
+UPDATE erasure_tasks SET due_at = $2, lease_ends_at = $2, fence = fence + 1
 WHERE (process_id, eraser) IN (
     SELECT process_id, eraser FROM erasure_tasks WHERE stuck_at IS NULL AND due_at <= $1
     ORDER BY due_at, process_id, eraser LIMIT $LIMIT
@@ -142,17 +144,10 @@ impl ErasureTasks for Store {
         process: &DeletionProcessId,
         eraser: Option<&'a EraserName>,
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let mut sql =
-            "UPDATE erasure_tasks SET stuck_at = NULL, due_at = $1, failures = 0, unfinished_since = NULL \
-                       WHERE process_id = $2 AND stuck_at IS NOT NULL"
-                .to_owned();
-        let mut values: Vec<Value> = vec![now.unix_micros().into(), process.as_str().into()];
-        if let Some(eraser) = eraser {
-            sql.push_str(" AND eraser = $3");
-            values.push(eraser.as_str().into());
-        }
-        execute(&self.writer, &sql, values).await
+    ) -> Result<RetriedTasks, StoreError> {
+        let transaction = self.writer.begin().await.map_err(store_error)?;
+        let retried = retry_in(&transaction, process, eraser, now).await;
+        end(transaction, retried).await
     }
 
     async fn list<'a>(
@@ -186,7 +181,7 @@ pub(crate) async fn note_outcome(
         TaskOutcome::Failed { since, again_at } => {
             let stuck_at = again_at.is_none().then(|| now.unix_micros());
             let changes = "UPDATE erasure_tasks SET failures = failures + 1, poll = NULL, unfinished_since = $4, \
-                           stuck_at = $5, due_at = $6";
+                           stuck_at = $5, due_at = $6, lease_ends_at = NULL";
             let values = vec![
                 since.unix_micros().into(),
                 stuck_at.into(),
@@ -209,7 +204,7 @@ async fn settle_in(
             wake_finish(transaction, task, now).await
         }
         Settlement::Later { at, since, poll } => {
-            let changes = "UPDATE erasure_tasks SET unfinished_since = $4, poll = $5, due_at = $6";
+            let changes = "UPDATE erasure_tasks SET unfinished_since = $4, poll = $5, due_at = $6, lease_ends_at = NULL";
             let values = vec![
                 since.unix_micros().into(),
                 poll.into(),
@@ -218,10 +213,38 @@ async fn settle_in(
             fenced(transaction, task, changes, values).await
         }
         Settlement::GivenBack { again_at } => {
-            let changes = "UPDATE erasure_tasks SET due_at = $4";
+            let changes = "UPDATE erasure_tasks SET due_at = $4, lease_ends_at = NULL";
             fenced(transaction, task, changes, vec![again_at.unix_micros().into()]).await
         }
     }
+}
+
+async fn retry_in(
+    transaction: &Transaction,
+    process: &DeletionProcessId,
+    eraser: Option<&EraserName>,
+    now: Timestamp,
+) -> Result<RetriedTasks, StoreError> {
+    let mut of = "process_id = $1 AND eraser <> ''".to_owned();
+    let mut values: Vec<Value> = vec![process.as_str().into(), now.unix_micros().into()];
+    if let Some(eraser) = eraser {
+        of.push_str(" AND eraser = $3");
+        values.push(eraser.as_str().into());
+    }
+    let retry = format!(
+        "UPDATE erasure_tasks SET stuck_at = NULL, due_at = CASE WHEN due_at < $2 THEN due_at ELSE $2 END, \
+         failures = CASE WHEN stuck_at IS NULL THEN failures ELSE 0 END, \
+         unfinished_since = CASE WHEN stuck_at IS NULL THEN unfinished_since END \
+         WHERE {of} AND coalesce(lease_ends_at, 0) <= $2"
+    );
+    let due = execute(transaction, &retry, values.clone()).await?;
+    // What was just made due is locked: whoever claims it does so after this transaction.
+    let leased = format!("SELECT count(*) AS leased FROM erasure_tasks WHERE {of} AND lease_ends_at > $2");
+    let leased = numbered(transaction.get_database_backend(), leased, values);
+    let leased = transaction.query_one_raw(leased).await.map_err(store_error)?;
+    let leased = leased
+        .map_or(Ok(0), |row| Row::named(&row, "erasure_tasks", process.as_str()).get::<i64>("leased"))?;
+    Ok(RetriedTasks { due, being_performed: u64::try_from(leased).unwrap_or(0) })
 }
 
 async fn note_in(transaction: &Transaction, processes: &[DeletionProcessId]) -> Result<(), StoreError> {
@@ -268,7 +291,8 @@ pub(crate) async fn wake_finish(
     task: &ErasureTask,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE erasure_tasks SET due_at = $1, fence = fence + 1 WHERE process_id = $2 AND eraser = ''";
+    let sql = "UPDATE erasure_tasks SET due_at = $1, lease_ends_at = NULL, fence = fence + 1 \
+               WHERE process_id = $2 AND eraser = ''";
     execute(transaction, sql, vec![now.unix_micros().into(), task.process_id.as_str().into()]).await?;
     Ok(())
 }

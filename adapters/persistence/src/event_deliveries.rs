@@ -8,7 +8,8 @@
 
 use async_trait::async_trait;
 use reprieve_application::ports::{
-    EventDeliveries, ParkedEvent, Progress, SetAside, SinkClaim, SinkFigures, SinkHealth, WaitingEvent,
+    EventDeliveries, ParkedEvent, Progress, Redelivery, SetAside, SinkClaim, SinkFigures, SinkHealth,
+    WaitingEvent,
 };
 use reprieve_application::{SinkName, StoreError};
 use reprieve_domain::Timestamp;
@@ -204,26 +205,10 @@ impl EventDeliveries for Store {
         sink: Option<&'a SinkName>,
         event_id: Option<&'a str>,
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let mut conditions = vec!["parked_at IS NOT NULL".to_owned()];
-        let mut values: Vec<Value> = vec![now.unix_micros().into()];
-        if let Some(sink) = sink {
-            values.push(sink.as_str().into());
-            conditions.push(format!("sink = ${}", values.len()));
-        }
-        if let Some(event_id) = event_id {
-            values.push(event_id.into());
-            conditions.push(format!(
-                "EXISTS (SELECT 1 FROM outbox WHERE outbox.sequence = event_retries.sequence \
-                 AND {EVENT_ID} = ${})",
-                values.len()
-            ));
-        }
-        let sql = format!(
-            "UPDATE event_retries SET parked_at = NULL, attempts = 0, failing_since = NULL, due_at = $1 WHERE {}",
-            conditions.join(" AND ")
-        );
-        execute(&self.writer, &sql, values).await
+    ) -> Result<Redelivery, StoreError> {
+        let transaction = self.writer.begin().await.map_err(store_error)?;
+        let redelivery = redeliver_in(&transaction, sink, event_id, now).await;
+        end(transaction, redelivery).await
     }
 
     async fn figures(&self) -> Result<Vec<SinkFigures>, StoreError> {
@@ -363,6 +348,47 @@ async fn settle_in(
         execute(transaction, &sql, values).await?;
     }
     Ok(())
+}
+
+/// What a failing sink has yet to receive: set aside, or not even tried.
+const SINKS: &str = "\
+UPDATE event_sinks SET due_at = $1 WHERE due_at > $1 AND (CAST($2 AS text) IS NULL OR name = $2) AND (CAST($3 AS text) IS NULL OR EXISTS (
+    SELECT 1 FROM outbox WHERE $EVENT_ID = $3 AND (sequence IS NULL OR sequence > settled_to OR EXISTS (
+        SELECT 1 FROM event_retries WHERE event_retries.sink = name AND event_retries.sequence = outbox.sequence
+    ))
+))";
+
+/// The event, and what waits of its identity and has to go before it.
+const RETRIES: &str = "\
+UPDATE event_retries SET parked_at = NULL, attempts = CASE WHEN parked_at IS NULL THEN attempts ELSE 0 END,
+    failing_since = CASE WHEN parked_at IS NULL THEN failing_since END,
+    due_at = CASE WHEN parked_at IS NULL AND due_at < $1 THEN due_at ELSE $1 END
+WHERE (CAST($2 AS text) IS NULL OR sink = $2) AND (CAST($3 AS text) IS NULL OR EXISTS (
+    SELECT 1 FROM event_retries AS asked JOIN outbox ON outbox.sequence = asked.sequence
+    WHERE $EVENT_ID = $3 AND asked.sink = event_retries.sink AND asked.address = event_retries.address
+    AND (asked.sequence = event_retries.sequence
+        OR asked.sequence > event_retries.sequence AND event_retries.parked_at IS NULL)
+))";
+
+async fn redeliver_in(
+    transaction: &Transaction,
+    sink: Option<&SinkName>,
+    event_id: Option<&str>,
+    now: Timestamp,
+) -> Result<Redelivery, StoreError> {
+    let values: Vec<Value> = vec![
+        now.unix_micros().into(),
+        sink.map(|sink| sink.as_str().to_owned()).into(),
+        event_id.map(ToOwned::to_owned).into(),
+    ];
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        // As whoever settles does: the rows of the sinks first.
+        let lock = "SELECT name FROM event_sinks ORDER BY name FOR UPDATE";
+        execute(transaction, lock, Vec::new()).await?;
+    }
+    let sinks = execute(transaction, &SINKS.replace("$EVENT_ID", EVENT_ID), values.clone()).await?;
+    let events = execute(transaction, &RETRIES.replace("$EVENT_ID", EVENT_ID), values).await?;
+    Ok(Redelivery { events, sinks })
 }
 
 fn set_aside(backend: DbBackend, sink: &SinkName, rows: &[SetAside]) -> Statement {

@@ -82,6 +82,15 @@ pub struct TaskStatus {
     pub due_at: Option<Timestamp>,
 }
 
+/// What became of the tasks that were to be tried at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RetriedTasks {
+    /// How many are due now.
+    pub due: u64,
+    /// How many were left alone because a worker performs them at that moment.
+    pub being_performed: u64,
+}
+
 /// Hands out the tasks of deletions. They come to be with the step that starts the deletion.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
@@ -135,8 +144,9 @@ pub trait ErasureTasks: Send + Sync {
     /// not Deleted; then, as when the store fails, nothing is removed.
     async fn close(&self, task: &ErasureTask, receipt: &Receipt, signed: &str) -> Result<(), StoreError>;
 
-    /// Makes the tasks of a process that wait for somebody to look after them due at `now`, all or the one of an eraser;
-    /// returns how many there were.
+    /// Makes the erasures of a process due at `now`, all or the one of an eraser, except those that a worker performs at
+    /// that moment: two would do so otherwise. A stuck one starts anew; one that waits keeps its failures and since when
+    /// it has been tried.
     ///
     /// # Errors
     /// If the store fails.
@@ -145,7 +155,7 @@ pub trait ErasureTasks: Send + Sync {
         process: &DeletionProcessId,
         eraser: Option<&'a EraserName>,
         now: Timestamp,
-    ) -> Result<u64, StoreError>;
+    ) -> Result<RetriedTasks, StoreError>;
 
     /// At most `limit` tasks of one process, or of all, those that wait for somebody first.
     ///

@@ -112,6 +112,15 @@ pub struct SinkFigures {
     pub parked: u64,
 }
 
+/// What is tried again at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Redelivery {
+    /// How many events are due now, each counted once for each sink.
+    pub events: u64,
+    /// How many failing sinks may be tried now, before their time.
+    pub sinks: u64,
+}
+
 /// Keeps count of what each sink has received.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
@@ -176,8 +185,9 @@ pub trait EventDeliveries: Send + Sync {
         limit: u32,
     ) -> Result<Vec<ParkedEvent>, StoreError>;
 
-    /// Has parked events tried again from `now` on, as if for the first time: of one sink or of all, and all or the one
-    /// with this id. Returns how many there were.
+    /// Makes events due at `now`, of one sink or of all, and all or the one with this id. A parked one starts anew; one that
+    /// waits to be tried again keeps its attempts and since when it has been tried, and those of the same identity that have
+    /// to go before it are due as well. A failing sink that has yet to receive any of these events may be tried at `now`.
     ///
     /// # Errors
     /// If the store fails.
@@ -186,7 +196,7 @@ pub trait EventDeliveries: Send + Sync {
         sink: Option<&'a SinkName>,
         event_id: Option<&'a str>,
         now: Timestamp,
-    ) -> Result<u64, StoreError>;
+    ) -> Result<Redelivery, StoreError>;
 
     /// How each sink is doing that was ever seen.
     ///

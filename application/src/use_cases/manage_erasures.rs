@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reprieve_domain::{DeletionProcessId, EraserName};
 
-use crate::ports::{Clock, ErasureTasks, TaskStatus};
+use crate::ports::{Clock, ErasureTasks, RetriedTasks, TaskStatus};
 use crate::{Coded, ErrorCode, StoreError};
 
 /// How many tasks are shown at most.
@@ -35,7 +35,7 @@ impl ShowErasures {
     }
 }
 
-/// Has erasers asked again that were given up.
+/// Has erasers asked again at once, stuck or not.
 pub struct RetryErasures {
     tasks: Arc<dyn ErasureTasks>,
     clock: Arc<dyn Clock>,
@@ -47,9 +47,9 @@ pub enum ManageErasuresError {
     /// Nothing of this process is under way.
     #[error("no deletion with this id is under way")]
     NotFound,
-    /// Nothing of this process waits for anybody.
-    #[error("no erasure of this deletion is stuck")]
-    NotStuck,
+    /// The process has no such erasure that is still to be done.
+    #[error("this deletion has no such erasure that is still to be done")]
+    NoOpenErasure,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -58,7 +58,7 @@ pub enum ManageErasuresError {
 impl Coded for ManageErasuresError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::NotFound | Self::NotStuck => ErrorCode::RecordNotFound,
+            Self::NotFound | Self::NoOpenErasure => ErrorCode::RecordNotFound,
             Self::Store(error) => error.code(),
         }
     }
@@ -71,18 +71,19 @@ impl RetryErasures {
         Self { tasks, clock }
     }
 
-    /// Makes the erasers of a process that were given up due again, all or one; returns how many.
+    /// Has the erasers of a process asked by the next pass, all or one, except those that are being asked at this moment.
     ///
     /// # Errors
-    /// If there are none, or if the store fails.
+    /// If there are neither, or if the store fails.
     pub async fn execute(
         &self,
         process: &DeletionProcessId,
         eraser: Option<&EraserName>,
-    ) -> Result<u64, ManageErasuresError> {
-        match self.tasks.retry(process, eraser, self.clock.now()).await? {
-            0 => Err(ManageErasuresError::NotStuck),
-            count => Ok(count),
+    ) -> Result<RetriedTasks, ManageErasuresError> {
+        let retried = self.tasks.retry(process, eraser, self.clock.now()).await?;
+        if retried == RetriedTasks::default() {
+            return Err(ManageErasuresError::NoOpenErasure);
         }
+        Ok(retried)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ports::{Clock, EventDeliveries, ParkedEvent};
+use crate::ports::{Clock, EventDeliveries, ParkedEvent, Redelivery};
 use crate::{Coded, ErrorCode, SinkName, StoreError};
 
 /// Shows events that wait for somebody to look after them.
@@ -10,7 +10,7 @@ pub struct ShowParkedEvents {
     deliveries: Arc<dyn EventDeliveries>,
 }
 
-/// Has them delivered again.
+/// Has events delivered at once that are parked or wait to be tried again.
 pub struct RedeliverEvents {
     deliveries: Arc<dyn EventDeliveries>,
     clock: Arc<dyn Clock>,
@@ -19,9 +19,9 @@ pub struct RedeliverEvents {
 /// Why nothing is delivered again.
 #[derive(Debug, thiserror::Error)]
 pub enum RedeliverEventsError {
-    /// The event does not wait for anybody.
-    #[error("no event with this id is parked")]
-    NotParked,
+    /// The event is unknown, or no sink waits for it that has refused it or is failing.
+    #[error("no event with this id is parked or waits to be sent again")]
+    NotWaiting,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -30,7 +30,7 @@ pub enum RedeliverEventsError {
 impl Coded for RedeliverEventsError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::NotParked => ErrorCode::RecordNotFound,
+            Self::NotWaiting => ErrorCode::RecordNotFound,
             Self::Store(error) => error.code(),
         }
     }
@@ -59,21 +59,23 @@ impl RedeliverEvents {
         Self { deliveries, clock }
     }
 
-    /// Makes parked events due again, of one sink or of all: the one with this id, or all there are. Returns how many.
+    /// Has events sent by the next pass that are parked or wait to be tried again, to one sink or to all: the one with this
+    /// id, or all there are. Failing sinks are tried as well, before their time.
     ///
     /// # Errors
-    /// If the one with this id is not parked, or if the store fails.
+    /// If the one with this id waits for none, or if the store fails.
     pub async fn execute(
         &self,
         sink: Option<&SinkName>,
         event_id: Option<&str>,
-    ) -> Result<u64, RedeliverEventsError> {
+    ) -> Result<Redelivery, RedeliverEventsError> {
         // A step that changes the status is told of by two messages; whoever has the id of the other one means the same.
         let event_id = event_id.map(|id| id.strip_suffix("-status").unwrap_or(id));
-        match self.deliveries.redeliver(sink, event_id, self.clock.now()).await? {
-            0 if event_id.is_some() => Err(RedeliverEventsError::NotParked),
-            count => Ok(count),
+        let redelivery = self.deliveries.redeliver(sink, event_id, self.clock.now()).await?;
+        if event_id.is_some() && redelivery == Redelivery::default() {
+            return Err(RedeliverEventsError::NotWaiting);
         }
+        Ok(redelivery)
     }
 }
 
@@ -84,14 +86,16 @@ mod tests {
     use crate::use_cases::test_data::{at, clock_at};
 
     #[tokio::test]
-    async fn an_event_that_is_not_parked_is_refused_but_that_there_are_none_at_all_is_not() {
-        for (event_id, count, expected) in [
-            (Some("EVT1"), 2, Ok(2)),
-            (Some("EVT1-status"), 1, Ok(1)),
-            (Some("EVT1"), 0, Err(ErrorCode::RecordNotFound)),
-            (None, 3, Ok(3)),
-            (None, 0, Ok(0)),
+    async fn an_event_that_waits_for_nothing_is_refused_but_that_there_are_none_at_all_is_not() {
+        for (event_id, events, sinks, is_refused) in [
+            (Some("EVT1"), 2, 0, false),
+            (Some("EVT1-status"), 1, 1, false),
+            (Some("EVT1"), 0, 1, false),
+            (Some("EVT1"), 0, 0, true),
+            (None, 3, 0, false),
+            (None, 0, 0, false),
         ] {
+            let redelivery = Redelivery { events, sinks };
             let sink: SinkName = "hook".parse().unwrap();
             let mut deliveries = MockEventDeliveries::new();
             deliveries
@@ -102,9 +106,10 @@ mod tests {
                         && *now == at(5)
                 })
                 .times(1)
-                .returning(move |_, _, _| Ok(count));
+                .returning(move |_, _, _| Ok(redelivery));
             let use_case = RedeliverEvents::new(Arc::new(deliveries), clock_at(5));
             let result = use_case.execute(Some(&sink), event_id).await;
+            let expected = if is_refused { Err(ErrorCode::RecordNotFound) } else { Ok(redelivery) };
             assert_eq!(result.map_err(|error| error.code()), expected);
         }
     }

@@ -59,13 +59,16 @@ pub enum DeletionsCommand {
     /// Show what is still to be done, of every deletion or of one; what is stuck comes first
     ///
     /// An eraser is a program that erases one kind of data of an identity. "due": it is asked then; "waiting": for the
-    /// erasers; "stuck": it was given up and is asked again only by `reprieve deletions retry`. At most 1000 lines.
+    /// erasers; "stuck": it is asked again only by `reprieve deletions retry`. At most 1000 lines.
     Show {
         /// The id of a deletion process: IDP and 17 letters and digits
         #[arg(value_name = "PROCESS-ID")]
         process_id: Option<String>,
     },
-    /// Ask erasers again that were given up
+    /// Ask the erasers of a deletion again now, stuck or not
+    ///
+    /// The next pass of the worker asks them. An eraser that is being asked at this moment is left alone. A stuck one starts
+    /// anew; for one that waits after a failure, the time until it is stuck goes on.
     Retry {
         /// The id of a deletion process: IDP and 17 letters and digits
         #[arg(value_name = "PROCESS-ID")]
@@ -147,15 +150,16 @@ pub enum EventsCommand {
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
     },
-    /// Have parked events sent again, as if for the first time: one, or all
+    /// Have events sent now that are parked or wait to be sent again: one, or all
     ///
-    /// The worker sends them when its next pass comes. An event that was received although nobody knows comes a second
-    /// time, with the same id.
+    /// The next pass of the worker sends them, and tries failing sinks before their time. A parked event starts anew; for
+    /// one that waits, the time until it is parked goes on. Events of the same identity that have to go first go first. An
+    /// event whose acknowledgement was lost comes a second time, with the same id.
     Redeliver {
-        /// The id of an event, as `reprieve events parked` shows it
+        /// The id of an event, with or without `-status`
         #[arg(value_name = "EVENT-ID", required_unless_present = "all", conflicts_with = "all")]
         event_id: Option<String>,
-        /// Every parked event
+        /// Every event that is parked or waits to be sent again
         #[arg(long)]
         all: bool,
         /// Only to the sink with this name

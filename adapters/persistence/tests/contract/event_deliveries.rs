@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use reprieve_application::facade::ProcessData;
 use reprieve_application::ports::{
-    EventDeliveries, Housekeeping, Progress, SetAside, SinkClaim, SinkFigures, SinkHealth, WaitingEvent,
+    EventDeliveries, Housekeeping, Progress, Redelivery, SetAside, SinkClaim, SinkFigures, SinkHealth,
+    WaitingEvent,
 };
 use reprieve_application::{OutgoingEvent, SinkName, StoreError, TraceContext};
 use reprieve_domain::{EventKind, Status};
@@ -28,6 +29,8 @@ on_each_database!(
     what_comes_behind_something_set_aside_says_so,
     nobody_is_to_claim_a_sink_for_what_has_to_wait_for_something_that_is_not_due,
     what_is_parked_is_shown_holds_up_nothing_and_can_be_sent_again,
+    what_waits_to_be_sent_again_is_due_at_once_when_that_is_asked_for_and_keeps_since_when_it_has_failed,
+    a_failing_sink_is_tried_at_once_when_that_is_asked_for,
     whoever_looks_on_sees_every_event_in_its_place_whatever_becomes_of_it,
     each_sink_has_its_own_progress_and_its_own_figures,
     a_sink_that_has_failed_is_not_handed_out_before_its_time,
@@ -288,20 +291,90 @@ async fn what_is_parked_is_shown_holds_up_nothing_and_can_be_sent_again(opened: 
     assert_eq!((one.sink.as_str(), one.failure.as_ref().unwrap().as_str()), ("files", "httpStatus500"));
     assert_eq!(store.parked(None, 100).await.unwrap().len(), 2);
     assert_eq!(store.parked(None, 1).await.unwrap().len(), 1);
-    let redeliver =
-        async |name: &str, id: &str| store.redeliver(Some(&sink(name)), Some(id), at(100)).await.unwrap();
+    let redeliver = async |name: &str, id: &str| {
+        store.redeliver(Some(&sink(name)), Some(id), at(100)).await.unwrap().events
+    };
     assert_eq!(redeliver("mail", &found[1].id).await, 0);
     assert_eq!(redeliver("other", &found[0].id).await, 0);
     assert_eq!(redeliver("mail", &found[0].id).await, 1);
-    assert_eq!(redeliver("mail", &found[0].id).await, 0);
     let sent_again = store.again(&sink("mail"), at(100), 100).await.unwrap();
     let fresh: Vec<_> =
         sent_again.iter().map(|one| (one.sequence, one.attempts, one.failing_since)).collect();
     // Before what comes behind it.
     assert_eq!(fresh, [(1, 0, None)]);
-    assert_eq!(store.redeliver(None, None, at(100)).await.unwrap(), 1);
+    assert_eq!(store.redeliver(Some(&sink("files")), None, at(100)).await.unwrap().events, 2);
     assert!(store.parked(None, 100).await.unwrap().is_empty());
     assert!(claim(store, "files", 100).await.is_some());
+}
+
+async fn what_waits_to_be_sent_again_is_due_at_once_when_that_is_asked_for_and_keeps_since_when_it_has_failed(
+    opened: Opened,
+) {
+    let store = &opened.store;
+    initiated(&opened, [1, 2]).await;
+    opened.step(&address(1), |identity| cancel(identity, 10)).await;
+    next(store, "mail", 0).await;
+    initiated(&opened, [3]).await;
+    let found = events(next(store, "mail", 0).await);
+    for name in ["mail", "files"] {
+        let claimed = claim(store, name, 0).await.unwrap();
+        let set_aside =
+            [(1, 1), (2, 2), (3, 1)].map(|(sequence, number)| aside(sequence, number, 500)).into();
+        store.settle(&claimed, &Progress { set_aside, ..up_to(4) }, None).await.unwrap();
+    }
+    let redeliver = async |name: Option<&str>, id: Option<&str>, now| {
+        let name = name.map(sink);
+        store.redeliver(name.as_ref(), id, at(now)).await.unwrap()
+    };
+    let due = |events| Redelivery { events, sinks: 0 };
+    assert_eq!(redeliver(None, Some("nothing"), 100).await, due(0));
+    assert_eq!(redeliver(Some("mail"), Some(&found[3].id), 100).await, due(0));
+    assert_eq!(redeliver(Some("other"), None, 100).await, due(0));
+    // The first of the identity has to go before it.
+    assert_eq!(redeliver(Some("mail"), Some(&found[2].id), 100).await, due(2));
+    assert_eq!((again(store, "mail", 99).await, again(store, "mail", 100).await), (vec![], vec![1]));
+    let waiting = store.again(&sink("mail"), at(100), 9).await.unwrap();
+    assert_eq!((waiting[0].attempts, waiting[0].failing_since), (1, Some(at(0))));
+    assert!(claim(store, "files", 499).await.is_none());
+    assert!(claim(store, "mail", 100).await.is_some());
+    assert_eq!(redeliver(None, None, 200).await, due(6));
+    // It does not get behind what has become due since.
+    assert_eq!((again(store, "mail", 100).await, again(store, "files", 199).await), (vec![1], vec![]));
+    assert_eq!(again(store, "files", 200).await, [1, 2]);
+}
+
+async fn a_failing_sink_is_tried_at_once_when_that_is_asked_for(opened: Opened) {
+    let store = &opened.store;
+    initiated(&opened, [1]).await;
+    let found = events(next(store, "mail", 0).await);
+    initiated(&opened, [2]).await;
+    let health = SinkHealth { failures: 7, failing_since: Some(at(3)), due_at: Some(at(500)) };
+    let fail = async |name: &str, cursor, now| {
+        let claimed = claim(store, name, now).await.unwrap();
+        let progress = Progress { health, ..up_to(cursor) };
+        store.settle(&claimed, &progress, None).await.unwrap();
+    };
+    for (name, cursor) in [("mail", 0), ("files", 1)] {
+        fail(name, cursor, 0).await;
+    }
+    let redeliver = async |name: Option<&str>, id: Option<&str>, now| {
+        let name = name.map(sink);
+        store.redeliver(name.as_ref(), id, at(now)).await.unwrap()
+    };
+    let sinks = |sinks| Redelivery { events: 0, sinks };
+    assert_eq!(redeliver(None, Some("nothing"), 100).await, sinks(0));
+    assert_eq!(redeliver(Some("files"), Some(&found[0].id), 100).await, sinks(0));
+    assert_eq!(redeliver(None, Some(&found[0].id), 100).await, sinks(1));
+    assert_eq!((claim(store, "mail", 99).await, claim(store, "files", 499).await), (None, None));
+    let claimed = claim(store, "mail", 100).await.unwrap();
+    assert_eq!((claimed.health.failures, claimed.health.failing_since), (7, Some(at(3))));
+    store.settle(&claimed, &Progress { health, ..up_to(0) }, None).await.unwrap();
+    // An event without a place waits for every sink.
+    let last = events(next(store, "mail", 1).await);
+    assert_eq!(redeliver(Some("files"), Some(&last[0].id), 100).await, sinks(1));
+    assert_eq!(redeliver(None, None, 100).await, sinks(1));
+    assert_eq!(redeliver(None, None, 100).await, sinks(0));
+    assert!(claim(store, "mail", 100).await.is_some() && claim(store, "files", 100).await.is_some());
 }
 
 async fn whoever_looks_on_sees_every_event_in_its_place_whatever_becomes_of_it(opened: Opened) {
@@ -402,7 +475,7 @@ async fn an_event_that_an_older_version_writes_meanwhile_has_an_id_as_well(opene
     let parked = SetAside { parked_at: Some(at(60)), ..aside(1, 1, 50) };
     store.settle(&claimed, &Progress { set_aside: vec![parked], ..up_to(1) }, None).await.unwrap();
     assert_eq!(store.parked(None, 9).await.unwrap()[0].event.as_ref().unwrap().id, id);
-    assert_eq!(store.redeliver(None, Some(&id), at(70)).await.unwrap(), 1);
+    assert_eq!(store.redeliver(None, Some(&id), at(70)).await.unwrap().events, 1);
 }
 
 async fn an_event_is_kept_for_as_long_as_a_sink_waits_for_it(opened: Opened) {

@@ -210,7 +210,7 @@ async fn one_that_is_given_up_waits_for_somebody_and_is_never_declared_done(data
     let tasks = world.tasks(Some(&process)).await;
     assert!(tasks.iter().any(|task| task.stuck_since.is_some()), "{tasks:?}");
 
-    assert_eq!(world.retry().execute(process.id(), None).await.unwrap(), 1);
+    assert_eq!(world.retry().execute(process.id(), None).await.unwrap().due, 1);
     assert_eq!(world.erase().await.completed, 1);
     assert!(world.retry().execute(process.id(), None).await.is_err());
     world.verify().await;

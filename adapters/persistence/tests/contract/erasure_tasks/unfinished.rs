@@ -1,7 +1,9 @@
 //! `ErasureTasks`: what has not come to an end, and what people see of it.
 
 use reprieve_application::StoreError;
-use reprieve_application::ports::{ErasureTask, ErasureTasks, Loaded, Settlement, TaskOutcome, TaskStatus};
+use reprieve_application::ports::{
+    ErasureTask, ErasureTasks, Loaded, RetriedTasks, Settlement, TaskOutcome, TaskStatus,
+};
 use reprieve_domain::TaskKind;
 
 use super::{LEASE, erase, fail, kinds, listed, noted, settle};
@@ -12,6 +14,8 @@ use crate::support::{
 on_each_database!(
     a_failure_is_counted_and_the_task_is_due_again,
     what_is_stuck_is_claimed_by_nobody_until_it_is_retried,
+    what_waits_is_due_at_once_when_it_is_retried_and_keeps_since_when_it_has_failed,
+    what_is_being_performed_is_left_alone_when_it_is_retried_until_its_lease_is_over,
     later_keeps_where_to_ask,
     what_is_given_back_is_as_it_was_and_can_be_claimed_before_the_lease_is_over,
     what_is_in_the_ledger_is_noted_for_every_task_of_the_process,
@@ -71,20 +75,69 @@ async fn what_is_stuck_is_claimed_by_nobody_until_it_is_retried(opened: Opened) 
     let now = at(far);
     let retry = async |number, name: Option<&str>| {
         let name = name.map(eraser);
-        opened.store.retry(&process_id(number), name.as_ref(), now).await.unwrap()
+        opened.store.retry(&process_id(number), name.as_ref(), now).await.unwrap().due
     };
-    assert_eq!(
-        (retry(3, None).await, retry(1, Some("posts")).await, retry(1, Some("none")).await),
-        (0, 0, 0)
-    );
+    assert_eq!((retry(3, None).await, retry(1, Some("none")).await), (0, 0));
     assert_eq!(retry(1, Some("mail")).await, 1);
     let mail = claim(&opened.store, far, far + LEASE, 9).await;
     let mail: Vec<_> = mail.into_iter().filter(|task| task.kind == erase("mail")).collect();
     assert_eq!(kinds(&mail), [(1, erase("mail"))]);
     assert_eq!((mail[0].failures, mail[0].unfinished_since, mail[0].fence), (0, None, 2));
-    assert_eq!((retry(2, None).await, retry(2, None).await, retry(1, None).await), (2, 0, 1));
+    assert_eq!((retry(2, None).await, retry(2, None).await, retry(1, None).await), (2, 2, 1));
     let again = claim(&opened.store, far, far + LEASE, 9).await;
     assert_eq!(kinds(&again), [(1, erase("files")), (2, erase("files")), (2, erase("mail"))]);
+}
+
+async fn what_waits_is_due_at_once_when_it_is_retried_and_keeps_since_when_it_has_failed(opened: Opened) {
+    for number in [1, 2] {
+        started(&opened, number, &["files", "mail"], ENDS_AT).await;
+    }
+    let poll = Some("/jobs/17".to_owned());
+    for task in claim(&opened.store, ENDS_AT, ENDS_AT + LEASE, 9).await {
+        if task.kind == erase("files") {
+            failed(&opened, &task, Some(ENDS_AT + 10 * LEASE)).await;
+        } else {
+            let at = Some(at(ENDS_AT + 10 * LEASE));
+            let later = Settlement::Later { at, since: self::at(8), poll: poll.clone() };
+            settle(&opened.store, &task, later).await.unwrap();
+        }
+    }
+    let retry = async |name: Option<&str>, now| {
+        let name = name.map(eraser);
+        opened.store.retry(&process_id(1), name.as_ref(), at(now)).await.unwrap()
+    };
+    let due = |due| RetriedTasks { due, being_performed: 0 };
+    assert_eq!(claim(&opened.store, ENDS_AT + 9, ENDS_AT + LEASE, 9).await, []);
+    assert_eq!(retry(Some("none"), ENDS_AT + 9).await, due(0));
+    assert_eq!(retry(Some("files"), ENDS_AT + 9).await, due(1));
+    let files = claim_one(&opened.store, ENDS_AT + 9, ENDS_AT + LEASE).await;
+    assert_eq!((&files.kind, files.failures, files.unfinished_since), (&erase("files"), 1, Some(at(7))));
+    settle(&opened.store, &files, Settlement::Known).await.unwrap();
+    assert_eq!(retry(None, ENDS_AT + 10).await, due(1));
+    // It does not get behind what has become due since.
+    assert_eq!(retry(None, ENDS_AT + 20).await, due(1));
+    let tasks = listed(&opened, 1).await;
+    let mail = tasks.into_iter().find(|task| task.kind == erase("mail")).unwrap();
+    assert_eq!(mail.due_at, Some(at(ENDS_AT + 10)));
+    let mail = claim(&opened.store, ENDS_AT + 10, ENDS_AT + LEASE, 9).await;
+    let mail = mail.into_iter().find(|task| task.kind == erase("mail")).unwrap();
+    assert_eq!((mail.process_id, mail.unfinished_since, mail.poll), (process_id(1), Some(at(8)), poll));
+}
+
+async fn what_is_being_performed_is_left_alone_when_it_is_retried_until_its_lease_is_over(opened: Opened) {
+    started(&opened, 1, &["files", "mail"], ENDS_AT).await;
+    let retry = async |now| opened.store.retry(&process_id(1), None, at(now)).await.unwrap();
+    let [task, _] = <[_; 2]>::try_from(claim(&opened.store, ENDS_AT, ENDS_AT + LEASE, 9).await).unwrap();
+    assert_eq!(retry(ENDS_AT + 1).await, RetriedTasks { due: 0, being_performed: 2 });
+    assert_eq!(claim(&opened.store, ENDS_AT + LEASE - 1, ENDS_AT + LEASE, 9).await, []);
+    // The claim still holds, and after its result nobody performs it.
+    let again_at = at(ENDS_AT + 10 * LEASE);
+    settle(&opened.store, &task, Settlement::GivenBack { again_at }).await.unwrap();
+    assert_eq!(retry(ENDS_AT + 2).await, RetriedTasks { due: 1, being_performed: 1 });
+    assert_eq!(claim_one(&opened.store, ENDS_AT + 2, ENDS_AT + LEASE).await.kind, task.kind);
+    // Whoever had the other has died.
+    assert_eq!(retry(ENDS_AT + LEASE).await, RetriedTasks { due: 2, being_performed: 0 });
+    assert_eq!(claim(&opened.store, ENDS_AT + LEASE, ENDS_AT + 2 * LEASE, 9).await.len(), 2);
 }
 
 async fn later_keeps_where_to_ask(opened: Opened) {

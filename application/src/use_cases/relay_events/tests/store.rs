@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use reprieve_domain::{Event, EventKind, Timestamp};
 
 use crate::ports::{
-    EventDeliveries, ParkedEvent, Progress, SetAside, SinkClaim, SinkFigures, SinkHealth, WaitingEvent,
+    EventDeliveries, ParkedEvent, Progress, Redelivery, SetAside, SinkClaim, SinkFigures, SinkHealth,
+    WaitingEvent,
 };
 use crate::use_cases::test_data::at;
 use crate::{OutgoingEvent, SinkName, StoreError};
@@ -202,7 +203,7 @@ impl EventDeliveries for Memory {
         _: Option<&'a SinkName>,
         _: Option<&'a str>,
         _: Timestamp,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<Redelivery, StoreError> {
         unreachable!("the relay does not ask")
     }
 
