@@ -8,7 +8,7 @@ use reprieve_application::facade::{IdentityDeletionFacade, LocalIdentityDeletion
 use reprieve_application::use_cases::{
     BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, ProvideOwnIdentity,
     RedeliverEvents, ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt,
-    VerifyAuditTrail,
+    VerifyAuditTrail, WaiveErasure,
 };
 use reprieve_application::{ErrorCode, OwnIdentity};
 use reprieve_cli::{
@@ -215,6 +215,10 @@ impl Host for Wiring {
 
     async fn retry_erasures(&self) -> Result<RetryErasures, Failure> {
         Ok(self.workers("deletions retry").await?.retry_erasures())
+    }
+
+    async fn waive_erasure(&self) -> Result<WaiveErasure, Failure> {
+        Ok(self.workers("deletions waive").await?.waive_erasure())
     }
 
     async fn show_receipt(&self) -> Result<ShowReceipt, Failure> {

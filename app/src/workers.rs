@@ -7,6 +7,7 @@ use reprieve_application::ports::{Clock, Eraser, ErasureLedger, Ids};
 use reprieve_application::use_cases::{
     ErasuresRun, Forgotten, KeepHouse, PlanErasure, ReplayLedger, ReplayLedgerPorts, RetryErasures,
     RunErasures, RunErasuresPorts, SendReminders, ShowErasures, ShowReceipt, StartDueDeletions, Swept,
+    WaiveErasure,
 };
 use reprieve_application::{Erasers, ErrorCode};
 use reprieve_cli::{Failure, PassSummary, WorkerKind};
@@ -329,6 +330,10 @@ impl Workers {
 
     pub(crate) fn retry_erasures(&self) -> RetryErasures {
         RetryErasures::new(self.store.clone(), self.clock.clone())
+    }
+
+    pub(crate) fn waive_erasure(&self) -> WaiveErasure {
+        WaiveErasure::new(self.store.clone(), self.store.clone(), self.clock.clone())
     }
 
     pub(crate) fn show_receipt(&self) -> ShowReceipt {

@@ -2,7 +2,7 @@
 
 use reprieve_domain::{Address, Identity, Step, Timestamp};
 
-use crate::ports::{Alongside, ErasureTask, Identities, Loaded, TaskOutcome};
+use crate::ports::{Alongside, ErasureTask, Identities, Loaded, TaskOutcome, Waiver};
 use crate::{Recording, StoreError};
 
 /// How often a decision is made anew before giving up. Each conflict means that another step of the same process was
@@ -18,6 +18,8 @@ pub(crate) enum Reason<'a> {
     Request(&'a Recording<'a>),
     /// A task that was claimed; what came of it is stored, at this instant.
     Task(&'a ErasureTask, &'a TaskOutcome, Timestamp),
+    /// An operator's waiver, which is stored.
+    Waiver(&'a Waiver),
 }
 
 impl<'a> From<Option<&'a Recording<'a>>> for Reason<'a> {
@@ -60,6 +62,7 @@ pub(crate) async fn decide_on<E: From<StoreError>>(
                 Alongside::Answer(&answered)
             }
             Reason::Task(task, outcome, now) => Alongside::Task(task, outcome, now),
+            Reason::Waiver(waiver) => Alongside::Waiver(waiver),
         };
         match identities.save(&step, identity.version, alongside).await {
             Ok(()) => return Ok(step),

@@ -113,6 +113,8 @@ error_codes! {
     EventsParked = "error.reprieve.events.parked",
     /// An eraser has failed for so long that somebody has to look after it.
     ErasureStuck = "error.reprieve.erasure.stuck",
+    /// The eraser has acknowledged, or its erasure was waived: there is nothing to waive.
+    ErasureNotPending = "error.reprieve.erasure.notPending",
     /// The erasure ledger cannot be used; nothing is erased without it.
     LedgerUnavailable = "error.reprieve.ledger.unavailable",
     /// The erasure ledger has content that nobody with the audit key wrote.
@@ -167,6 +169,7 @@ impl ErrorCode {
             | Self::AuditTrailBroken
             | Self::BackupFileExists
             | Self::BackupNotSupported
+            | Self::ErasureNotPending
             | Self::ReceiptInvalid
             | Self::CommandLocalOnly => true,
             Self::AuditKeyMismatch

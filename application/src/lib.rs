@@ -25,6 +25,7 @@ mod receipt;
 mod reminder_settings;
 mod store_error;
 mod trace_context;
+mod waiver_note;
 
 pub use api_key::ApiKey;
 pub use backoff::Backoff;
@@ -37,7 +38,8 @@ pub use idempotency::{Answer, AnsweredRequest, Fingerprint, IdempotencyKey, Idem
 pub use identity_token::{IdentityToken, IdentityTokenClaims};
 pub use outgoing_event::{InvalidSinkName, OutgoingEvent, SinkName};
 pub use own_identity::{KeyPair, OwnIdentity, SecretKey};
-pub use receipt::{AcknowledgedErasure, Receipt};
+pub use receipt::{Receipt, SettledErasure};
 pub use reminder_settings::{InvalidReminderSettings, ReminderSettings};
 pub use store_error::StoreError;
 pub use trace_context::TraceContext;
+pub use waiver_note::{InvalidWaiverNote, WaiverNote};

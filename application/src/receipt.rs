@@ -1,7 +1,9 @@
 //! What is said of a completed deletion, to whoever asks for proof.
 
 use reprieve_domain::audit::{Chain, ChainHead, KeyedHash, Proof, Subject};
-use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, Erasure, State, Timestamp};
+use reprieve_domain::{
+    DeletionProcess, DeletionProcessId, EraserName, Erasure, State, Timestamp, WaiverCode,
+};
 
 /// That an identity was deleted, by whom and when. It names nobody: the identity is a keyed hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,23 +18,45 @@ pub struct Receipt {
     pub grace_period_ends_at: Timestamp,
     /// When the deletion started.
     pub deletion_started_at: Timestamp,
-    /// When the last eraser had acknowledged and the process ended.
+    /// When the last erasure was settled and the process ended.
     pub deletion_completed_at: Timestamp,
     /// Every eraser, by name.
-    pub erasures: Vec<AcknowledgedErasure>,
+    pub erasures: Vec<SettledErasure>,
     /// Where the audit trail of the process ended.
     pub audit_head: ChainHead,
 }
 
-/// What one eraser acknowledged.
+/// What became of one erasure.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AcknowledgedErasure {
+pub enum SettledErasure {
+    /// The eraser has acknowledged that the data is gone.
+    Acknowledged {
+        /// The eraser.
+        eraser: EraserName,
+        /// When it acknowledged.
+        at: Timestamp,
+        /// How many things it says it erased.
+        count: u64,
+    },
+    /// An operator did without an acknowledgement.
+    Waived {
+        /// The eraser.
+        eraser: EraserName,
+        /// When it was waived.
+        at: Timestamp,
+        /// Why.
+        code: WaiverCode,
+    },
+}
+
+impl SettledErasure {
     /// The eraser.
-    pub eraser: EraserName,
-    /// When it acknowledged.
-    pub acknowledged_at: Timestamp,
-    /// How many things it says it erased.
-    pub count: u64,
+    #[must_use]
+    pub fn eraser(&self) -> &EraserName {
+        match self {
+            Self::Acknowledged { eraser, .. } | Self::Waived { eraser, .. } => eraser,
+        }
+    }
 }
 
 impl Receipt {
@@ -41,7 +65,7 @@ impl Receipt {
     pub fn proven(chain: &Chain, proof: &Proof) -> Option<Self> {
         let stored = chain.head.as_ref().filter(|head| matches!(head.subject, Subject::Closed(_)))?;
         let hash = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).ok().map(KeyedHash::from);
-        let erasures = proof.erasures().filter_map(|(eraser, erasure)| acknowledged(eraser, *erasure));
+        let erasures = proof.erasures().filter_map(|(eraser, erasure)| settled(eraser, erasure));
         Some(Self {
             process_id: chain.process_id.parse().ok()?,
             identity_hash: hash(proof.identity_hash())?,
@@ -58,7 +82,7 @@ impl Receipt {
     #[must_use]
     pub fn of(process: &DeletionProcess, identity_hash: KeyedHash, audit_head: ChainHead) -> Option<Self> {
         let State::Deleted(deleted) = process.state() else { return None };
-        let erasures = deleted.erasures().filter_map(|(eraser, erasure)| acknowledged(eraser, *erasure));
+        let erasures = deleted.erasures().filter_map(|(eraser, erasure)| settled(eraser, erasure));
         Some(Self {
             process_id: process.id().clone(),
             identity_hash,
@@ -73,11 +97,13 @@ impl Receipt {
 }
 
 /// Nothing for one that is pending, which a process that is Deleted does not have.
-fn acknowledged(eraser: &EraserName, erasure: Erasure) -> Option<AcknowledgedErasure> {
+fn settled(eraser: &EraserName, erasure: &Erasure) -> Option<SettledErasure> {
+    let eraser = eraser.clone();
     match erasure {
         Erasure::Acknowledged { at, count } => {
-            Some(AcknowledgedErasure { eraser: eraser.clone(), acknowledged_at: at, count })
+            Some(SettledErasure::Acknowledged { eraser, at: *at, count: *count })
         }
+        Erasure::Waived { at, code } => Some(SettledErasure::Waived { eraser, at: *at, code: code.clone() }),
         Erasure::Pending { .. } => None,
     }
 }

@@ -1,7 +1,7 @@
 //! What has to be erased before an identity counts as deleted, and what has been.
 //!
 //! An *eraser* deletes one kind of data of one identity. The erasers in force when a deletion starts are written down
-//! as the process's [`Erasure`]s; the process is complete when each is acknowledged. When and how often an eraser is
+//! as the process's [`Erasure`]s; the process is complete when each is acknowledged or waived. When and how often an eraser is
 //! called is not known here.
 
 use std::collections::BTreeMap;
@@ -102,8 +102,20 @@ impl FailureCode {
     }
 }
 
+/// Why an erasure was waived, as a code: 1 to 64 letters, digits and `.-_`. It goes into the audit trail and the receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WaiverCode(String);
+
+impl WaiverCode {
+    fn check(text: &str) -> Result<(), InvalidName> {
+        check_name(text)
+    }
+}
+
+checked_text!(WaiverCode, InvalidName);
+
 /// What is known of one eraser of a process in deletion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Erasure {
     /// It has not acknowledged yet.
     Pending {
@@ -117,13 +129,23 @@ pub enum Erasure {
         /// How many things it says it erased.
         count: u64,
     },
+    /// It is not asked any more, although it has not acknowledged: an operator answers for that.
+    Waived {
+        /// When it was waived.
+        at: Timestamp,
+        /// Why.
+        code: WaiverCode,
+    },
 }
 
 impl Erasure {
-    /// Whether the eraser has acknowledged.
+    /// Whether the deletion waits for nothing more from the eraser: it has acknowledged, or was waived.
     #[must_use]
-    pub fn is_acknowledged(self) -> bool {
-        matches!(self, Self::Acknowledged { .. })
+    pub fn is_settled(&self) -> bool {
+        match self {
+            Self::Pending { .. } => false,
+            Self::Acknowledged { .. } | Self::Waived { .. } => true,
+        }
     }
 }
 
@@ -151,6 +173,7 @@ mod tests {
         for text in ["", "a b", "ada@example.org", "did:web:ada", &"a".repeat(65), "\u{e9}"] {
             assert!(text.parse::<EraserName>().is_err(), "{text}");
             assert!(text.parse::<FailureCode>().is_err(), "{text}");
+            assert!(text.parse::<WaiverCode>().is_err(), "{text}");
         }
     }
 

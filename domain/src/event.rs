@@ -1,6 +1,6 @@
 //! What other services are told when a step is taken.
 
-use crate::{Address, DeletionProcessId, EraserName, Reminder, Timestamp};
+use crate::{Address, DeletionProcessId, EraserName, Reminder, Timestamp, WaiverCode};
 
 /// Something that happened to a process and that other services may act on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,14 @@ pub enum EventKind {
         /// How often it has failed.
         failures: u32,
     },
-    /// Every eraser has acknowledged.
+    /// An operator does without the acknowledgement of an eraser: the data that it erases may still be there.
+    IdentityErasureWaived {
+        /// The eraser.
+        eraser: EraserName,
+        /// Why.
+        code: WaiverCode,
+    },
+    /// Every eraser has acknowledged or was waived.
     IdentityDeleted,
 }
 
@@ -64,6 +71,7 @@ impl EventKind {
             Self::IdentityDeletionReminderDue { .. } => "IdentityDeletionReminderDue",
             Self::IdentityDeletionStarted => "IdentityDeletionStarted",
             Self::IdentityErasureStuck { .. } => "IdentityErasureStuck",
+            Self::IdentityErasureWaived { .. } => "IdentityErasureWaived",
             Self::IdentityDeleted => "IdentityDeleted",
         }
     }
@@ -93,6 +101,10 @@ mod tests {
             any::<u32>().prop_map(|failures| EventKind::IdentityErasureStuck {
                 eraser: "files".parse().unwrap(),
                 failures,
+            }),
+            "[A-Za-z0-9._-]{1,64}".prop_map(|code| EventKind::IdentityErasureWaived {
+                eraser: "files".parse().unwrap(),
+                code: code.parse().unwrap(),
             }),
             Just(EventKind::IdentityDeleted),
         ]

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::{
     Address, CancelError, CompleteError, DeletionProcess, DeletionProcessId, DeviceId, EraserName,
     FailureCode, GracePeriod, RecordErasureError, RemindError, Reminder, StartDeletionError, Status, Step,
-    Timestamp,
+    Timestamp, WaiveErasureError, WaiverCode,
 };
 
 /// Somebody or something with an [`Address`], and at most one open deletion process.
@@ -210,7 +210,21 @@ impl Identity {
             .record_stuck_erasure(eraser, failure, now)
     }
 
-    /// Ends the deletion: every eraser has acknowledged.
+    /// Records that an operator does without the acknowledgement of an eraser.
+    ///
+    /// # Errors
+    /// As [`DeletionProcess::waive_erasure`], and if `process` is not the open process.
+    pub fn waive_erasure(
+        &self,
+        process: &DeletionProcessId,
+        eraser: &EraserName,
+        code: WaiverCode,
+        now: Timestamp,
+    ) -> Result<Step, WaiveErasureError> {
+        self.open(process).ok_or(WaiveErasureError::NoOpenProcess)?.waive_erasure(eraser, code, now)
+    }
+
+    /// Ends the deletion: every eraser has acknowledged or was waived.
     ///
     /// # Errors
     /// As [`DeletionProcess::complete`], and if `process` is not the open process.

@@ -48,9 +48,9 @@ pub use address::{Address, InvalidAddress};
 pub use deletion_process::{
     Active, CancelError, Cancelled, CompleteError, Deleted, Deleting, DeletionProcess, DeletionProcessRecord,
     InvalidRecord, RecordErasureError, RemindError, Reminder, Reminders, StartDeletionError, State, Status,
-    UnknownStatus,
+    UnknownStatus, WaiveErasureError,
 };
-pub use erasure::{EraserName, Erasure, ErasureRecord, FailureCode, InvalidName};
+pub use erasure::{EraserName, Erasure, ErasureRecord, FailureCode, InvalidName, WaiverCode};
 pub use event::{Event, EventKind};
 pub use grace_period::{GracePeriod, GracePeriodBounds, InvalidGracePeriod, InvalidGracePeriodBounds};
 pub use id::{DeletionProcessId, DeviceId, InvalidId};

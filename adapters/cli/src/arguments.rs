@@ -268,6 +268,10 @@ mod tests {
         let retry = |eraser| Command::Deletions(DeletionsCommand::Retry { process_id: "IDP".into(), eraser });
         let own = |text: Option<&str>| text.map(ToOwned::to_owned);
         let parked = |sink, limit| Command::Events(EventsCommand::Parked { sink: own(sink), limit });
+        let waive = |note| {
+            let (process_id, eraser, code) = ("IDP".into(), "a".into(), "b".into());
+            Command::Deletions(DeletionsCommand::Waive { process_id, eraser, code, note })
+        };
         let redeliver = |event_id, all, sink| {
             Command::Events(EventsCommand::Redeliver { event_id: own(event_id), all, sink: own(sink) })
         };
@@ -289,6 +293,11 @@ mod tests {
             ("deletions retry IDP", Some(retry(None))),
             ("deletions retry IDP --eraser mail", Some(retry(Some("mail".into())))),
             ("deletions retry", None),
+            ("deletions waive IDP --eraser a --code b", Some(waive(None))),
+            ("deletions waive IDP --eraser a --code b --note c", Some(waive(Some("c".into())))),
+            ("deletions waive IDP --eraser a", None),
+            ("deletions waive IDP --code b", None),
+            ("deletions waive --eraser a --code b", None),
             (
                 "deletions plan did:web:example.org",
                 Some(Command::Deletions(DeletionsCommand::Plan { address: "did:web:example.org".into() })),

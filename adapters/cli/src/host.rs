@@ -9,7 +9,7 @@ use reprieve_application::ports::SinkFigures;
 use reprieve_application::use_cases::{
     BackUpDatabase, ErasuresRun, FollowEvents, Forgotten, GenerateApiKey, IssueIdentityToken, PlanErasure,
     RedeliverEvents, Relayed, ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt,
-    Swept, VerifyAuditTrail,
+    Swept, VerifyAuditTrail, WaiveErasure,
 };
 
 use reprieve_application::{OutgoingEvent, SinkName, StoreError};
@@ -70,6 +70,12 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// If a server is named instead, the configuration is not valid or the database cannot be used.
     async fn retry_erasures(&self) -> Result<RetryErasures, Failure>;
+
+    /// Doing without the acknowledgement of an eraser, in the own database.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid or the database cannot be used.
+    async fn waive_erasure(&self) -> Result<WaiveErasure, Failure>;
 
     /// The receipts in the own database.
     ///

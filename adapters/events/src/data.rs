@@ -36,6 +36,9 @@ pub(crate) fn identity(event: &OutgoingEvent) -> Object {
         EventKind::IdentityErasureStuck { eraser, failures } => {
             identity.text("eraser", eraser).number("failures", *failures)
         }
+        EventKind::IdentityErasureWaived { eraser, code } => {
+            identity.text("eraser", eraser).text("code", code)
+        }
         EventKind::IdentityDeletionCancelled
         | EventKind::IdentityDeletionStarted
         | EventKind::IdentityDeleted => identity,

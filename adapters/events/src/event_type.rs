@@ -21,7 +21,9 @@ pub enum EventType {
     DeletionStarted,
     /// An eraser has failed for so long that somebody has to look after it.
     ErasureStuck,
-    /// Every eraser has acknowledged.
+    /// An operator does without the acknowledgement of an eraser.
+    ErasureWaived,
+    /// Every eraser has acknowledged or was waived.
     Deleted,
 }
 
@@ -32,13 +34,14 @@ pub struct UnknownEventType(String);
 
 impl EventType {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::StatusChanged,
         Self::ToBeDeleted,
         Self::DeletionCancelled,
         Self::DeletionReminderDue,
         Self::DeletionStarted,
         Self::ErasureStuck,
+        Self::ErasureWaived,
         Self::Deleted,
     ];
 
@@ -52,6 +55,7 @@ impl EventType {
             Self::DeletionReminderDue => "reprieve.identityDeletionReminderDue",
             Self::DeletionStarted => "reprieve.identityDeletionStarted",
             Self::ErasureStuck => "reprieve.identityErasureStuck",
+            Self::ErasureWaived => "reprieve.identityErasureWaived",
             Self::Deleted => "reprieve.identityDeleted",
         }
     }
@@ -64,6 +68,7 @@ impl EventType {
             EventKind::IdentityDeletionReminderDue { .. } => Self::DeletionReminderDue,
             EventKind::IdentityDeletionStarted => Self::DeletionStarted,
             EventKind::IdentityErasureStuck { .. } => Self::ErasureStuck,
+            EventKind::IdentityErasureWaived { .. } => Self::ErasureWaived,
             EventKind::IdentityDeleted => Self::Deleted,
         }
     }

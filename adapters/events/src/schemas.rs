@@ -20,6 +20,7 @@ pub fn schema(event_type: EventType) -> &'static str {
         EventType::DeletionReminderDue => schema!("reprieve.identityDeletionReminderDue"),
         EventType::DeletionStarted => schema!("reprieve.identityDeletionStarted"),
         EventType::ErasureStuck => schema!("reprieve.identityErasureStuck"),
+        EventType::ErasureWaived => schema!("reprieve.identityErasureWaived"),
         EventType::Deleted => schema!("reprieve.identityDeleted"),
     }
 }

@@ -32,6 +32,8 @@ pub(crate) async fn close_in(
     // None is left over, unless a process was changed by other means than its tasks.
     let left_over = "DELETE FROM erasure_tasks WHERE process_id = $1 AND eraser <> ''";
     execute(transaction, left_over, vec![id.clone()]).await?;
+    let waivers = "DELETE FROM erasure_waivers WHERE process_id = $1";
+    execute(transaction, waivers, vec![id.clone()]).await?;
     let Version { length, .. } = receipt.audit_head;
     // Locks it, too.
     let is_deleted = "UPDATE deletion_processes SET status = 'Deleted' \

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use reprieve_application::ports::{
-    ErasureTask, ErasureTasks, Loaded, RetriedTasks, Settlement, TaskOutcome, TaskStatus,
+    ErasureTask, ErasureTasks, Loaded, RetriedTasks, Settlement, TaskOutcome, TaskStatus, Waiver,
 };
 use reprieve_application::{Receipt, StoreError};
 use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, NewTask, TaskKind, Timestamp};
@@ -150,6 +150,22 @@ impl ErasureTasks for Store {
         end(transaction, retried).await
     }
 
+    async fn waivers<'a>(
+        &self,
+        process: Option<&'a DeletionProcessId>,
+        limit: u32,
+    ) -> Result<Vec<Waiver>, StoreError> {
+        let mut values: Vec<Value> = vec![i64::from(limit).into()];
+        let mut condition = "";
+        if let Some(process) = process {
+            condition = "WHERE process_id = $2";
+            values.push(process.as_str().into());
+        }
+        let sql = format!("SELECT * FROM erasure_waivers {condition} ORDER BY process_id, eraser LIMIT $1");
+        let rows = self.reader.query_all_raw(self.statement(sql, values)).await.map_err(store_error)?;
+        rows.iter().map(waiver).collect()
+    }
+
     async fn list<'a>(
         &self,
         process: Option<&'a DeletionProcessId>,
@@ -192,6 +208,24 @@ pub(crate) async fn note_outcome(
     }
 }
 
+/// What an operator says who waives an erasure. A worker that has the task finds its claim gone.
+pub(crate) async fn note_waiver(transaction: &Transaction, waiver: &Waiver) -> Result<(), StoreError> {
+    let Waiver { process_id, address, eraser, waived_at, code, note } = waiver;
+    let sql = "DELETE FROM erasure_tasks WHERE process_id = $1 AND eraser = $2";
+    execute(transaction, sql, vec![process_id.as_str().into(), eraser.as_str().into()]).await?;
+    let sql = "INSERT INTO erasure_waivers (process_id, eraser, address, waived_at, code, note) \
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    let values = vec![
+        process_id.as_str().into(),
+        eraser.as_str().into(),
+        address.as_str().into(),
+        waived_at.unix_micros().into(),
+        code.as_str().into(),
+        note.as_ref().map(|note| note.as_str().to_owned()).into(),
+    ];
+    execute(transaction, sql, values).await.map(drop)
+}
+
 async fn settle_in(
     transaction: &Transaction,
     task: &ErasureTask,
@@ -201,7 +235,7 @@ async fn settle_in(
     match settlement {
         Settlement::Known => {
             fenced(transaction, task, "DELETE FROM erasure_tasks", Vec::new()).await?;
-            wake_finish(transaction, task, now).await
+            wake_finish(transaction, &task.process_id, now).await
         }
         Settlement::Later { at, since, poll } => {
             let changes = "UPDATE erasure_tasks SET unfinished_since = $4, poll = $5, due_at = $6, lease_ends_at = NULL";
@@ -288,12 +322,12 @@ pub(crate) async fn fenced(
 /// off again.
 pub(crate) async fn wake_finish(
     transaction: &Transaction,
-    task: &ErasureTask,
+    process: &DeletionProcessId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let sql = "UPDATE erasure_tasks SET due_at = $1, lease_ends_at = NULL, fence = fence + 1 \
                WHERE process_id = $2 AND eraser = ''";
-    execute(transaction, sql, vec![now.unix_micros().into(), task.process_id.as_str().into()]).await?;
+    execute(transaction, sql, vec![now.unix_micros().into(), process.as_str().into()]).await?;
     Ok(())
 }
 
@@ -327,6 +361,18 @@ fn task(result: &QueryResult) -> Result<ErasureTask, StoreError> {
         unfinished_since: row.instant_if_there("unfinished_since")?,
         poll: row.get("poll")?,
         is_in_ledger: row.get::<Option<i64>>("in_ledger")? == Some(1),
+    })
+}
+
+fn waiver(result: &QueryResult) -> Result<Waiver, StoreError> {
+    let row = Row::new(result, "erasure_waivers", "process_id")?;
+    Ok(Waiver {
+        process_id: row.parse("process_id")?,
+        address: row.parse("address")?,
+        eraser: row.parse("eraser")?,
+        waived_at: row.instant("waived_at")?,
+        code: row.parse("code")?,
+        note: row.parse_if_there("note")?,
     })
 }
 

@@ -90,7 +90,7 @@ impl Store {
         let event = outbox_row(step, &sealed)?;
         let answered = match alongside {
             Alongside::Answer(answered) => Some(answered_to_row(answered)),
-            Alongside::Nothing | Alongside::Task(..) => None,
+            Alongside::Nothing | Alongside::Task(..) | Alongside::Waiver(_) => None,
         };
         Ok(Write {
             process: process_to_row(step.process(), head, &self.audit_key)?,
@@ -110,7 +110,7 @@ impl Store {
     /// Whether it was written, by itself.
     async fn write(&self, write: Write, alongside: Alongside<'_>) -> Result<bool, StoreError> {
         if self.writer.get_database_backend() == DbBackend::Postgres
-            && !matches!(alongside, Alongside::Task(..))
+            && matches!(alongside, Alongside::Nothing | Alongside::Answer(_))
         {
             // One statement, so one round trip.
             let is_written = write.execute(&self.writer).await?;
@@ -180,12 +180,21 @@ async fn write_in(
     {
         answered_requests::insert(transaction, answered).await?;
     }
-    let Alongside::Task(task, outcome, now) = alongside else { return write.execute(transaction).await };
     // The row of the task first: the worker that has it now is the only one to have written it.
-    erasure_tasks::note_outcome(transaction, task, outcome, now).await?;
+    let finish = match alongside {
+        Alongside::Nothing | Alongside::Answer(_) => None,
+        Alongside::Task(task, outcome, now) => {
+            erasure_tasks::note_outcome(transaction, task, outcome, now).await?;
+            (*outcome == TaskOutcome::Acknowledged).then_some((&task.process_id, now))
+        }
+        Alongside::Waiver(waiver) => {
+            erasure_tasks::note_waiver(transaction, waiver).await?;
+            Some((&waiver.process_id, waiver.waived_at))
+        }
+    };
     let is_written = write.execute(transaction).await?;
-    if *outcome == TaskOutcome::Acknowledged {
-        erasure_tasks::wake_finish(transaction, task, now).await?;
+    if let Some((process, now)) = finish {
+        erasure_tasks::wake_finish(transaction, process, now).await?;
     }
     Ok(is_written)
 }

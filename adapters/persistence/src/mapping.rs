@@ -45,7 +45,10 @@ impl<'a> Row<'a> {
         self.get::<String>(column)?.parse().map_err(|error| self.corrupt(column, error))
     }
 
-    fn parse_if_there<T: FromStr<Err: Display>>(&self, column: &str) -> Result<Option<T>, StoreError> {
+    pub(crate) fn parse_if_there<T: FromStr<Err: Display>>(
+        &self,
+        column: &str,
+    ) -> Result<Option<T>, StoreError> {
         let text = self.get::<Option<String>>(column)?;
         text.map(|text| text.parse()).transpose().map_err(|error| self.corrupt(column, error))
     }
@@ -86,6 +89,10 @@ struct StoredErasure {
     acknowledged_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waived_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -97,18 +104,24 @@ fn erasures_to_json(erasures: &[ErasureRecord]) -> Result<String, StoreError> {
     let stored: Vec<StoredErasure> = erasures
         .iter()
         .map(|ErasureRecord { eraser, erasure }| {
-            let eraser = eraser.to_string();
-            match *erasure {
-                Erasure::Pending { failures } => {
-                    StoredErasure { eraser, failures, acknowledged_at: None, count: None }
+            let mut stored = StoredErasure {
+                eraser: eraser.to_string(),
+                failures: 0,
+                acknowledged_at: None,
+                count: None,
+                waived_at: None,
+                code: None,
+            };
+            match erasure {
+                Erasure::Pending { failures } => stored.failures = *failures,
+                Erasure::Acknowledged { at, count } => {
+                    (stored.acknowledged_at, stored.count) = (Some(at.unix_micros()), Some(*count));
                 }
-                Erasure::Acknowledged { at, count } => StoredErasure {
-                    eraser,
-                    failures: 0,
-                    acknowledged_at: Some(at.unix_micros()),
-                    count: Some(count),
-                },
+                Erasure::Waived { at, code } => {
+                    (stored.waived_at, stored.code) = (Some(at.unix_micros()), Some(code.to_string()));
+                }
             }
+            stored
         })
         .collect();
     serde_json::to_string(&stored).map_err(|error| StoreError::Unavailable(error.into()))
@@ -119,13 +132,16 @@ fn erasures_from_json(json: &str) -> Result<Vec<ErasureRecord>, String> {
     stored
         .into_iter()
         .map(|stored| {
-            let erasure = match (stored.acknowledged_at, stored.count) {
-                (None, None) => Erasure::Pending { failures: stored.failures },
-                (Some(at), Some(count)) if stored.failures == 0 => Erasure::Acknowledged {
-                    at: Timestamp::from_unix_micros(at).map_err(|error| error.to_string())?,
-                    count,
+            let instant = |at| Timestamp::from_unix_micros(at).map_err(|error| error.to_string());
+            let StoredErasure { eraser: _, failures, acknowledged_at, count, waived_at, code } = &stored;
+            let erasure = match (failures, *acknowledged_at, *count, *waived_at, code) {
+                (failures, None, None, None, None) => Erasure::Pending { failures: *failures },
+                (0, Some(at), Some(count), None, None) => Erasure::Acknowledged { at: instant(at)?, count },
+                (0, None, None, Some(at), Some(code)) => Erasure::Waived {
+                    at: instant(at)?,
+                    code: code.parse().map_err(|error| format!("{error}"))?,
                 },
-                _ => return Err("an eraser is neither pending nor acknowledged".to_owned()),
+                _ => return Err("an eraser is neither pending nor acknowledged nor waived".to_owned()),
             };
             Ok(ErasureRecord { eraser: stored.eraser.parse().map_err(|error| format!("{error}"))?, erasure })
         })
@@ -281,11 +297,18 @@ mod tests {
                     count: u64::MAX,
                 },
             },
+            ErasureRecord {
+                eraser: "archive".parse().unwrap(),
+                erasure: Erasure::Waived {
+                    at: Timestamp::from_unix_micros(6).unwrap(),
+                    code: "retired".parse().unwrap(),
+                },
+            },
         ];
         let json = erasures_to_json(&records).unwrap();
         assert_eq!(
             json,
-            r#"[{"eraser":"files"},{"eraser":"mail","failures":7},{"eraser":"posts","acknowledgedAt":5,"count":18446744073709551615}]"#
+            r#"[{"eraser":"files"},{"eraser":"mail","failures":7},{"eraser":"posts","acknowledgedAt":5,"count":18446744073709551615},{"eraser":"archive","waivedAt":6,"code":"retired"}]"#
         );
         assert_eq!(erasures_from_json(&json).unwrap(), records);
     }
@@ -301,6 +324,11 @@ mod tests {
             r#"[{"eraser":"a","acknowledgedAt":1}]"#,
             r#"[{"eraser":"a","acknowledgedAt":1,"count":1,"failures":1}]"#,
             r#"[{"eraser":"a","acknowledgedAt":9223372036854775807,"count":1}]"#,
+            r#"[{"eraser":"a","waivedAt":1}]"#,
+            r#"[{"eraser":"a","code":"b"}]"#,
+            r#"[{"eraser":"a","waivedAt":1,"code":"two words"}]"#,
+            r#"[{"eraser":"a","waivedAt":1,"code":"b","failures":1}]"#,
+            r#"[{"eraser":"a","waivedAt":1,"code":"b","acknowledgedAt":1,"count":1}]"#,
             r#"[{"eraser":"a","other":1}]"#,
         ] {
             assert!(erasures_from_json(json).is_err(), "{json}");

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
 use reprieve_application::ports::{ReceiptChecker, ReceiptSigner};
-use reprieve_application::{AcknowledgedErasure, Coded, ErrorCode, Receipt, SecretKey};
+use reprieve_application::{Coded, ErrorCode, Receipt, SecretKey, SettledErasure};
 use serde_json::{Value, json};
 
 use crate::jws::{compact, public_jwk, thumbprint};
@@ -57,12 +57,13 @@ impl ReceiptSigner for JwsReceiptSigner {
 }
 
 fn payload(receipt: &Receipt) -> Value {
-    let erasure = |erasure: &AcknowledgedErasure| {
-        json!({
-            "eraser": erasure.eraser.as_str(),
-            "acknowledgedAt": erasure.acknowledged_at.to_string(),
-            "count": erasure.count,
-        })
+    let erasure = |erasure: &SettledErasure| match erasure {
+        SettledErasure::Acknowledged { eraser, at, count } => {
+            json!({"eraser": eraser.as_str(), "acknowledgedAt": at.to_string(), "count": count})
+        }
+        SettledErasure::Waived { eraser, at, code } => {
+            json!({"eraser": eraser.as_str(), "waivedAt": at.to_string(), "code": code.as_str()})
+        }
     };
     json!({
         "processId": receipt.process_id.as_str(),

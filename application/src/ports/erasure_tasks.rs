@@ -1,10 +1,12 @@
 //! The work that a deletion consists of: who has it, until when, and what came of it.
 
 use async_trait::async_trait;
-use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, EraserName, TaskKind, Timestamp};
+use reprieve_domain::{
+    Address, DeletionProcess, DeletionProcessId, EraserName, TaskKind, Timestamp, WaiverCode,
+};
 
 use super::Loaded;
-use crate::{Receipt, StoreError};
+use crate::{Receipt, StoreError, WaiverNote};
 
 /// A task that was claimed: until the lease is over it is the claimant's. Whoever claims it later gets another fence, and
 /// with the old one nothing can be stored any more.
@@ -82,6 +84,23 @@ pub struct TaskStatus {
     pub due_at: Option<Timestamp>,
 }
 
+/// An erasure that was waived, for people to look at, while the deletion is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiver {
+    /// The process.
+    pub process_id: DeletionProcessId,
+    /// The identity.
+    pub address: Address,
+    /// The eraser that is not asked any more.
+    pub eraser: EraserName,
+    /// When it was waived.
+    pub waived_at: Timestamp,
+    /// Why.
+    pub code: WaiverCode,
+    /// What the operator wrote.
+    pub note: Option<WaiverNote>,
+}
+
 /// What became of the tasks that were to be tried at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RetriedTasks {
@@ -156,6 +175,16 @@ pub trait ErasureTasks: Send + Sync {
         eraser: Option<&'a EraserName>,
         now: Timestamp,
     ) -> Result<RetriedTasks, StoreError>;
+
+    /// At most `limit` waivers of one process, or of all, that are under way.
+    ///
+    /// # Errors
+    /// If the store fails or its content is corrupt.
+    async fn waivers<'a>(
+        &self,
+        process: Option<&'a DeletionProcessId>,
+        limit: u32,
+    ) -> Result<Vec<Waiver>, StoreError>;
 
     /// At most `limit` tasks of one process, or of all, those that wait for somebody first.
     ///

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use reprieve_domain::audit::ChainHead;
 use reprieve_domain::{Address, Identity, Step, Timestamp};
 
-use super::{ErasureTask, TaskOutcome};
+use super::{ErasureTask, TaskOutcome, Waiver};
 use crate::{AnsweredRequest, StoreError};
 
 /// Which state was loaded: where the audit chain of the open process ended. Every step adds an entry to that chain and
@@ -29,6 +29,8 @@ pub enum Alongside<'a> {
     Answer(&'a AnsweredRequest),
     /// What came of the task that led to the step, at this instant.
     Task(&'a ErasureTask, &'a TaskOutcome, Timestamp),
+    /// What the operator says who waives an erasure. The task of the eraser is gone, and a worker that performs it has lost it.
+    Waiver(&'a Waiver),
 }
 
 /// A step, and the version that it was decided on.
@@ -49,7 +51,7 @@ pub trait Identities: Send + Sync {
     /// nothing, durably before it returns; and only if the process is still in the version that was loaded and the step's
     /// [deadline](reprieve_domain::Deadline) holds of what is stored.
     ///
-    /// When an eraser acknowledges, the task that finishes the process is due; a worker that has claimed that one before
+    /// When an eraser acknowledges or is waived, the task that finishes the process is due; a worker that has claimed that one before
     /// has lost it, or it would put it off again although the last acknowledgement has come since it looked.
     ///
     /// # Errors

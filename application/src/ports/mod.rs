@@ -35,7 +35,9 @@ pub use deletion_processes::{DeletionProcesses, Figures, Page};
 pub use due_processes::{Due, DueProcesses, Found, Position};
 pub use eraser::{EraseAnswer, ErasePlan, EraseRequest, Eraser};
 pub use erasure_ledger::{ErasureLedger, LedgerContent, LedgerError};
-pub use erasure_tasks::{ErasureTask, ErasureTasks, RetriedTasks, Settlement, TaskOutcome, TaskStatus};
+pub use erasure_tasks::{
+    ErasureTask, ErasureTasks, RetriedTasks, Settlement, TaskOutcome, TaskStatus, Waiver,
+};
 pub use event_deliveries::{
     EventDeliveries, ParkedEvent, Progress, Redelivery, SetAside, SinkClaim, SinkFigures, SinkHealth,
     WaitingEvent,

@@ -4,11 +4,20 @@ use std::sync::Arc;
 
 use reprieve_domain::{DeletionProcessId, EraserName};
 
-use crate::ports::{Clock, ErasureTasks, RetriedTasks, TaskStatus};
+use crate::ports::{Clock, ErasureTasks, RetriedTasks, TaskStatus, Waiver};
 use crate::{Coded, ErrorCode, StoreError};
 
 /// How many tasks are shown at most.
 const SHOWN: u32 = 1000;
+
+/// Deletions that are under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasuresShown {
+    /// What is still to be done.
+    pub tasks: Vec<TaskStatus>,
+    /// What is not done any more.
+    pub waivers: Vec<Waiver>,
+}
 
 /// Shows the tasks of deletions that are under way.
 pub struct ShowErasures {
@@ -22,16 +31,20 @@ impl ShowErasures {
         Self { tasks }
     }
 
-    /// The tasks of one process, or of all: the first thousand, those that wait for somebody before all others.
+    /// The tasks of one process, or of all: the first thousand, those that wait for somebody before all others; and as many
+    /// waivers.
     ///
     /// # Errors
     /// If the process has none, or if the store fails.
     pub async fn execute(
         &self,
         process: Option<&DeletionProcessId>,
-    ) -> Result<Vec<TaskStatus>, ManageErasuresError> {
+    ) -> Result<ErasuresShown, ManageErasuresError> {
         let tasks = self.tasks.list(process, SHOWN).await?;
-        if process.is_some() && tasks.is_empty() { Err(ManageErasuresError::NotFound) } else { Ok(tasks) }
+        if process.is_some() && tasks.is_empty() {
+            return Err(ManageErasuresError::NotFound);
+        }
+        Ok(ErasuresShown { tasks, waivers: self.tasks.waivers(process, SHOWN).await? })
     }
 }
 

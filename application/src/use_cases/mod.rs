@@ -31,6 +31,7 @@ mod start_due_deletions;
 mod start_identity_deletion;
 mod sweep;
 mod verify_audit_trail;
+mod waive_erasure;
 
 pub use answer_once::{AnswerOnce, AnswerOnceError, Outcome};
 pub use back_up_database::{BackUpDatabase, BackUpDatabaseError, BackedUp};
@@ -58,7 +59,7 @@ pub use inspect::{InspectAuditLogs, InspectDeletionProcess, InspectError, Inspec
 pub use issue_identity_token::{IssueIdentityToken, IssueIdentityTokenError};
 pub use keep_house::{Forgotten, KeepHouse, Retention};
 pub use list_deletion_processes::ListDeletionProcesses;
-pub use manage_erasures::{ManageErasuresError, RetryErasures, ShowErasures};
+pub use manage_erasures::{ErasuresShown, ManageErasuresError, RetryErasures, ShowErasures};
 pub use manage_events::{RedeliverEvents, RedeliverEventsError, ShowParkedEvents};
 pub use plan_erasure::PlanErasure;
 pub use provide_own_identity::{ProvideOwnIdentity, ProvideOwnIdentityError};
@@ -73,6 +74,7 @@ pub use start_due_deletions::StartDueDeletions;
 pub use start_identity_deletion::{RipeProcess, StartIdentityDeletion, StartIdentityDeletionError};
 pub use sweep::Swept;
 pub use verify_audit_trail::{VerifiedAuditTrail, VerifyAuditTrail, VerifyAuditTrailError};
+pub use waive_erasure::{WaiveErasure, WaiveErasureError};
 
 #[cfg(test)]
 pub(crate) mod test_data;

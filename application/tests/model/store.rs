@@ -81,6 +81,7 @@ fn hash(process: &DeletionProcess, hasher: &mut DefaultHasher) {
             match erasure {
                 Erasure::Pending { failures } => (false, *failures, 0).hash(hasher),
                 Erasure::Acknowledged { at, count } => (true, *count, at.unix_micros()).hash(hasher),
+                Erasure::Waived { at, code } => (code, at).hash(hasher),
             }
         }
     }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::chain::json_object;
-use crate::{Address, DeletionProcessId, DeviceId, EraserName, FailureCode, Reminder, Status, Timestamp};
+use crate::{
+    Address, DeletionProcessId, DeviceId, EraserName, FailureCode, Reminder, Status, Timestamp, WaiverCode,
+};
 
 /// One line of the audit trail, before it is sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +57,14 @@ pub enum AuditedAction {
         /// Why.
         failure: FailureCode,
     },
-    /// Every eraser had acknowledged.
+    /// An operator did without the acknowledgement of an eraser.
+    DataDeletionWaivedBySupport {
+        /// The eraser.
+        eraser: EraserName,
+        /// Why.
+        code: WaiverCode,
+    },
+    /// Every eraser had acknowledged or was waived.
     DeletionCompleted,
 }
 
@@ -72,6 +81,7 @@ impl AuditedAction {
             Self::DeletionStarted { .. } => "DeletionStarted",
             Self::DataDeleted { .. } => "DataDeleted",
             Self::ErrorDuringDeletion { .. } => "ErrorDuringDeletion",
+            Self::DataDeletionWaivedBySupport { .. } => "DataDeletionWaivedBySupport",
             Self::DeletionCompleted => "DeletionCompleted",
         }
     }
@@ -94,6 +104,9 @@ impl AuditedAction {
                 let names: Vec<&str> = erasers.iter().map(EraserName::as_str).collect();
                 // No name has a comma in it.
                 vec![("erasers", names.join(","))]
+            }
+            Self::DataDeletionWaivedBySupport { eraser, code } => {
+                vec![("aggregateType", eraser.to_string()), ("code", code.to_string())]
             }
             Self::CancelledByOwner
             | Self::GracePeriodReminderSent(_)

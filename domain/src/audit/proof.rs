@@ -89,9 +89,14 @@ impl Proof {
                 self.erasures.insert(eraser, Erasure::Pending { failures });
                 (true, Status::Deleting, false)
             }
+            (AuditedAction::DataDeletionWaivedBySupport { eraser, code }, Status::Deleting) => {
+                self.pending(&eraser)?;
+                self.erasures.insert(eraser, Erasure::Waived { at, code });
+                (true, Status::Deleting, false)
+            }
             (AuditedAction::DeletionCompleted, Status::Deleting) => {
                 self.deletion_completed_at = Some(at);
-                let is_complete = self.erasures.values().all(|erasure| erasure.is_acknowledged());
+                let is_complete = self.erasures.values().all(|erasure| erasure.is_settled());
                 (is_complete, Status::Deleted, false)
             }
             (
@@ -101,6 +106,7 @@ impl Proof {
                 | AuditedAction::DeletionStarted { .. }
                 | AuditedAction::DataDeleted { .. }
                 | AuditedAction::ErrorDuringDeletion { .. }
+                | AuditedAction::DataDeletionWaivedBySupport { .. }
                 | AuditedAction::DeletionCompleted,
                 _,
             ) => return None,
@@ -117,7 +123,7 @@ impl Proof {
     fn pending(&self, eraser: &EraserName) -> Option<u32> {
         match self.erasures.get(eraser) {
             Some(Erasure::Pending { failures }) => Some(*failures),
-            Some(Erasure::Acknowledged { .. }) => None,
+            Some(Erasure::Acknowledged { .. } | Erasure::Waived { .. }) => None,
             None => (!self.states_erasers).then_some(0),
         }
     }
@@ -148,11 +154,13 @@ impl Proof {
                 EventKind::IdentityDeletionReminderDue { reminder, days_until_deletion, grace_period_ends_at }
             }
             AuditedAction::DeletionStarted { .. } => EventKind::IdentityDeletionStarted,
-            AuditedAction::DataDeleted { .. } => return None,
+            AuditedAction::DataDeleted { .. } | AuditedAction::DataDeletionWaivedBySupport { .. } => {
+                return None;
+            }
             AuditedAction::ErrorDuringDeletion { eraser, .. } => {
                 let failures = match self.erasures.get(&eraser) {
                     Some(Erasure::Pending { failures }) => *failures,
-                    Some(Erasure::Acknowledged { .. }) | None => return None,
+                    Some(Erasure::Acknowledged { .. } | Erasure::Waived { .. }) | None => return None,
                 };
                 EventKind::IdentityErasureStuck { eraser, failures }
             }

@@ -126,7 +126,7 @@ impl StoredProcess {
             StoredErasures::Known(records) => {
                 let by_name = records
                     .iter()
-                    .map(|record| (record.eraser.clone(), record.erasure))
+                    .map(|record| (record.eraser.clone(), record.erasure.clone()))
                     .collect::<BTreeMap<_, _>>();
                 by_name.len() == records.len() && proof.allows(Some(&by_name))
             }

@@ -1,4 +1,4 @@
-//! Deleting → Deleted, once every eraser has acknowledged.
+//! Deleting → Deleted, once every erasure is acknowledged or waived.
 
 use super::{Deleted, DeletionProcess, State};
 use crate::audit::AuditedAction;
@@ -16,7 +16,7 @@ pub enum CompleteError {
         /// The status it has.
         status: Status,
     },
-    /// An eraser has not acknowledged.
+    /// An eraser has neither acknowledged nor been waived.
     #[error("{count} erasers have not acknowledged, {first} among them")]
     ErasuresPending {
         /// The first of them by name.
@@ -30,11 +30,11 @@ impl DeletionProcess {
     /// Ends the deletion.
     ///
     /// # Errors
-    /// While an eraser has not acknowledged, and in any state but Deleting.
+    /// While an eraser has neither acknowledged nor been waived, and in any state but Deleting.
     pub(crate) fn complete(&self, now: Timestamp) -> Result<Step, CompleteError> {
         match &self.state {
             State::Deleting(deleting) => {
-                let mut pending = deleting.erasures.iter().filter(|(_, erasure)| !erasure.is_acknowledged());
+                let mut pending = deleting.erasures.iter().filter(|(_, erasure)| !erasure.is_settled());
                 if let Some((first, _)) = pending.next() {
                     return Err(CompleteError::ErasuresPending {
                         first: first.clone(),

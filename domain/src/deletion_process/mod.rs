@@ -6,8 +6,8 @@
 //!                       │ ⟲ remind
 //!                       │ start deletion  (now ≥ end of grace period)
 //!                       ▼
-//!                    Deleting ──── complete (every eraser acknowledged) ──▶ Deleted
-//!                         ⟲ record erasure, record erasure failure
+//!                    Deleting ──── complete (every erasure settled) ─────▶ Deleted
+//!                         ⟲ record erasure, record erasure failure, waive erasure
 //! ```
 //!
 //! One file a transition; each matches every state, so that a new state does not compile until every transition has
@@ -23,6 +23,7 @@ mod reminder;
 mod start_deletion;
 mod state;
 mod status;
+mod waive_erasure;
 
 pub use cancel::CancelError;
 pub use complete::CompleteError;
@@ -34,6 +35,7 @@ pub use reminder::{Reminder, Reminders};
 pub use start_deletion::StartDeletionError;
 pub use state::{Active, Cancelled, Deleted, Deleting, State};
 pub use status::{Status, UnknownStatus};
+pub use waive_erasure::WaiveErasureError;
 
 use crate::audit::{AuditEntry, AuditedAction};
 use crate::{Address, Deadline, DeletionProcessId, DeviceId, Event, EventKind, Step, Timestamp};

@@ -126,7 +126,7 @@ impl DeletionProcess {
             }),
             Status::Deleted => {
                 let erasures = restore_erasures(required("erasures", erasures)?)?;
-                if !erasures.values().all(|erasure| erasure.is_acknowledged()) {
+                if !erasures.values().all(Erasure::is_settled) {
                     return Err(InvalidRecord::new(
                         "erasures",
                         "has a pending one although the status is Deleted",
@@ -191,6 +191,9 @@ fn restore_erasures(records: Vec<ErasureRecord>) -> Result<Erasures, InvalidReco
 fn erasure_records(erasures: &Erasures) -> Vec<ErasureRecord> {
     erasures
         .iter()
-        .map(|(eraser, erasure): (_, &Erasure)| ErasureRecord { eraser: eraser.clone(), erasure: *erasure })
+        .map(|(eraser, erasure): (_, &Erasure)| ErasureRecord {
+            eraser: eraser.clone(),
+            erasure: erasure.clone(),
+        })
         .collect()
 }

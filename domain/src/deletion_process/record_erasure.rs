@@ -30,13 +30,21 @@ pub enum RecordErasureError {
         /// When it acknowledged.
         at: Timestamp,
     },
+    /// The erasure was waived; what the eraser says afterwards changes nothing.
+    #[error("the erasure of {eraser} was waived at {at}")]
+    AlreadyWaived {
+        /// The eraser.
+        eraser: EraserName,
+        /// When it was waived.
+        at: Timestamp,
+    },
 }
 
 impl DeletionProcess {
     /// Records that an eraser has acknowledged: its data is gone, `count` things in all.
     ///
     /// # Errors
-    /// For an eraser that is not the process's, or has acknowledged, and in any state but Deleting.
+    /// For an eraser that is not the process's, or is settled, and in any state but Deleting.
     pub(crate) fn record_erasure(
         &self,
         eraser: &EraserName,
@@ -50,7 +58,7 @@ impl DeletionProcess {
     /// Records that an eraser has failed. It stays pending and will be asked again.
     ///
     /// # Errors
-    /// For an eraser that is not the process's, or has acknowledged, and in any state but Deleting.
+    /// For an eraser that is not the process's, or is settled, and in any state but Deleting.
     pub(crate) fn record_erasure_failure(
         &self,
         eraser: &EraserName,
@@ -67,7 +75,7 @@ impl DeletionProcess {
     /// look after it, and is told. It stays pending: the process cannot complete without it.
     ///
     /// # Errors
-    /// For an eraser that is not the process's, or has acknowledged, and in any state but Deleting.
+    /// For an eraser that is not the process's, or is settled, and in any state but Deleting.
     pub(crate) fn record_stuck_erasure(
         &self,
         eraser: &EraserName,
@@ -98,6 +106,9 @@ impl DeletionProcess {
                             eraser: eraser.clone(),
                             at: *at,
                         });
+                    }
+                    Some(Erasure::Waived { at, .. }) => {
+                        return Err(RecordErasureError::AlreadyWaived { eraser: eraser.clone(), at: *at });
                     }
                     Some(Erasure::Pending { failures }) => *failures,
                 };

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{Erasure, GracePeriod, GracePeriodBounds, Identity};
+use crate::{Erasure, GracePeriod, GracePeriodBounds, Identity, WaiverCode};
 use proptest::prelude::*;
 
 const DAY: i64 = 86_400_000_000;
@@ -65,6 +65,9 @@ fn outcome(command: &str, process: &DeletionProcess, now: Timestamp) -> Result<S
         "record erasure failure" => process
             .record_erasure_failure(&eraser("files"), "timeout".parse().unwrap(), now)
             .map_err(|error| error.to_string()),
+        "waive erasure" => process
+            .waive_erasure(&eraser("files"), "retired".parse().unwrap(), now)
+            .map_err(|error| error.to_string()),
         "complete" => process.complete(now).map_err(|error| error.to_string()),
         "initiate" => match Identity::with_open_process(process.clone()) {
             Ok(identity) => identity
@@ -105,6 +108,7 @@ fn every_state_has_its_answer_to_every_command() {
         ("start deletion", END, [Some(Deleting), refused, refused, refused]),
         ("record erasure", END, [refused, refused, Some(Deleting), refused]),
         ("record erasure failure", END, [refused, refused, Some(Deleting), refused]),
+        ("waive erasure", END, [refused, refused, Some(Deleting), refused]),
         ("complete", END, [refused, refused, refused, refused]),
     ] {
         for (process, expected) in [active(), cancelled(), deleting(), deleted()].iter().zip(expected) {
@@ -126,6 +130,7 @@ fn a_refusal_in_the_wrong_state_names_the_state() {
         ("start deletion", deleted()),
         ("record erasure", active()),
         ("record erasure failure", cancelled()),
+        ("waive erasure", active()),
         ("complete", active()),
         ("initiate", deleting()),
     ] {
@@ -252,8 +257,68 @@ fn an_eraser_that_acknowledged_cannot_take_it_back() {
 }
 
 #[test]
+fn a_waiver_ends_the_wait_for_an_eraser_and_says_why_in_audit_entry_and_event() {
+    let code: WaiverCode = "retired".parse().unwrap();
+    let step = deleting().waive_erasure(&eraser("files"), code.clone(), at(END + 1)).unwrap();
+    let entry = step.audit_entry();
+    assert_eq!((entry.old_status, entry.new_status), (Some(Status::Deleting), Status::Deleting));
+    assert_eq!((entry.created_at, &entry.device), (at(END + 1), &None));
+    assert_eq!(entry.action.message_key(), "DataDeletionWaivedBySupport");
+    let data = [("aggregateType", "files".to_owned()), ("code", "retired".to_owned())];
+    assert_eq!(entry.action.additional_data(), data);
+    let event = EventKind::IdentityErasureWaived { eraser: eraser("files"), code: code.clone() };
+    assert_eq!(step.event().unwrap().kind, event);
+    let process = step.into_process();
+    let error = CompleteError::ErasuresPending { first: eraser("messages"), count: 1 };
+    assert_eq!(process.complete(at(END + 2)), Err(error));
+    // Whatever the eraser says afterwards.
+    let waived = RecordErasureError::AlreadyWaived { eraser: eraser("files"), at: at(END + 1) };
+    assert_eq!(process.record_erasure(&eraser("files"), 1, at(END + 2)), Err(waived.clone()));
+    let failure: crate::FailureCode = "timeout".parse().unwrap();
+    assert_eq!(
+        process.record_erasure_failure(&eraser("files"), failure.clone(), at(END + 2)),
+        Err(waived.clone())
+    );
+    assert_eq!(process.record_stuck_erasure(&eraser("files"), failure, at(END + 2)), Err(waived));
+    let process = process.record_erasure(&eraser("messages"), 0, at(END + 3)).unwrap().into_process();
+    let State::Deleted(deleted) = process.complete(at(END + 4)).unwrap().process().state().clone() else {
+        panic!("{process:?}")
+    };
+    assert!(
+        deleted
+            .erasures()
+            .any(|(_, erasure)| *erasure == Erasure::Waived { at: at(END + 1), code: code.clone() })
+    );
+}
+
+#[test]
+fn only_an_erasure_that_is_pending_can_be_waived_and_only_once() {
+    let waive = |process: &DeletionProcess, name: &str| {
+        process.waive_erasure(&eraser(name), "retired".parse().unwrap(), at(END + 9))
+    };
+    let process = deleting().record_erasure(&eraser("files"), 3, at(END)).unwrap().into_process();
+    let acknowledged = WaiveErasureError::AlreadyAcknowledged { eraser: eraser("files"), at: at(END) };
+    assert_eq!(waive(&process, "files"), Err(acknowledged));
+    let unknown = WaiveErasureError::UnknownEraser { eraser: eraser("other") };
+    assert_eq!(waive(&process, "other"), Err(unknown));
+    let process = waive(&process, "messages").unwrap().into_process();
+    let waived = WaiveErasureError::AlreadyWaived { eraser: eraser("messages"), at: at(END + 9) };
+    assert_eq!(waive(&process, "messages"), Err(waived));
+    assert_eq!(waive(&active(), "files"), Err(WaiveErasureError::NotDeleting { status: Status::Active }));
+    let identity = Identity::with_open_process(deleting()).unwrap();
+    let older = "IDPzzzzzzzzzzzzzzzzz".parse().unwrap();
+    let code: WaiverCode = "retired".parse().unwrap();
+    assert_eq!(
+        identity.waive_erasure(&older, &eraser("files"), code.clone(), at(END)),
+        Err(WaiveErasureError::NoOpenProcess)
+    );
+    assert!(identity.waive_erasure(&id(), &eraser("files"), code, at(END)).is_ok());
+}
+
+#[test]
 fn every_process_survives_being_stored() {
-    for process in [active(), cancelled(), deleting(), deleted()] {
+    let waived = deleting().waive_erasure(&eraser("files"), "retired".parse().unwrap(), at(END)).unwrap();
+    for process in [active(), cancelled(), deleting(), deleted(), waived.into_process()] {
         assert_eq!(DeletionProcess::restore(process.to_record()), Ok(process));
     }
 }
@@ -300,10 +365,12 @@ proptest! {
     /// cancellation lies before it and a deletion does not, and what is stored can be brought back.
     #[test]
     fn no_sequence_of_commands_breaks_a_promise(
-        commands in prop::collection::vec((0..6_usize, -DAY..30 * DAY), 0..30)
+        commands in prop::collection::vec((0..7_usize, -DAY..30 * DAY), 0..30)
     ) {
-        let names =
-            ["cancel", "remind", "start deletion", "record erasure", "record erasure failure", "complete"];
+        let names = [
+            "cancel", "remind", "start deletion", "record erasure", "record erasure failure", "waive erasure",
+            "complete",
+        ];
         let mut process = active();
         for (command, now) in commands {
             let before = process.clone();
@@ -314,6 +381,9 @@ proptest! {
                 "record erasure" => process.record_erasure(&eraser("files"), 1, at(now)).ok(),
                 "record erasure failure" => process
                     .record_erasure_failure(&eraser("messages"), "timeout".parse().unwrap(), at(now)).ok(),
+                "waive erasure" => {
+                    process.waive_erasure(&eraser("messages"), "retired".parse().unwrap(), at(now)).ok()
+                }
                 _ => process.complete(at(now)).ok(),
             };
             let Some(step) = step else { continue };

@@ -58,7 +58,7 @@ fn may(command: &Command, identity: &Identity, is_meant: bool, now: Timestamp) -
     let record = open.map(DeletionProcess::to_record);
     let erasures = record.as_ref().and_then(|record| record.erasures.clone()).unwrap_or_default();
     let is_pending =
-        |name: &EraserName| erasures.iter().any(|one| one.eraser == *name && !one.erasure.is_acknowledged());
+        |name: &EraserName| erasures.iter().any(|one| one.eraser == *name && !one.erasure.is_settled());
     match command {
         Command::Initiate { .. } => status.is_none(),
         Command::Cancel { .. } => status == Some(Status::Active) && !is_over,
@@ -67,13 +67,15 @@ fn may(command: &Command, identity: &Identity, is_meant: bool, now: Timestamp) -
             is_meant && status == Some(Status::Active) && !is_over && sent < Some(*reminder)
         }
         Command::StartDeletion { .. } => is_meant && status == Some(Status::Active) && is_over,
-        Command::RecordErasure { eraser, .. } | Command::RecordErasureFailure { eraser } => {
+        Command::RecordErasure { eraser, .. }
+        | Command::RecordErasureFailure { eraser }
+        | Command::WaiveErasure { eraser } => {
             is_meant && status == Some(Status::Deleting) && is_pending(eraser)
         }
         Command::Complete => {
             is_meant
                 && status == Some(Status::Deleting)
-                && erasures.iter().all(|one| one.erasure.is_acknowledged())
+                && erasures.iter().all(|one| one.erasure.is_settled())
         }
     }
 }
@@ -121,5 +123,6 @@ fn is_final(process: &DeletionProcess, now: Timestamp) {
     assert!(process.remind(reprieve_domain::Reminder::Third, now).is_err());
     assert!(process.record_erasure(&eraser, 0, now).is_err());
     assert!(process.record_erasure_failure(&eraser, "timeout".parse().unwrap(), now).is_err());
+    assert!(process.waive_erasure(&eraser, "retired".parse().unwrap(), now).is_err());
     assert!(process.complete(now).is_err());
 }

@@ -89,10 +89,10 @@ pub fn record(input: &mut Unstructured<'_>) -> Result<DeletionProcessRecord> {
 fn erasures(input: &mut Unstructured<'_>) -> Result<Vec<ErasureRecord>> {
     (0..input.int_in_range(0..=3)?)
         .map(|_| {
-            let erasure = if input.arbitrary()? {
-                Erasure::Pending { failures: input.arbitrary()? }
-            } else {
-                Erasure::Acknowledged { at: instant(input)?, count: input.arbitrary()? }
+            let erasure = match input.int_in_range(0..=2)? {
+                0 => Erasure::Pending { failures: input.arbitrary()? },
+                1 => Erasure::Acknowledged { at: instant(input)?, count: input.arbitrary()? },
+                _ => Erasure::Waived { at: instant(input)?, code: "retired".parse().unwrap() },
             };
             Ok(ErasureRecord { eraser: eraser(input)?, erasure })
         })
@@ -108,13 +108,14 @@ pub enum Command {
     StartDeletion { erasers: BTreeSet<EraserName> },
     RecordErasure { eraser: EraserName, count: u64 },
     RecordErasureFailure { eraser: EraserName },
+    WaiveErasure { eraser: EraserName },
     Complete,
 }
 
 impl Command {
     /// Any of them.
     pub fn arbitrary(input: &mut Unstructured<'_>) -> Result<Self> {
-        Ok(match input.int_in_range(0..=6)? {
+        Ok(match input.int_in_range(0..=7)? {
             0 => Self::Initiate { by: device(input)?, grace_period: grace_period(input)? },
             1 => Self::Cancel { by: device(input)? },
             2 => Self::Remind { reminder: *input.choose(&Reminder::ALL)? },
@@ -124,6 +125,7 @@ impl Command {
             }
             4 => Self::RecordErasure { eraser: eraser(input)?, count: input.arbitrary()? },
             5 => Self::RecordErasureFailure { eraser: eraser(input)? },
+            6 => Self::WaiveErasure { eraser: eraser(input)? },
             _ => Self::Complete,
         })
     }
@@ -145,6 +147,9 @@ impl Command {
             }
             Self::RecordErasureFailure { eraser } => {
                 allowed(identity.record_erasure_failure(id, &eraser, failure(), now))
+            }
+            Self::WaiveErasure { eraser } => {
+                allowed(identity.waive_erasure(id, &eraser, "retired".parse().unwrap(), now))
             }
             Self::Complete => allowed(identity.complete(id, now)),
         }

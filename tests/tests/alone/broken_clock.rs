@@ -11,7 +11,7 @@ const UNUSABLE: &str = "error.reprieve.clock.unusable";
 /// Debian's `nobody`.
 const NOBODY: u32 = 65534;
 
-const LINES: [&str; 25] = [
+const LINES: [&str; 26] = [
     "identity status",
     "identity token --audience https://reprieve.example",
     "identityDeletion init",
@@ -28,6 +28,7 @@ const LINES: [&str; 25] = [
     "worker run housekeeping --once",
     "deletions show",
     "deletions retry IDP0123456789abcdefg",
+    "deletions waive IDP0123456789abcdefg --eraser files --code retired",
     "deletions plan did:web:example.org",
     "events parked",
     "events redeliver --all",

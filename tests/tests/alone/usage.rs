@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use reprieve_tests::Sandbox;
 
 /// Every command, and what stands between it and the program.
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 26] = [
     "",
     "identity",
     "identity status",
@@ -17,6 +17,8 @@ const COMMANDS: [&str; 24] = [
     "identityDeletion list",
     "audit",
     "audit verify",
+    "deletions retry",
+    "deletions waive",
     "events",
     "events schema",
     "events parked",

@@ -10,6 +10,7 @@ use reprieve_tests::{
 on_both_databases!(
     what_nobody_cancels_is_deleted_when_its_time_is_over,
     an_eraser_that_fails_for_too_long_is_stuck_until_somebody_sees_to_it,
+    an_eraser_that_can_never_acknowledge_is_waived_and_the_deletion_completes,
     a_pass_that_runs_when_the_service_is_told_to_end_comes_to_its_end,
 );
 
@@ -123,6 +124,46 @@ fn an_eraser_that_fails_for_too_long_is_stuck_until_somebody_sees_to_it(sandbox:
     assert!(sandbox.line(&format!("receipt show {id}")).succeeded().stdout.len() > 100);
     assert_eq!(service.stop().code, 0);
     assert_eq!(sandbox.json("audit verify")["processes"], 1);
+}
+
+/// What the operator writes is found nowhere else, and nowhere at all in the end.
+fn an_eraser_that_can_never_acknowledge_is_waived_and_the_deletion_completes(sandbox: &Sandbox) {
+    let note = "asked Ada Lovelace";
+    let eraser = EraserService::start(|_| Answer::Failed);
+    let sandbox = configured(sandbox, &eraser, "erasure.first_retry_in_seconds = 1000");
+    let service = Service::try_start(sandbox.command().args(["start", "-vvv"])).unwrap();
+    let id = service.send(&Request::post(OWN)).result(200)["id"].as_str().unwrap().to_owned();
+    wait_until("a failure", || {
+        let tasks = sandbox.json("deletions show");
+        tasks.as_array().unwrap().iter().any(|task| task["failures"] == 1)
+    });
+    let waive = format!("deletions waive {id} --eraser");
+    let not_found = "error.runtime.recordNotFound";
+    let _ = sandbox.line(&format!("{waive} mail --code retired")).failed(1, not_found);
+    let mut words: Vec<&str> = waive.split(' ').collect();
+    words.extend(["files", "--code", "retired", "--note", note]);
+    let waived = sandbox.run(words).succeeded();
+    assert_eq!((waived.stdout.as_str(), waived.stderr.as_str()), ("Erasure waived: files (retired)\n", ""));
+    wait_until("the end", || sandbox.json("deletions show") == serde_json::json!([]));
+    let _ = sandbox.line(&format!("{waive} files --code retired")).failed(1, not_found);
+    let receipt = sandbox.line(&format!("receipt show {id}")).succeeded().stdout;
+    std::fs::write(sandbox.home().join("receipt"), receipt).unwrap();
+    let verified = sandbox.json("receipt verify receipt");
+    let erasures = &verified["receipt"]["erasures"];
+    assert_eq!((&erasures[0]["eraser"], &erasures[0]["code"]), (&"files".into(), &"retired".into()));
+    assert!(sandbox.line("receipt verify receipt").succeeded().stdout.contains("code: retired"));
+    let _ = sandbox.line("audit verify").succeeded();
+    assert_eq!(sandbox.sql().count("erasure_waivers"), 0);
+    assert!(
+        sandbox
+            .sql()
+            .text("SELECT max(data) FROM outbox WHERE event_type = 'IdentityErasureWaived'")
+            .contains("retired")
+    );
+    service.tell(Stop::Terminate);
+    let ended = service.wait();
+    assert_eq!(ended.code, 0);
+    assert!(!ended.stderr.contains(note) && !ended.stdout.contains(note), "{ended:?}");
 }
 
 fn a_pass_that_runs_when_the_service_is_told_to_end_comes_to_its_end(sandbox: &Sandbox) {

@@ -59,7 +59,8 @@ pub enum DeletionsCommand {
     /// Show what is still to be done, of every deletion or of one; what is stuck comes first
     ///
     /// An eraser is a program that erases one kind of data of an identity. "due": it is asked then; "waiting": for the
-    /// erasers; "stuck": it is asked again only by `reprieve deletions retry`. At most 1000 lines.
+    /// erasers; "stuck": it is asked again only by `reprieve deletions retry`; "waived": it is not asked any more.
+    /// At most 1000 lines, and as many of waived ones.
     Show {
         /// The id of a deletion process: IDP and 17 letters and digits
         #[arg(value_name = "PROCESS-ID")]
@@ -76,6 +77,24 @@ pub enum DeletionsCommand {
         /// Only the eraser with this name
         #[arg(long, value_name = "NAME")]
         eraser: Option<String>,
+    },
+    /// Do without the acknowledgement of an eraser that no longer exists or can never give one
+    ///
+    /// The deletion goes on as if the eraser had acknowledged, and is complete when no other is left. Whatever the eraser
+    /// was to erase may still be there: see to that first. The waiver is audited, and stands in the receipt with the code.
+    Waive {
+        /// The id of a deletion process: IDP and 17 letters and digits
+        #[arg(value_name = "PROCESS-ID")]
+        process_id: String,
+        /// The name of the eraser
+        #[arg(long, value_name = "NAME")]
+        eraser: String,
+        /// Why: 1 to 64 letters, digits and .-_, such as serviceRetired
+        #[arg(long, value_name = "CODE")]
+        code: String,
+        /// One line for other operators; removed with the identity, and not in the audit trail or the receipt
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
     },
     /// Show what would be erased if this identity were deleted; nothing is erased
     Plan {

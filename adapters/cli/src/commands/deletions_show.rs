@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use reprieve_application::ports::TaskStatus;
-use reprieve_domain::TaskKind;
-use reprieve_domain::{Address, DeletionProcessId, EraserName, Timestamp};
+use reprieve_application::WaiverNote;
+use reprieve_application::ports::{TaskStatus, Waiver};
+use reprieve_application::use_cases::ErasuresShown;
+use reprieve_domain::{Address, DeletionProcessId, EraserName, TaskKind, Timestamp, WaiverCode};
 use serde::Serialize;
 
 use crate::input::parse;
@@ -27,6 +28,43 @@ struct TaskJson<'a> {
     due_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stuck_since: Option<Timestamp>,
+}
+
+/// A waived erasure, in the same list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WaiverJson<'a> {
+    process_id: &'a DeletionProcessId,
+    address: &'a Address,
+    kind: &'static str,
+    eraser: &'a EraserName,
+    state: &'static str,
+    waived_at: Timestamp,
+    code: &'a WaiverCode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum ShownJson<'a> {
+    Task(TaskJson<'a>),
+    Waiver(WaiverJson<'a>),
+}
+
+impl<'a> From<&'a Waiver> for WaiverJson<'a> {
+    fn from(waiver: &'a Waiver) -> Self {
+        Self {
+            process_id: &waiver.process_id,
+            address: &waiver.address,
+            kind: "erase",
+            eraser: &waiver.eraser,
+            state: "waived",
+            waived_at: waiver.waived_at,
+            code: &waiver.code,
+            note: waiver.note.as_ref().map(WaiverNote::as_str),
+        }
+    }
 }
 
 impl<'a> From<&'a TaskStatus> for TaskJson<'a> {
@@ -55,9 +93,21 @@ impl<'a> From<&'a TaskStatus> for TaskJson<'a> {
 
 pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>, id: Option<&str>) -> Result<(), Failure> {
     let id = id.map(parse::<DeletionProcessId>).transpose()?;
-    let tasks = host.show_erasures().await?.execute(id.as_ref()).await?;
-    let json: Vec<TaskJson<'_>> = tasks.iter().map(TaskJson::from).collect();
-    output.result(&json, &table(&tasks))
+    let ErasuresShown { tasks, waivers } = host.show_erasures().await?.execute(id.as_ref()).await?;
+    let waived = waivers.iter().map(|waiver| ShownJson::Waiver(waiver.into()));
+    let json: Vec<ShownJson<'_>> =
+        tasks.iter().map(|task| ShownJson::Task(task.into())).chain(waived).collect();
+    output.result(&json, &(table(&tasks) + &lines(&waivers)))
+}
+
+fn lines(waivers: &[Waiver]) -> String {
+    let mut text = String::new();
+    for Waiver { process_id, eraser, waived_at, code, note, .. } in waivers {
+        let note = note.as_ref().map_or_else(String::new, |note| format!(": {}", note.as_str()));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{process_id}  {eraser} waived at {waived_at} ({code}){note}");
+    }
+    text
 }
 
 fn table(tasks: &[TaskStatus]) -> String {
@@ -116,8 +166,13 @@ mod tests {
     }
 
     fn host(tasks: Vec<TaskStatus>) -> TestHost {
+        host_with(tasks, vec![])
+    }
+
+    fn host_with(tasks: Vec<TaskStatus>, waivers: Vec<Waiver>) -> TestHost {
         let mut mock = MockErasureTasks::new();
         mock.expect_list().return_once(move |_, _| Ok(tasks));
+        mock.expect_waivers().return_once(move |_, _| Ok(waivers));
         TestHost::default().with_tasks(mock)
     }
 
@@ -165,6 +220,44 @@ IDP0123456789abcdefg  finish     waiting                                        
                 {"processId": ID, "address": address, "kind": "finish", "state": "waiting", "failures": 0},
             ])
         );
+    }
+
+    #[tokio::test]
+    async fn what_was_waived_is_shown_with_its_code_and_its_note() {
+        let waiver = |eraser: &str, note: Option<&str>| Waiver {
+            process_id: ID.parse().unwrap(),
+            address: "did:web:example.org".parse().unwrap(),
+            eraser: eraser.parse().unwrap(),
+            waived_at: "2026-12-05T00:00:00Z".parse().unwrap(),
+            code: "retired".parse().unwrap(),
+            note: note.map(|note| note.parse().unwrap()),
+        };
+        let shown = || {
+            let tasks = vec![task(TaskKind::Finish, 0, false, false, false)];
+            host_with(tasks, vec![waiver("archive", Some("scrapped in May")), waiver("mail", None)])
+        };
+        let (result, out) = run_on(&shown(), &["deletions", "show"]).await;
+        result.unwrap();
+        assert!(
+            out.ends_with(
+                "waiting                                         0  -\n\
+                 IDP0123456789abcdefg  archive waived at 2026-12-05T00:00:00.000000Z (retired): scrapped in May\n\
+                 IDP0123456789abcdefg  mail waived at 2026-12-05T00:00:00.000000Z (retired)\n"
+            ),
+            "{out}"
+        );
+        let (result, out) = run_on(&shown(), &["deletions", "show", "--output", "json"]).await;
+        result.unwrap();
+        let json: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(
+            json[1],
+            json!({
+                "processId": ID, "address": "did:web:example.org", "kind": "erase", "eraser": "archive",
+                "state": "waived", "waivedAt": "2026-12-05T00:00:00.000000Z", "code": "retired",
+                "note": "scrapped in May",
+            })
+        );
+        assert_eq!(json[2]["note"], Value::Null);
     }
 
     #[tokio::test]

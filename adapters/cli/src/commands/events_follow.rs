@@ -79,6 +79,9 @@ fn text(event: &OutgoingEvent) -> String {
         EventKind::IdentityErasureStuck { eraser, failures } => {
             write!(text, "  Eraser: {eraser}; failures: {failures}")
         }
+        EventKind::IdentityErasureWaived { eraser, code } => {
+            write!(text, "  Eraser: {eraser}; code: {code}")
+        }
         EventKind::IdentityDeletionCancelled
         | EventKind::IdentityDeletionStarted
         | EventKind::IdentityDeleted => Ok(()),
@@ -214,6 +217,13 @@ mod tests {
             (
                 EventKind::IdentityErasureStuck { eraser: "mail".parse().unwrap(), failures: 7 },
                 "did:web:example.org  Eraser: mail; failures: 7\n",
+            ),
+            (
+                EventKind::IdentityErasureWaived {
+                    eraser: "mail".parse().unwrap(),
+                    code: "retired".parse().unwrap(),
+                },
+                "did:web:example.org  Eraser: mail; code: retired\n",
             ),
             (EventKind::IdentityDeletionCancelled, "did:web:example.org\n"),
             (EventKind::IdentityDeletionStarted, "did:web:example.org\n"),

@@ -9,6 +9,7 @@ mod database_migrate;
 mod deletions_plan;
 mod deletions_retry;
 mod deletions_show;
+mod deletions_waive;
 mod events_follow;
 mod events_parked;
 mod events_redeliver;
@@ -68,6 +69,9 @@ pub async fn run(command: &Command, host: &dyn Host, output: &mut Output<'_>) ->
             }
             DeletionsCommand::Retry { process_id, eraser } => {
                 deletions_retry::run(host, output, process_id, eraser.as_deref()).await
+            }
+            DeletionsCommand::Waive { process_id, eraser, code, note } => {
+                deletions_waive::run(host, output, process_id, eraser, code, note.as_deref()).await
             }
             DeletionsCommand::Plan { address } => deletions_plan::run(host, output, address).await,
         },

@@ -7,16 +7,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
 use reprieve_application::ports::{
-    Eraser, ErasureTasks, EventDeliveries, LedgerContent, Loaded, MockAuditTrail, MockClock,
+    Alongside, Eraser, ErasureTasks, EventDeliveries, LedgerContent, Loaded, MockAuditTrail, MockClock,
     MockDeletionProcesses, MockEraser, MockErasureLedger, MockErasureTasks, MockEventDeliveries,
     MockIdentities, MockIds, MockReceipts, MockTokenSigner, Receipts, Version,
 };
 use reprieve_application::use_cases::{
     BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, RedeliverEvents,
     ReplayLedger, ReplayLedgerPorts, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt,
-    VerifyAuditTrail,
+    VerifyAuditTrail, WaiveErasure,
 };
-use reprieve_application::{Erasers, ErrorCode, KeyPair, OutgoingEvent, OwnIdentity, SecretKey, StoreError};
+use reprieve_application::{
+    Erasers, ErrorCode, KeyPair, OutgoingEvent, OwnIdentity, SecretKey, StoreError, WaiverNote,
+};
 use reprieve_domain::audit::{ErasureLedgerEntry, KeyedHash};
 use reprieve_domain::{Address, Event, EventKind, GracePeriod, Identity, Timestamp};
 
@@ -40,6 +42,7 @@ pub(super) const RECEIPT: &str = r#"{
 
 #[derive(Default)]
 pub(super) struct TestHost {
+    waiver_note: Option<&'static str>,
     pass: Mutex<Option<PassSummary>>,
     tasks: Option<Arc<dyn ErasureTasks>>,
     erasers: Erasers,
@@ -111,6 +114,11 @@ impl TestHost {
         Self { pass: Mutex::new(Some(pass)), ..self }
     }
 
+    /// What the waiver must say that is stored.
+    pub(super) fn with_waiver_note(self, note: Option<&'static str>) -> Self {
+        Self { waiver_note: note, ..self }
+    }
+
     pub(super) fn with_tasks(self, tasks: MockErasureTasks) -> Self {
         Self { tasks: Some(Arc::new(tasks)), ..self }
     }
@@ -172,6 +180,18 @@ pub(super) async fn run_on(host: &TestHost, line: &[&str]) -> (Result<(), Failur
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let result = super::run(&command, host, &mut Output::new(format, &mut out, &mut err)).await;
     (result, String::from_utf8(out).unwrap())
+}
+
+/// An identity whose deletion waits for an eraser.
+fn waiting_for(eraser: &str, address: &Address) -> Identity {
+    let (begin, end) = ("2026-11-01T00:00:00Z".parse().unwrap(), "2026-11-15T00:00:00Z".parse().unwrap());
+    let length = GracePeriod::between(begin, end).unwrap();
+    let (id, device) = ("IDP0123456789abcdefg".parse().unwrap(), "DVC0123456789abcdefg".parse().unwrap());
+    let process = Identity::new(address.clone()).initiate(id, device, length, begin).unwrap().into_process();
+    let erasers = [eraser.parse().unwrap()].into();
+    let (id, identity) = (process.id().clone(), Identity::with_open_process(process).unwrap());
+    let process = identity.start_deletion(&id, erasers, end).unwrap().into_process();
+    Identity::with_open_process(process).unwrap()
 }
 
 impl Ledger {
@@ -279,6 +299,20 @@ impl Host for TestHost {
 
     async fn retry_erasures(&self) -> Result<RetryErasures, Failure> {
         Ok(RetryErasures::new(self.tasks.clone().unwrap(), clock()))
+    }
+
+    async fn waive_erasure(&self) -> Result<WaiveErasure, Failure> {
+        let mut identities = MockIdentities::new();
+        identities.expect_load().returning(|address| {
+            let version = Version { length: 2, hash: [4; 32].into() };
+            Ok(Loaded { value: waiting_for("mail", address), version })
+        });
+        let note = self.waiver_note;
+        identities.expect_save().returning(move |_, _, alongside| match alongside {
+            Alongside::Waiver(waiver) if waiver.note.as_ref().map(WaiverNote::as_str) == note => Ok(()),
+            other => panic!("{other:?}"),
+        });
+        Ok(WaiveErasure::new(self.tasks.clone().unwrap(), Arc::new(identities), clock()))
     }
 
     async fn show_receipt(&self) -> Result<ShowReceipt, Failure> {

@@ -7,7 +7,7 @@ mod m20261124_000002_serve;
 mod m20261124_000003_keep_the_promise;
 mod m20261128_000004_tell_the_world;
 mod m20261128_000005_order_of_events;
-mod m20261129_000006_erasure_tasks;
+mod m20261129_000006_erasure_tasks_and_waivers;
 
 pub(crate) struct Migrator;
 
@@ -19,7 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000003_keep_the_promise::Migration),
             Box::new(m20261128_000004_tell_the_world::Migration),
             Box::new(m20261128_000005_order_of_events::Migration),
-            Box::new(m20261129_000006_erasure_tasks::Migration),
+            Box::new(m20261129_000006_erasure_tasks_and_waivers::Migration),
         ]
     }
 }

@@ -17,11 +17,18 @@ fn receipt() -> Receipt {
         grace_period_ends_at: "2026-12-07T20:03:07.123456Z".parse().unwrap(),
         deletion_started_at: "2026-12-07T20:04:00Z".parse().unwrap(),
         deletion_completed_at: "2026-12-07T20:05:00Z".parse().unwrap(),
-        erasures: vec![AcknowledgedErasure {
-            eraser: "files.v2".parse().unwrap(),
-            acknowledged_at: "2026-12-07T20:04:30Z".parse().unwrap(),
-            count: u64::MAX,
-        }],
+        erasures: vec![
+            SettledErasure::Acknowledged {
+                eraser: "files.v2".parse().unwrap(),
+                at: "2026-12-07T20:04:30Z".parse().unwrap(),
+                count: u64::MAX,
+            },
+            SettledErasure::Waived {
+                eraser: "mail".parse().unwrap(),
+                at: "2026-12-07T20:04:40Z".parse().unwrap(),
+                code: "retired".parse().unwrap(),
+            },
+        ],
         audit_head: ChainHead { length: 5, hash: [0xcd; 32].into() },
     }
 }
@@ -63,6 +70,7 @@ fn another_implementation_verifies_a_receipt_and_finds_everything_in_it() {
             "deletionCompletedAt": "2026-12-07T20:05:00.000000Z",
             "erasures": [
                 {"eraser": "files.v2", "acknowledgedAt": "2026-12-07T20:04:30.000000Z", "count": u64::MAX},
+                {"eraser": "mail", "waivedAt": "2026-12-07T20:04:40.000000Z", "code": "retired"},
             ],
             "auditTrail": {"entries": 5, "head": "cd".repeat(32)},
         })
@@ -204,7 +212,10 @@ fn a_receipt_is_what_the_trail_says_and_signed_with_the_key_if_that_is_at_hand()
         |receipt| receipt.grace_period_ends_at = receipt.created_at,
         |receipt| receipt.deletion_started_at = receipt.created_at,
         |receipt| receipt.deletion_completed_at = receipt.created_at,
-        |receipt| receipt.erasures[0].count = 4711,
+        |receipt| {
+            let SettledErasure::Acknowledged { count, .. } = &mut receipt.erasures[0] else { panic!() };
+            *count = 4711;
+        },
         |receipt| receipt.erasures.clear(),
         |receipt| receipt.audit_head.length = 4,
     ];

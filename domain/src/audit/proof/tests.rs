@@ -243,7 +243,7 @@ fn what_is_stored_of_the_erasers_follows_from_the_entries() {
         ("photos", Some(Erasure::Pending { failures: 0 })),
     ];
     for (name, erasure) in cases {
-        let changed = story.clone().changed(|record| set_erasure(record, name, erasure));
+        let changed = story.clone().changed(|record| set_erasure(record, name, erasure.clone()));
         assert_eq!(changed.fault(), differs(4), "{name} {erasure:?}");
         // Nor once the process has gone on from there.
         let completed = changed.changed(|record| {
@@ -290,7 +290,7 @@ fn what_an_older_version_wrote_verifies_as_far_as_it_states_something() {
         ("photos", Some(Erasure::Acknowledged { at: at(END + 2), count: 0 })),
         ("photos", Some(Erasure::Pending { failures: 1 })),
     ] {
-        let changed = old.clone().changed(|record| set_erasure(record, name, erasure));
+        let changed = old.clone().changed(|record| set_erasure(record, name, erasure.clone()));
         assert_eq!(changed.fault(), differs(4), "{name} {erasure:?}");
     }
     // What it cannot show: that one more was in force, or one less that had done nothing.

@@ -251,6 +251,16 @@ impl World {
     }
 
     /// What the ledger says, if it says anything.
+    /// Whether the process was begun after the identity was deleted, as often as it was.
+    pub(crate) async fn is_newer_than_all_deletions(&self, process: &DeletionProcessId) -> bool {
+        let sql = format!(
+            "SELECT CAST(count(*) AS text) FROM closed_processes WHERE status = 'Deleted' AND identity_hash = \
+             (SELECT identity_hash FROM audit_entries WHERE process_id = '{process}' AND sequence = 1) AND logical_time >= \
+             (SELECT logical_time FROM deletion_processes WHERE id = '{process}')"
+        );
+        self.with_sql(move |database| database.texts(&sql)).await == ["0"]
+    }
+
     pub(crate) async fn in_ledger(&self) -> Vec<ErasureLedgerEntry> {
         let content = self.ledger.content().await.unwrap_or_default();
         content.entries.into_iter().map(|(_, entry)| entry).collect()

@@ -39,6 +39,9 @@ fn kind() -> impl Strategy<Value = EventKind> {
         ("[A-Za-z0-9._-]{1,64}", any::<u32>()).prop_map(|(eraser, failures)| {
             EventKind::IdentityErasureStuck { eraser: eraser.parse().unwrap(), failures }
         }),
+        ("[A-Za-z0-9._-]{1,64}", "[A-Za-z0-9._-]{1,64}").prop_map(|(eraser, code)| {
+            EventKind::IdentityErasureWaived { eraser: eraser.parse().unwrap(), code: code.parse().unwrap() }
+        }),
         Just(EventKind::IdentityDeleted),
     ]
 }

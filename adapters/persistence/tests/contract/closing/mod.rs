@@ -16,8 +16,8 @@ use reprieve_domain::TaskKind;
 use reprieve_domain::{Address, Status};
 
 use crate::support::{
-    DAY, ENDS_AT, Opened, address, at, cancel, claim, complete, eraser, finish, initiate, on_each_database,
-    open, own_identity, process_id, process_of, record, save, started,
+    DAY, ENDS_AT, NOTE, Opened, address, at, cancel, claim, complete, eraser, finish, initiate,
+    on_each_database, open, own_identity, process_id, process_of, record, save, started, waive,
 };
 
 on_each_database!(
@@ -152,9 +152,19 @@ async fn nothing_but_the_outbox_names_the_identity(opened: Opened) {
         naming().await,
         ["answered_requests", "deletion_processes", "erasure_tasks", "outbox", "own_identity"]
     );
+    waive(&opened, 1, &owner, "mail", ENDS_AT).await.unwrap();
+    let notes = async || {
+        let rows = opened.sql.everything().await;
+        rows.into_iter().filter(|row| row.contains(NOTE)).map(|row| row[..15].to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(notes().await, ["erasure_waivers"]);
     let (task, receipt) = completed(&opened, 1, ENDS_AT).await;
+    assert_eq!(receipt.erasures.len(), 2);
     close(&opened, &task, &receipt).await;
     assert_eq!(naming().await, ["outbox"]);
+    assert_eq!(notes().await, [""; 0]);
+    // Two cancelled ones, and what was done about two erasers.
+    assert_eq!(sound(&opened).await, (3, 2 * 2 + 5));
 }
 
 async fn what_was_asked_for_since_stays(opened: Opened) {
@@ -250,7 +260,7 @@ async fn with_an_old_claim_nothing_is_closed(opened: Opened) {
     started(&opened, 1, &["files"], ENDS_AT).await;
     let (old, receipt) = completed(&opened, 1, ENDS_AT).await;
     let new = finish(&opened, 1, ENDS_AT + DAY).await;
-    assert_eq!(eraser("files"), receipt.erasures[0].eraser);
+    assert_eq!(&eraser("files"), receipt.erasures[0].eraser());
     is_not_closed(&opened, &old, &receipt, lost).await;
     close(&opened, &new, &receipt).await;
     // Nor when it is closed already.

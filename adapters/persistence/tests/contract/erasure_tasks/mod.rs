@@ -1,6 +1,7 @@
 //! `ErasureTasks`: each task is one claimant's at a time, and only the last one's result is stored.
 
 mod unfinished;
+mod waived;
 
 use std::sync::Arc;
 

@@ -2,13 +2,12 @@
 
 use reprieve_application::StoreError;
 use reprieve_application::ports::{
-    Alongside, ErasureTask, ErasureTasks, Identities, Loaded, TaskOutcome, Version,
+    Alongside, ErasureTask, ErasureTasks, Identities, Loaded, TaskOutcome, Version, Waiver,
 };
-use reprieve_domain::TaskKind;
-use reprieve_domain::{DeletionProcess, Step};
+use reprieve_domain::{Address, DeletionProcess, Step, TaskKind};
 use reprieve_persistence::Store;
 
-use super::{Opened, address, at, initiate, process_id, start};
+use super::{Opened, address, at, eraser, initiate, process_id, start};
 
 /// A process of the identity with the same number whose deletion started at this instant, at its deadline.
 pub(crate) async fn started(opened: &Opened, number: usize, erasers: &[&str], now: i64) -> DeletionProcess {
@@ -35,6 +34,33 @@ pub(crate) async fn finish(opened: &Opened, number: usize, now: i64) -> ErasureT
     let id = process_id(number);
     let found = claimed.into_iter().find(|task| task.kind == TaskKind::Finish && task.process_id == id);
     found.unwrap_or_else(|| panic!("{id} is not due to be finished"))
+}
+
+/// What an operator may write, and what is not to be found anywhere else.
+pub(crate) const NOTE: &str = "asked Ada herself";
+
+/// Waives the erasure of an identity's data by this eraser, as an operator does.
+pub(crate) async fn waive(
+    opened: &Opened,
+    number: usize,
+    owner: &Address,
+    name: &str,
+    now: i64,
+) -> Result<Waiver, StoreError> {
+    let Loaded { value: identity, version } = opened.store.load(owner).await?;
+    let waiver = Waiver {
+        process_id: process_id(number),
+        address: owner.clone(),
+        eraser: eraser(name),
+        waived_at: at(now),
+        code: "retired".parse().unwrap(),
+        note: Some(NOTE.parse().unwrap()),
+    };
+    let code = waiver.code.clone();
+    let Ok(step) = identity.waive_erasure(&waiver.process_id, &waiver.eraser, code, at(now)) else {
+        return Err(StoreError::Conflict);
+    };
+    opened.store.save(&step, version, Alongside::Waiver(&waiver)).await.map(|()| waiver)
 }
 
 pub(crate) async fn process_of(opened: &Opened, task: &ErasureTask) -> Loaded<DeletionProcess> {
