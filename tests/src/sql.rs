@@ -41,6 +41,14 @@ impl Sql {
 
     /// Runs a statement; returns how many rows it wrote.
     pub fn execute(&mut self, sql: &str) -> u64 {
+        self.try_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// The same, or what the database has against it.
+    ///
+    /// # Errors
+    /// The words of the database.
+    pub fn try_execute(&mut self, sql: &str) -> Result<u64, String> {
         let query = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         let written = self.runtime.block_on(async {
             match self.connection.as_mut().unwrap() {
@@ -52,7 +60,7 @@ impl Sql {
                 }
             }
         });
-        written.unwrap_or_else(|error| panic!("{sql}: {error}"))
+        written.map_err(|error| error.to_string())
     }
 
     /// The first column of every row, which must be a text.

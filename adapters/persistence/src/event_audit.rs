@@ -23,7 +23,7 @@ const MOST: u32 = 100;
 const EVENTS: &str = "\
 WITH page AS (SELECT * FROM outbox WHERE position >= $1 ORDER BY position LIMIT $2)
 SELECT page.position, page.process_id, page.revision, page.address, page.event_type, page.occurred_at, page.data,
-    page.event_id, page.process, page.trace_parent, page.trace_state,
+    page.event_id, page.process, page.logical_time, page.trace_parent, page.trace_state,
     entry.sequence, entry.created_at, entry.old_status, entry.new_status, entry.message_key, entry.additional_data,
     entry.identity_hash, entry.device_hash, entry.hash
 FROM page
@@ -125,7 +125,10 @@ impl Store {
         if event_id_is.as_ref().is_none_or(|id| *id == format!("{process_id}r{revision}")) {
             // Of a version that knew neither such ids, nor what else goes with an event.
             let traces = [row.get::<Option<String>>("trace_parent")?, row.get("trace_state")?];
-            return Ok(process.is_none() && traces.iter().all(Option::is_none));
+            let logical_time: Option<i64> = row.get("logical_time")?;
+            let position: i64 = row.get("position")?;
+            let is_old = logical_time.is_none_or(|time| time == position);
+            return Ok(is_old && process.is_none() && traces.iter().all(Option::is_none));
         }
         if event_id_is != Some(event_id(&newest)) {
             return Ok(false);

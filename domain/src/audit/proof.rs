@@ -6,12 +6,9 @@ use super::{AuditedAction, SealedEntry};
 use crate::deletion_process::whole_days_until;
 use crate::{EraserName, Erasure, EventKind, Reminder, Reminders, Status, Timestamp};
 
-/// How far an instant may lie before one of an earlier entry, in microseconds: instances have clocks of their own, and a
-/// clock may be set back between two steps.
-const CLOCKS_DIFFER_BY: i64 = 48 * 3_600_000_000;
-
 /// The state that follows from a chain which is complete and continuous: it begins with the request, and each further
-/// entry is a step that the state before it allows.
+/// entry is a step that the state before it allows. The order of two instants counts only where the deadline decides: a
+/// clock may be set back between two steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     pub(super) identity_hash: Vec<u8>,
@@ -23,7 +20,6 @@ pub struct Proof {
     deletion_completed_at: Option<Timestamp>,
     states_erasers: bool,
     erasures: BTreeMap<EraserName, Erasure>,
-    latest: Timestamp,
 }
 
 impl Proof {
@@ -54,16 +50,14 @@ impl Proof {
             deletion_completed_at: None,
             states_erasers: false,
             erasures: BTreeMap::new(),
-            latest: created_at,
         })
     }
 
     /// Takes one more step; nothing if the state does not allow it.
     fn follow(&mut self, entry: &SealedEntry) -> Option<()> {
         let at = Timestamp::from_unix_micros(entry.created_at).ok()?;
-        let continues = entry.identity_hash == self.identity_hash
-            && status(entry.old_status.as_deref()?)? == self.status
-            && self.latest.micros_since(at) <= CLOCKS_DIFFER_BY;
+        let continues =
+            entry.identity_hash == self.identity_hash && status(entry.old_status.as_deref()?)? == self.status;
         let is_in_time = at < self.grace_period_ends_at;
         let (is_allowed, status_after, by_person) = match (read(entry)?, self.status) {
             (AuditedAction::GracePeriodReminderSent(reminder), Status::Active) => {
@@ -112,7 +106,6 @@ impl Proof {
             ) => return None,
         };
         self.status = status_after;
-        self.latest = self.latest.max(at);
         let leads_there = status(&entry.new_status)? == status_after;
         let is_by = entry.device_hash.is_some() == by_person;
         (continues && is_allowed && leads_there && is_by).then_some(())

@@ -339,9 +339,12 @@ async fn events_say_what_their_entries_say(opened: Opened) {
     assert_eq!(kinds, 6);
     verified(&opened).await.unwrap();
     // As a version wrote them that knew neither ids, nor what else goes with an event.
-    opened.sql.run("UPDATE outbox SET event_id = NULL, process = NULL").await;
+    opened.sql.run("UPDATE outbox SET event_id = NULL, process = NULL, logical_time = NULL").await;
     verified(&opened).await.unwrap();
-    opened.sql.run("UPDATE outbox SET event_id = process_id || 'r' || revision").await;
+    opened
+        .sql
+        .run("UPDATE outbox SET event_id = process_id || 'r' || revision, logical_time = position")
+        .await;
     verified(&opened).await.unwrap();
 }
 
@@ -370,6 +373,7 @@ async fn events_that_were_not_written_so_are_named(opened: Opened) {
         (set("data = ''"), REMINDED, 5),
         (set("event_id = NULL"), REMINDED, 1),
         (set("event_id = process_id || 'r' || revision"), REMINDED, 1),
+        (set("event_id = NULL"), REMINDED, 2),
         (set("event_id = substr(event_id, 2)"), REMINDED, 2),
         (set("process = NULL"), CANCELLED, 2),
         (set("process = '{}'"), CANCELLED, 2),

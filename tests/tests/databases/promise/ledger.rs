@@ -23,13 +23,14 @@ on_each_database!(
     one_that_fails_holds_up_no_other,
 );
 
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "deletion_processes",
     "audit_entries",
     "erasure_tasks",
     "closed_processes",
     "answered_requests",
     "own_identity",
+    "outbox",
 ];
 
 fn nowhere() -> Option<Elsewhere<[String; 0]>> {

@@ -4,6 +4,7 @@
 mod eraser;
 mod erasures;
 mod guarantees;
+mod hands;
 mod interleavings;
 
 mod ledger;

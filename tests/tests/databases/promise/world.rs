@@ -12,7 +12,7 @@ use reprieve_application::use_cases::{
     CancelIdentityDeletionProcess, CancelIdentityDeletionProcessError, ErasureSettings, ErasuresRun,
     Forgotten, InitiateIdentityDeletionProcess, InitiateIdentityDeletionProcessError, KeepHouse,
     ReplayLedger, ReplayLedgerPorts, Retention, RetryErasures, RunErasures, RunErasuresPorts, SendReminders,
-    StartDueDeletions, Swept, VerifyAuditTrail,
+    StartDueDeletions, Swept, VerifiedAuditTrail, VerifyAuditTrail, VerifyAuditTrailError,
 };
 use reprieve_application::{Backoff, Caller, Erasers, GracePeriodSettings, ReminderSettings};
 use reprieve_domain::audit::{AuditKey, ErasureLedgerEntry};
@@ -282,9 +282,16 @@ impl World {
 
     /// The trail of everything is what was written, and so are the receipts.
     pub(crate) async fn verify(&self) {
+        self.verified().await.unwrap();
+    }
+
+    pub(crate) async fn verified(&self) -> Result<VerifiedAuditTrail, VerifyAuditTrailError> {
         let checker = JwsReceiptChecker::new(Some(&receipt_signer()));
-        let verify = VerifyAuditTrail::new(self.store.clone()).with_receipts(Arc::new(checker));
-        verify.execute().await.unwrap();
+        VerifyAuditTrail::new(self.store.clone()).with_receipts(Arc::new(checker)).execute().await
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.database.url()
     }
 
     /// The events of an identity, as they are stored.
