@@ -10,6 +10,19 @@ use crate::backoff::after;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReminderSettings(Vec<(Reminder, Duration)>);
 
+/// The deadlines for which a reminder is the most urgent that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// The reminder.
+    pub(crate) reminder: Reminder,
+    /// The deadline lies after this instant.
+    pub(crate) ends_after: Timestamp,
+    /// It lies at this instant or before.
+    pub(crate) ends_by: Timestamp,
+    /// How long before the deadline the reminder is due.
+    pub(crate) wait: Duration,
+}
+
 /// Not a schedule of reminders.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be at most three numbers of days greater than zero, the greatest first")]
@@ -32,14 +45,15 @@ impl ReminderSettings {
         Ok(Self(Reminder::ALL.into_iter().zip(durations).collect()))
     }
 
-    /// The deadlines for which a reminder is the most urgent that is due at `now`: after the first instant, and up to the
-    /// second.
-    pub fn windows(&self, now: Timestamp) -> impl Iterator<Item = (Reminder, Timestamp, Timestamp)> {
+    /// What is due at `now`.
+    pub(crate) fn windows(&self, now: Timestamp) -> impl Iterator<Item = Window> {
         let nearer = self.0.iter().skip(1).map(move |(_, wait)| after(now, *wait)).chain([now]);
-        self.0
-            .iter()
-            .zip(nearer)
-            .map(move |((reminder, wait), nearer)| (*reminder, nearer, after(now, *wait)))
+        self.0.iter().zip(nearer).map(move |((reminder, wait), ends_after)| Window {
+            reminder: *reminder,
+            ends_after,
+            ends_by: after(now, *wait),
+            wait: *wait,
+        })
     }
 }
 
@@ -77,7 +91,11 @@ mod tests {
 
     #[test]
     fn the_windows_lie_side_by_side() {
-        let windows: Vec<_> = ReminderSettings::default().windows(at(0)).collect();
+        let settings = ReminderSettings::default();
+        let windows: Vec<_> = settings
+            .windows(at(0))
+            .map(|window| (window.reminder, window.ends_after, window.ends_by))
+            .collect();
         assert_eq!(
             windows,
             [

@@ -57,8 +57,12 @@ pub(crate) fn due_processes(backend: DbBackend, due: Due, after: Option<&Positio
     let values: Vec<Value> =
         vec![ended.into(), id.into(), due.ends_by.unix_micros().into(), i64::from(limit).into()];
     let reminded = due.reminded.map_or(0, Reminder::number);
+    let longer = due.longer_than.map_or_else(String::new, |length| {
+        let micros = i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
+        format!("AND grace_period_ends_at - created_at > {micros} ")
+    });
     let sql = format!(
-        "SELECT * FROM deletion_processes WHERE {ACTIVE} AND {REMINDED} = {reminded} \
+        "SELECT * FROM deletion_processes WHERE {ACTIVE} AND {REMINDED} = {reminded} {longer}\
          AND (grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at <= $3 \
          ORDER BY grace_period_ends_at, id LIMIT $4"
     );

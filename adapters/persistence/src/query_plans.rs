@@ -95,12 +95,22 @@ fn instant(micros: i64) -> Timestamp {
 
 /// Five are ripe: two of them were never reminded, and one with each reminder.
 fn ripe(backend: DbBackend, reminded: Option<Reminder>) -> Statement {
-    due_processes(backend, Due { reminded, ends_after: None, ends_by: instant(LATER - 1) }, None, 2)
+    due_processes(
+        backend,
+        Due { reminded, ends_after: None, ends_by: instant(LATER - 1), longer_than: None },
+        None,
+        2,
+    )
 }
 
 /// Two of many whose grace period ends later than that of any which is ripe.
 fn to_be_reminded(backend: DbBackend, reminded: Option<Reminder>) -> Statement {
-    let due = Due { reminded, ends_after: Some(instant(LATER - 1)), ends_by: instant(LATER + 100) };
+    let due = Due {
+        reminded,
+        ends_after: Some(instant(LATER - 1)),
+        ends_by: instant(LATER + 100),
+        longer_than: Some(std::time::Duration::from_micros(1)),
+    };
     due_processes(backend, due, None, 2)
 }
 

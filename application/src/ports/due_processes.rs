@@ -1,5 +1,7 @@
 //! Which processes are due.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use reprieve_domain::{Identity, Reminder, Timestamp};
 
@@ -15,6 +17,8 @@ pub struct Due {
     pub ends_after: Option<Timestamp>,
     /// The grace period ends, or ended, at this instant or before.
     pub ends_by: Timestamp,
+    /// The grace period is longer than this, if a length is named.
+    pub longer_than: Option<Duration>,
 }
 
 /// How far a pass has come among what is due: the deadline in microseconds of Unix time, and the id. Not the types of the

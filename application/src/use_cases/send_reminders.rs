@@ -6,10 +6,11 @@ use reprieve_domain::Reminder;
 
 use super::sweep::{Swept, sweep};
 use crate::ports::{Clock, Due, DueProcesses, Identities};
+use crate::reminder_settings::Window;
 use crate::{ReminderSettings, StoreError};
 
 /// Reminds everybody whose deletion is near and who was not reminded yet: of several reminders that are due, only the
-/// most urgent.
+/// most urgent, and none whose time had come before the deletion was asked for.
 pub struct SendReminders {
     processes: Arc<dyn DueProcesses>,
     identities: Arc<dyn Identities>,
@@ -35,13 +36,15 @@ impl SendReminders {
     /// If the store fails as a whole; what was sent until then stays sent.
     pub async fn execute(&self) -> Result<Swept, StoreError> {
         let mut total = Swept::default();
-        for (reminder, ends_after, ends_by) in self.settings.windows(self.clock.now()) {
+        for Window { reminder, ends_after, ends_by, wait } in self.settings.windows(self.clock.now()) {
             // Who got this reminder, or a more urgent one, is not due.
             let less_urgent = Reminder::ALL.into_iter().filter(|sent| *sent < reminder).map(Some);
             let ranges = std::iter::once(None).chain(less_urgent).map(|reminded| Due {
                 reminded,
                 ends_after: Some(ends_after),
                 ends_by,
+                // Its time had come when the deletion was asked for: nobody is reminded of what was just confirmed.
+                longer_than: Some(wait),
             });
             let swept = sweep(self.processes.as_ref(), self.identities.as_ref(), ranges, |identity| {
                 let process = identity.open_process()?;
@@ -63,14 +66,16 @@ mod tests {
     use crate::ports::{Found, MockDueProcesses, MockIdentities};
     use crate::use_cases::test_data::{DAY, active, at, clock_at, loaded};
     use std::sync::Mutex;
+    use std::time::Duration;
 
     #[tokio::test]
     async fn only_who_was_not_reminded_as_urgently_is_asked_for() {
         let mut processes = MockDueProcesses::new();
         let asked = Arc::new(Mutex::new(Vec::new()));
+        let days = |days: u64| Some(Duration::from_hours(24 * days));
         let seen = asked.clone();
         processes.expect_find_due().returning(move |due, _, _| {
-            seen.lock().unwrap().push((due.reminded, due.ends_after, due.ends_by));
+            seen.lock().unwrap().push((due.reminded, due.ends_after, due.ends_by, due.longer_than));
             Ok(Found::default())
         });
         let settings = ReminderSettings::from_days(&[12.0, 10.0]).unwrap();
@@ -79,9 +84,9 @@ mod tests {
         assert_eq!(
             *asked.lock().unwrap(),
             [
-                (None, Some(at(10 * DAY)), at(12 * DAY)),
-                (None, Some(at(0)), at(10 * DAY)),
-                (Some(Reminder::First), Some(at(0)), at(10 * DAY)),
+                (None, Some(at(10 * DAY)), at(12 * DAY), days(12)),
+                (None, Some(at(0)), at(10 * DAY), days(10)),
+                (Some(Reminder::First), Some(at(0)), at(10 * DAY), days(10)),
             ]
         );
     }

@@ -39,7 +39,7 @@ impl StartDueDeletions {
     pub async fn execute(&self) -> Result<Swept, StoreError> {
         let ends_by = self.clock.now();
         let reminded = std::iter::once(None).chain(Reminder::ALL.map(Some));
-        let ranges = reminded.map(|reminded| Due { reminded, ends_after: None, ends_by });
+        let ranges = reminded.map(|reminded| Due { reminded, ends_after: None, ends_by, longer_than: None });
         let names = self.erasers.names();
         sweep(self.processes.as_ref(), self.identities.as_ref(), ranges, |identity| {
             let process = identity.open_process()?;

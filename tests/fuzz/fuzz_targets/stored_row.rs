@@ -180,7 +180,7 @@ fuzz_target!(|row: Row<'_>| {
             read_or_corrupt(DeletionProcesses::list(store, owner).await);
             let id = "IDP0123456789abcdefg".parse().unwrap();
             read_or_corrupt(DeletionProcesses::find(store, owner, &id).await);
-            let due = Due { reminded: None, ends_after: None, ends_by: now };
+            let due = Due { reminded: None, ends_after: None, ends_by: now, longer_than: None };
             let batch = store.step(due, None, 10, &|_| None).await.unwrap();
             for error in batch.failed {
                 read_or_corrupt::<()>(Err(error));

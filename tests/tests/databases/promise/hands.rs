@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reprieve_application::ports::{AnsweredRequests, EventDeliveries, Identities, Loaded};
+use reprieve_application::ports::{Alongside, AnsweredRequests, EventDeliveries, Identities, Loaded};
 use reprieve_application::use_cases::{ProvideOwnIdentity, Retention};
 use reprieve_application::{Answer, AnsweredRequest, Fingerprint, IdempotencyKey, IdempotentRequest};
 use reprieve_domain::{Identity, Step};
@@ -84,7 +84,7 @@ fn a_hand_in_the_database_is_found_on_postgres() {
 
 async fn step(world: &World, number: usize, decide: impl FnOnce(&Identity) -> Step) {
     let Loaded { value, version } = Identities::load(world.store.as_ref(), &address(number)).await.unwrap();
-    Identities::save(world.store.as_ref(), &decide(&value), version, None).await.unwrap();
+    Identities::save(world.store.as_ref(), &decide(&value), version, Alongside::Nothing).await.unwrap();
 }
 
 /// What the tables held some time ago, beside what they hold now.
@@ -131,8 +131,11 @@ async fn lived_in(database: TestDatabase) -> World {
     // One that is complete and not closed yet, two that wait.
     world.set(now + END + DAY);
     let at = world.now();
-    step(&world, 8, |identity| identity.open_process().unwrap().start_deletion([].into(), at).unwrap()).await;
-    step(&world, 8, |identity| identity.open_process().unwrap().complete(at).unwrap()).await;
+    step(&world, 8, |identity| {
+        identity.start_deletion(identity.open_process().unwrap().id(), [].into(), at).unwrap()
+    })
+    .await;
+    step(&world, 8, |identity| identity.complete(identity.open_process().unwrap().id(), at).unwrap()).await;
     world.initiate(9).await;
     world.initiate(10).await;
     ProvideOwnIdentity::new(world.store.clone(), Arc::new(SystemIds), "localhost".to_owned())

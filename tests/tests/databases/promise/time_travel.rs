@@ -1,6 +1,8 @@
 //! Days pass in microseconds: every reminder, the deadline, month ends, leap seconds' neighbours, and how long things are
 //! kept.
 
+use std::collections::BTreeSet;
+
 use reprieve_application::{Coded, ErrorCode, ReminderSettings};
 use reprieve_domain::{DeletionProcess, Reminder, Status, Timestamp};
 use reprieve_tests::{Random, TestDatabase};
@@ -71,22 +73,43 @@ async fn of_several_that_are_due_only_the_most_urgent_is_sent(database: TestData
     }
 }
 
+/// A reminder whose time had come when the deletion was asked for would come in the same breath as the confirmation.
 async fn a_short_grace_period_has_only_the_reminders_that_fit(database: TestDatabase) {
     let world = World::new(database, &[]).await;
-    for (number, days) in [(1, 3.0), (2, 5.0), (3, 7.5), (4, 11.0), (5, 12.0), (6, 13.0)] {
-        world.initiate_for(number, days).await;
+    // How long it is, and when each reminder is sent, in microseconds from the beginning.
+    let cases = [
+        (3 * DAY, [None; 3]),
+        (5 * DAY, [None; 3]),
+        (5 * DAY + 1, [None, None, Some(1)]),
+        (7 * DAY + DAY / 2, [None, None, Some(2 * DAY + DAY / 2)]),
+        (10 * DAY, [None, None, Some(5 * DAY)]),
+        (11 * DAY, [None, Some(DAY), Some(6 * DAY)]),
+        (12 * DAY, [None, Some(2 * DAY), Some(7 * DAY)]),
+        (12 * DAY + 1, [Some(1), Some(2 * DAY + 1), Some(7 * DAY + 1)]),
+    ];
+    let begun_at = world.now();
+    let after = |micros| begun_at.checked_add_micros(micros).unwrap();
+    for (number, (length, _)) in cases.into_iter().enumerate() {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a few days have far fewer microseconds than a float has places"
+        )]
+        let process = world.initiate_for(number, length as f64 / DAY as f64).await;
+        assert_eq!(process.grace_period_ends_at(), after(length));
     }
-    assert_eq!(world.remind().await.stepped, 5);
-    let now = Some(world.now());
-    for (number, expected) in [
-        (1, [None, None, now]),
-        (2, [None, None, now]),
-        (3, [None, now, None]),
-        (4, [now, None, None]),
-        (5, [now, None, None]),
-        (6, [None; 3]),
-    ] {
-        assert_eq!(sent(&world.open_process(number).await.unwrap()), expected, "{number}");
+    assert_eq!(world.remind().await.stepped, 0);
+    let instants: Vec<i64> = cases.iter().flat_map(|(_, expected)| expected).flatten().copied().collect();
+    for micros in instants.iter().copied().collect::<BTreeSet<_>>() {
+        world.set_to(after(micros - 1));
+        assert_eq!(world.remind().await.stepped, 0, "{micros}");
+        world.set_to(after(micros));
+        let expected = instants.iter().filter(|instant| **instant == micros).count() as u64;
+        let swept = world.remind().await;
+        assert_eq!((swept.stepped, swept.left_alone), (expected, 0), "{micros}");
+    }
+    for (number, (_, expected)) in cases.into_iter().enumerate() {
+        let process = world.open_process(number).await.unwrap();
+        assert_eq!(sent(&process), expected.map(|micros| micros.map(after)), "{number}");
     }
 }
 
@@ -195,30 +218,32 @@ async fn a_year_of_random_days_reminds_and_deletes_as_promised(database: TestDat
     const LEADS: [i64; 3] = [12 * DAY, 10 * DAY, 5 * DAY];
     let world = World::new(database, &[]).await;
     let mut random = Random::new();
-    let mut expected: Vec<(i64, [Option<Timestamp>; 3])> = Vec::new();
+    let mut expected: Vec<(i64, i64, [Option<Timestamp>; 3])> = Vec::new();
     let mut now = 0;
     while now < 365 * DAY {
         now += i64::try_from(random.below(6 * u64::try_from(DAY).unwrap())).unwrap();
         world.set(now);
         let days = 1 + random.below(30);
-        let ends_at = now + i64::try_from(days).unwrap() * DAY;
+        let length = i64::try_from(days).unwrap() * DAY;
+        let ends_at = now + length;
         #[expect(clippy::cast_precision_loss, reason = "a small number of days")]
         world.initiate_for(expected.len(), days as f64).await;
-        expected.push((ends_at, [None; 3]));
+        expected.push((ends_at, length, [None; 3]));
         if random.below(3) > 0 {
             world.remind().await;
-            for (ends_at, sent) in &mut expected {
+            for (ends_at, length, sent) in &mut expected {
                 let left = *ends_at - now;
                 let urgent = LEADS.iter().rposition(|lead| left > 0 && left <= *lead);
-                if let Some(reminder) =
-                    urgent.filter(|reminder| sent[*reminder..].iter().all(Option::is_none))
-                {
+                let is_new = |reminder: &usize| {
+                    sent[*reminder..].iter().all(Option::is_none) && LEADS[*reminder] < *length
+                };
+                if let Some(reminder) = urgent.filter(is_new) {
                     sent[reminder] = Some(at(now));
                 }
             }
         }
         world.start_deletions().await;
-        for (number, (ends_at, reminded)) in expected.iter().enumerate() {
+        for (number, (ends_at, _, reminded)) in expected.iter().enumerate() {
             let process = world.open_process(number).await.unwrap();
             assert_eq!(sent(&process), *reminded, "{number} at {now}");
             assert_eq!(process.status() == Status::Deleting, *ends_at <= now, "{number} at {now}");

@@ -3,6 +3,7 @@
 mod races;
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use reprieve_application::StoreError;
 use reprieve_application::ports::{Due, DueProcesses, Found, Identities, Position};
@@ -19,6 +20,7 @@ on_each_database!(
     a_process_is_stepped_from_its_deadline_on,
     only_those_with_the_reminder_that_is_asked_for_are_asked_about,
     what_ends_at_the_lower_bound_is_left_out,
+    what_is_not_longer_than_asked_for_is_left_out,
     every_walk_meets_each_process_once_in_the_order_of_deadlines_and_ids,
     what_was_changed_since_it_was_found_is_left_alone,
     one_that_cannot_be_written_holds_up_no_other,
@@ -31,7 +33,7 @@ on_each_database!(
 on_sqlite!(mod only_sqlite, an_id_that_is_no_text_holds_up_no_other);
 
 fn due(ends_by: i64) -> Due {
-    Due { reminded: None, ends_after: None, ends_by: at(ends_by) }
+    Due { reminded: None, ends_after: None, ends_by: at(ends_by), longer_than: None }
 }
 
 /// Starts the deletion with one eraser.
@@ -133,6 +135,18 @@ async fn what_ends_at_the_lower_bound_is_left_out(opened: Opened) {
         |identity: &Identity| identity.remind(identity.open_process()?.id(), Reminder::First, at(DAY)).ok();
     let due = Due { ends_after: Some(at(ENDS_AT + 1)), ..due(ENDS_AT + 3) };
     assert_eq!(step(&opened.store, due, &remind).await.stepped, ids([2, 3]));
+}
+
+async fn what_is_not_longer_than_asked_for_is_left_out(opened: Opened) {
+    opened.initiated(&address(1), 1).await;
+    let remind =
+        |identity: &Identity| identity.remind(identity.open_process()?.id(), Reminder::First, at(DAY)).ok();
+    let micros = u64::try_from(ENDS_AT).unwrap();
+    for (length, expected) in [(micros, vec![]), (u64::MAX, vec![]), (micros - 1, vec![1])] {
+        let due = Due { longer_than: Some(Duration::from_micros(length)), ..due(ENDS_AT) };
+        let batch = step(&opened.store, due, &remind).await;
+        assert_eq!((batch.stepped, batch.left_alone), (ids(expected), 0), "{length}");
+    }
 }
 
 async fn every_walk_meets_each_process_once_in_the_order_of_deadlines_and_ids(opened: Opened) {

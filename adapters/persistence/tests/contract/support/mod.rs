@@ -175,7 +175,7 @@ pub(crate) async fn save(store: &Store, step: &Step, version: Version) -> Result
 
 /// What is ripe and was never reminded: found, and left as it is. An error if a row is corrupt.
 pub(crate) async fn ripe(store: &Store, now: i64, limit: u32) -> Result<Vec<RipeProcess>, StoreError> {
-    let due = Due { reminded: None, ends_after: None, ends_by: at(now) };
+    let due = Due { reminded: None, ends_after: None, ends_by: at(now), longer_than: None };
     let found = store.find_due(due, None, limit).await?;
     found.failed.into_iter().next().map_or(Ok(()), Err)?;
     let ripe = found.identities.into_iter().map(|Loaded { value: identity, .. }| RipeProcess {
