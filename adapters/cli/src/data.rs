@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use reprieve_application::facade::{IdentityData, ProcessData};
+use reprieve_application::ports::DeletedOwnIdentity;
 use reprieve_domain::{Address, DeletionProcessId, DeviceId, IdentityStatus, Status, Timestamp};
 use serde::Serialize;
 
@@ -38,6 +39,15 @@ impl<'a> From<&'a ProcessData> for ProcessJson<'a> {
     }
 }
 
+/// In which process the own identity before this one was deleted, and the proof.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeletionJson<'a> {
+    process_id: &'a DeletionProcessId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<&'a str>,
+}
+
 /// The own identity and its open process.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -47,15 +57,21 @@ pub(crate) struct IdentityJson<'a> {
     status: IdentityStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     identity_deletion_process: Option<ProcessJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_deletion: Option<DeletionJson<'a>>,
 }
 
-impl<'a> From<&'a IdentityData> for IdentityJson<'a> {
-    fn from(identity: &'a IdentityData) -> Self {
+impl<'a> IdentityJson<'a> {
+    pub(crate) fn new(identity: &'a IdentityData, deleted: Option<&'a DeletedOwnIdentity>) -> Self {
         Self {
             address: &identity.address,
             device: &identity.device,
             status: identity.status(),
             identity_deletion_process: identity.open_process.as_ref().map(ProcessJson::from),
+            previous_deletion: deleted.map(|deleted| DeletionJson {
+                process_id: &deleted.process_id,
+                receipt: deleted.receipt.as_deref(),
+            }),
         }
     }
 }

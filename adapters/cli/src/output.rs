@@ -74,6 +74,15 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Writes what a person should know beside the result, to standard error: scripts read the Connector's exact words from
+    /// standard output. In JSON, the result has it.
+    pub(crate) fn notice(&mut self, text: &str) {
+        if self.format == OutputFormat::Text {
+            // A reader that went away wanted no more.
+            let _ = self.err.write_all(text.as_bytes());
+        }
+    }
+
     /// Writes why a command failed.
     pub fn failure(&mut self, failure: &Failure) {
         let Failure { code, message } = failure;

@@ -7,6 +7,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Value};
 use crate::deletion_processes::numbered;
 use crate::erasure_tasks::{eraser_of, execute, fenced};
 use crate::error::store_error;
+use crate::own_identities::DELETED_IN;
 use crate::pool::Transaction;
 
 /// The processes that go with an identity: the one in which it was deleted, and those that it cancelled before. What it
@@ -38,7 +39,7 @@ pub(crate) async fn close_in(
     // Locks it, too.
     let is_deleted = "UPDATE deletion_processes SET status = 'Deleted' \
                       WHERE id = $1 AND status = 'Deleted' AND revision = $2 AND address = $3";
-    if execute(transaction, is_deleted, vec![id, length.into(), address.clone()]).await? == 0 {
+    if execute(transaction, is_deleted, vec![id.clone(), length.into(), address.clone()]).await? == 0 {
         let is_claimed = is_claimed(transaction, task).await?;
         return Err(if is_claimed { StoreError::Conflict } else { StoreError::LeaseLost });
     }
@@ -69,7 +70,11 @@ pub(crate) async fn close_in(
     // Whoever has asked again since needs the keys to cancel.
     let keys = "DELETE FROM own_identity WHERE address = $1 AND NOT EXISTS (\
                 SELECT 1 FROM deletion_processes WHERE address = $1 AND status NOT IN ('Cancelled', 'Deleted'))";
-    execute(transaction, keys, vec![address]).await?;
+    if execute(transaction, keys, vec![address]).await? > 0 {
+        let say = "INSERT INTO deployment (name, value) VALUES ($1, $2) \
+                   ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        execute(transaction, say, vec![DELETED_IN.into(), id]).await?;
+    }
     fenced(transaction, task, "DELETE FROM erasure_tasks", Vec::new()).await
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use reprieve_domain::Timestamp;
 
 use super::{IdentityData, IdentityDeletionFacade, ProcessData};
-use crate::ports::{Clock, DeletionProcesses, Identities, Ids};
+use crate::ports::{Clock, DeletedOwnIdentity, DeletionProcesses, Identities, Ids, OwnIdentities};
 use crate::use_cases::{
     CancelIdentityDeletionProcess, GetActiveIdentityDeletionProcess, GetIdentity, GetIdentityDeletionProcess,
     GetIdentityDeletionProcesses, InitiateIdentityDeletionProcess,
@@ -17,6 +17,7 @@ use crate::{Caller, Failure, GracePeriodSettings};
 pub struct LocalIdentityDeletion {
     caller: Caller,
     clock: Arc<dyn Clock>,
+    own_identities: Arc<dyn OwnIdentities>,
     get_identity: GetIdentity,
     initiate: InitiateIdentityDeletionProcess,
     cancel: CancelIdentityDeletionProcess,
@@ -28,7 +29,7 @@ pub struct LocalIdentityDeletion {
 impl LocalIdentityDeletion {
     /// On behalf of `caller`, with the ports and settings of the use cases.
     #[must_use]
-    pub fn new<S: Identities + DeletionProcesses + 'static>(
+    pub fn new<S: Identities + DeletionProcesses + OwnIdentities + 'static>(
         caller: Caller,
         store: Arc<S>,
         clock: Arc<dyn Clock>,
@@ -42,7 +43,8 @@ impl LocalIdentityDeletion {
             cancel: CancelIdentityDeletionProcess::new(store.clone(), clock.clone()),
             get_active: GetActiveIdentityDeletionProcess::new(store.clone()),
             get: GetIdentityDeletionProcess::new(store.clone()),
-            list: GetIdentityDeletionProcesses::new(store),
+            list: GetIdentityDeletionProcesses::new(store.clone()),
+            own_identities: store,
             clock,
         }
     }
@@ -57,6 +59,17 @@ impl IdentityDeletionFacade for LocalIdentityDeletion {
     async fn identity(&self) -> Result<IdentityData, Failure> {
         let identity = self.get_identity.execute(&self.caller).await?;
         Ok(IdentityData::new(&identity, self.caller.device.clone()))
+    }
+
+    async fn deleted_before(&self) -> Result<Option<DeletedOwnIdentity>, Failure> {
+        Ok(self.own_identities.deleted().await?)
+    }
+
+    async fn deletion_was_shown(&self, deleted: &DeletedOwnIdentity) {
+        if let Err(error) = self.own_identities.deletion_was_shown(&deleted.process_id).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "that the deletion was shown is not stored: it will be shown again");
+        }
     }
 
     async fn initiate(&self, length_in_days: Option<f64>) -> Result<ProcessData, Failure> {

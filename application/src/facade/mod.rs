@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use reprieve_domain::Timestamp;
 
 use crate::Failure;
+use crate::ports::DeletedOwnIdentity;
 
 pub use data::{IdentityData, ProcessData};
 pub use local::LocalIdentityDeletion;
@@ -26,6 +27,17 @@ pub trait IdentityDeletionFacade: Send + Sync {
     /// # Errors
     /// If it cannot be read.
     async fn identity(&self) -> Result<IdentityData, Failure>;
+
+    /// That the own identity before this one was deleted, until [`Self::deletion_was_shown`]. A service does not know it.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    async fn deleted_before(&self) -> Result<Option<DeletedOwnIdentity>, Failure> {
+        Ok(None)
+    }
+
+    /// From now on, nothing is said of this deletion any more. If that cannot be stored, it is said once more.
+    async fn deletion_was_shown(&self, _: &DeletedOwnIdentity) {}
 
     /// Creates an Active process whose grace period lasts `length_in_days` (fractions allowed), or as long as the
     /// deployment's default.

@@ -46,7 +46,7 @@ pub use event_sink::{EventSink, SendError};
 pub use housekeeping::Housekeeping;
 pub use identities::{Alongside, Decided, Identities, Loaded, Version};
 pub use ids::{Ids, RandomSourceFailed};
-pub use own_identities::OwnIdentities;
+pub use own_identities::{DeletedOwnIdentity, OwnIdentities};
 pub use receipts::{ReceiptChecker, ReceiptSigner, Receipts};
 pub use store_health::{Connections, StoreHealth};
 pub use token_signer::TokenSigner;

@@ -2,7 +2,18 @@
 
 use async_trait::async_trait;
 
+use reprieve_domain::DeletionProcessId;
+
 use crate::{OwnIdentity, StoreError};
+
+/// That an own identity was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedOwnIdentity {
+    /// The process in which it was.
+    pub process_id: DeletionProcessId,
+    /// The signed receipt, while it is kept.
+    pub receipt: Option<String>,
+}
 
 /// Keeps the one identity this installation acts for.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
@@ -19,4 +30,16 @@ pub trait OwnIdentities: Send + Sync {
     /// # Errors
     /// If the store fails or its content is corrupt.
     async fn keep(&self, identity: &OwnIdentity) -> Result<OwnIdentity, StoreError>;
+
+    /// That the own identity before this one was deleted, until [`Self::deletion_was_shown`].
+    ///
+    /// # Errors
+    /// If the store fails or its content is corrupt.
+    async fn deleted(&self) -> Result<Option<DeletedOwnIdentity>, StoreError>;
+
+    /// From now on, nothing is said of this deletion any more.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn deletion_was_shown(&self, process: &DeletionProcessId) -> Result<(), StoreError>;
 }

@@ -160,6 +160,18 @@ fn an_eraser_that_can_never_acknowledge_is_waived_and_the_deletion_completes(san
             .text("SELECT max(data) FROM outbox WHERE event_type = 'IdentityErasureWaived'")
             .contains("retired")
     );
+    // That the identity is gone is said once.
+    let new = sandbox.line("identity status");
+    assert_eq!(new.code, 0);
+    assert!(new.stdout.starts_with("Identity Address: did:e:") && new.stdout.lines().count() == 1, "{new:?}");
+    let receipt = std::fs::read_to_string(sandbox.home().join("receipt")).unwrap();
+    let said = format!(
+        "The identity that was kept here before is deleted (process {id}). This one is new.\n\
+         Receipt of the deletion: {}\n",
+        receipt.trim()
+    );
+    assert_eq!(new.stderr, said);
+    assert_eq!(sandbox.line("identity status").succeeded().stderr, "");
     service.tell(Stop::Terminate);
     let ended = service.wait();
     assert_eq!(ended.code, 0);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use reprieve_application::ports::DeletedOwnIdentity;
 use reprieve_domain::Status;
 
 use crate::data::{IdentityJson, end_of_grace_period, styled};
@@ -20,5 +21,19 @@ pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>) -> Result<(), 
             let _ = writeln!(text, "{line}");
         }
     }
-    output.result(&IdentityJson::from(&identity), &text)
+    let deleted = facade.deleted_before().await?;
+    if let Some(DeletedOwnIdentity { process_id, receipt }) = &deleted {
+        let mut notice = format!(
+            "The identity that was kept here before is deleted (process {process_id}). This one is new.\n"
+        );
+        if let Some(receipt) = receipt {
+            let _ = writeln!(notice, "Receipt of the deletion: {receipt}");
+        }
+        output.notice(&notice);
+    }
+    output.result(&IdentityJson::new(&identity, deleted.as_ref()), &text)?;
+    if let Some(deleted) = &deleted {
+        facade.deletion_was_shown(deleted).await;
+    }
+    Ok(())
 }

@@ -6,7 +6,8 @@ mod tampering;
 use std::sync::Arc;
 
 use reprieve_application::ports::{
-    AnsweredRequests, AuditTrail, ErasureTask, ErasureTasks, Loaded, OwnIdentities, Receipts, TaskOutcome,
+    AnsweredRequests, AuditTrail, DeletedOwnIdentity, ErasureTask, ErasureTasks, Loaded, OwnIdentities,
+    Receipts, TaskOutcome,
 };
 use reprieve_application::use_cases::{VerifiedAuditTrail, VerifyAuditTrail, VerifyAuditTrailError};
 use reprieve_application::{
@@ -163,6 +164,11 @@ async fn nothing_but_the_outbox_names_the_identity(opened: Opened) {
     close(&opened, &task, &receipt).await;
     assert_eq!(naming().await, ["outbox"]);
     assert_eq!(notes().await, [""; 0]);
+    let deleted = DeletedOwnIdentity { process_id: process_id(1), receipt: Some(SIGNED.to_owned()) };
+    for (shown, expected) in [(process_id(2), Some(deleted)), (process_id(1), None)] {
+        opened.store.deletion_was_shown(&shown).await.unwrap();
+        assert_eq!(OwnIdentities::deleted(&opened.store).await.unwrap(), expected);
+    }
     // Two cancelled ones, and what was done about two erasers.
     assert_eq!(sound(&opened).await, (3, 2 * 2 + 5));
 }
