@@ -197,13 +197,17 @@ impl Workers {
             WorkerKind::Reminders => {
                 let settings = self.configuration.reminders.clone();
                 PassSummary::Reminders(
-                    SendReminders::new(store.clone(), store, clock, settings).execute().await?,
+                    SendReminders::new(store.clone(), store.clone(), store, clock, settings)
+                        .execute()
+                        .await?,
                 )
             }
             WorkerKind::Deletions => {
                 let erasers = self.erasers_to_start_with()?;
                 PassSummary::Deletions(
-                    StartDueDeletions::new(store.clone(), store, clock, erasers).execute().await?,
+                    StartDueDeletions::new(store.clone(), store.clone(), store, clock, erasers)
+                        .execute()
+                        .await?,
                 )
             }
             WorkerKind::Erasures => {

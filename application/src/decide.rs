@@ -7,7 +7,7 @@ use crate::{Recording, StoreError};
 
 /// How often a decision is made anew before giving up. Each conflict means that another step of the same process was
 /// stored, so that among all who try one always gets ahead, and a process has only as many steps at once as it has erasers.
-const ATTEMPTS: usize = 100;
+pub(crate) const ATTEMPTS: usize = 100;
 
 /// What a step is taken for, and what is stored with it therefore.
 #[derive(Clone, Copy)]

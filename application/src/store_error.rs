@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use reprieve_domain::audit::Fault;
+
 use crate::{Coded, ErrorCode};
 
 /// Why something could not be loaded or saved. That nothing was found is no error: ports say so with an `Option`.
@@ -38,6 +40,10 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: String,
     },
+    /// What is stored of a process does not follow from its audit trail: it is quarantined, and nothing irreversible is
+    /// done about it.
+    #[error("the deletion process is quarantined: {0}")]
+    Quarantined(Fault),
     /// The store refuses to be written to: nothing was saved.
     #[error("the database is read-only")]
     ReadOnly(#[source] Box<dyn Error + Send + Sync>),
@@ -61,6 +67,7 @@ impl Coded for StoreError {
             Self::Newer => ErrorCode::DatabaseNewer,
             Self::OpenProcessExists => ErrorCode::ActiveIdentityDeletionProcessAlreadyExists,
             Self::Corrupt { .. } | Self::Damaged(_) => ErrorCode::DatabaseCorrupt,
+            Self::Quarantined(_) => ErrorCode::AuditTrailBroken,
             Self::ReadOnly(_) => ErrorCode::DatabaseReadOnly,
             Self::Full(_) => ErrorCode::DatabaseFull,
             Self::Unavailable(_) => ErrorCode::DatabaseUnavailable,

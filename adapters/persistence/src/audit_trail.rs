@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use reprieve_application::ports::{AuditTrail, ComparedEvents};
+use reprieve_application::ports::{AuditTrail, ComparedEvents, Loaded};
 use reprieve_application::{Receipt, StoreError};
 use reprieve_domain::audit::{
     Chain, ClosedProcess, ErasureLedgerEntry, Fault, InvalidLedgerEntry, KeyedHash, SealedEntry, StoredHead,
-    StoredProcess, StoredTask, Subject, VerifiedProcess,
+    StoredProcess, StoredTask, Subject,
 };
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId};
 use sea_orm::sea_query::{Expr, Query, SelectStatement};
@@ -131,7 +131,7 @@ impl AuditTrail for Store {
     async fn verified(
         &self,
         processes: &[DeletionProcessId],
-    ) -> Result<BTreeMap<DeletionProcessId, Result<VerifiedProcess, Fault>>, StoreError> {
+    ) -> Result<BTreeMap<DeletionProcessId, Result<Loaded<DeletionProcess>, Fault>>, StoreError> {
         // Not through the readers: on SQLite they may see less than what a worker has just stored.
         self.verified_through(&self.writer, processes).await
     }
@@ -151,14 +151,18 @@ impl Store {
         &self,
         connection: &impl ConnectionTrait,
         processes: &[DeletionProcessId],
-    ) -> Result<BTreeMap<DeletionProcessId, Result<VerifiedProcess, Fault>>, StoreError> {
+    ) -> Result<BTreeMap<DeletionProcessId, Result<Loaded<DeletionProcess>, Fault>>, StoreError> {
         let mut verified = BTreeMap::new();
         for some in processes.chunks(AT_ONCE) {
             let statement = chains_of(connection.get_database_backend(), some);
             let rows = connection.query_all_raw(statement).await.map_err(store_error)?;
             for chain in chains_from(&rows, false)? {
                 let id = some.iter().find(|id| id.as_str() == chain.process_id);
-                verified.extend(id.map(|id| (id.clone(), self.audit_key.verify_process(&chain))));
+                let process = self.audit_key.verify_process(&chain).map(|verified| {
+                    let version = verified.head();
+                    Loaded { value: verified.into_process(), version }
+                });
+                verified.extend(id.map(|id| (id.clone(), process)));
             }
         }
         Ok(verified)

@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use reprieve_application::StoreError;
-use reprieve_application::ports::{Due, DueProcesses, Found, Loaded, Position};
-use reprieve_domain::{Identity, Reminder};
+use reprieve_application::ports::{Due, DueProcesses, Found, Position};
+use reprieve_domain::Reminder;
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::Store;
 use crate::deletion_processes::{ACTIVE, REMINDED, numbered};
 use crate::error::store_error;
-use crate::mapping::{Row, process_from_row};
+use crate::mapping::Row;
 
 #[async_trait]
 impl DueProcesses for Store {
@@ -27,12 +27,8 @@ impl DueProcesses for Store {
                     continue;
                 }
             }
-            match process_from_row(row) {
-                Ok((process, version)) => {
-                    found.identities.extend(
-                        Identity::with_open_process(process).ok().map(|value| Loaded { value, version }),
-                    );
-                }
+            match Row::new(row, "deletion_processes", "id")?.parse("id") {
+                Ok(id) => found.processes.push(id),
                 Err(corrupt) => found.failed.push(corrupt),
             }
         }
@@ -62,7 +58,7 @@ pub(crate) fn due_processes(backend: DbBackend, due: Due, after: Option<&Positio
         format!("AND grace_period_ends_at - created_at > {micros} ")
     });
     let sql = format!(
-        "SELECT * FROM deletion_processes WHERE {ACTIVE} AND {REMINDED} = {reminded} {longer}\
+        "SELECT id, grace_period_ends_at FROM deletion_processes WHERE {ACTIVE} AND {REMINDED} = {reminded} {longer}\
          AND (grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at <= $3 \
          ORDER BY grace_period_ends_at, id LIMIT $4"
     );

@@ -6,21 +6,19 @@
 //!
 //! Locks are taken in one order: erasers' tasks, the process, the task that finishes it.
 
-use std::collections::{BTreeSet, HashMap};
-
 use async_trait::async_trait;
 use reprieve_application::ports::{
-    ErasureTask, ErasureTasks, Loaded, RetriedTasks, Settlement, TaskOutcome, TaskStatus, Waiver,
+    ErasureTask, ErasureTasks, RetriedTasks, Settlement, TaskOutcome, TaskStatus, Waiver,
 };
 use reprieve_application::{Receipt, StoreError};
-use reprieve_domain::{DeletionProcess, DeletionProcessId, EraserName, NewTask, TaskKind, Timestamp};
+use reprieve_domain::{DeletionProcessId, EraserName, NewTask, TaskKind, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::Store;
 use crate::closing::close_in;
-use crate::deletion_processes::{AT_ONCE, numbered, placeholders};
+use crate::deletion_processes::numbered;
 use crate::error::store_error;
-use crate::mapping::{Row, process_from_row};
+use crate::mapping::Row;
 use crate::pool::{Transaction, end};
 
 /// The eraser of the task that finishes a process: no eraser has an empty name.
@@ -89,31 +87,6 @@ impl ErasureTasks for Store {
         let statement = claim_of(self.writer.get_database_backend(), now, lease_ends_at, limit);
         let rows = self.writer.query_all_raw(statement).await.map_err(store_error)?;
         Ok(rows.iter().map(task).collect())
-    }
-
-    async fn processes(
-        &self,
-        tasks: &[ErasureTask],
-    ) -> Result<Vec<Result<Option<Loaded<DeletionProcess>>, StoreError>>, StoreError> {
-        let ids: BTreeSet<&str> = tasks.iter().map(|task| task.process_id.as_str()).collect();
-        let mut found: HashMap<String, QueryResult> = HashMap::new();
-        for ids in ids.into_iter().collect::<Vec<_>>().chunks(AT_ONCE) {
-            let sql = format!("SELECT * FROM deletion_processes WHERE id IN ({})", placeholders(ids.len()));
-            let values = ids.iter().map(|id| Value::from(*id)).collect();
-            // Not through the readers: on SQLite they may see less than what this worker has just stored.
-            let rows = self.writer.query_all_raw(self.statement(sql, values)).await.map_err(store_error)?;
-            for row in rows {
-                let id = Row::named(&row, "deletion_processes", "unknown").get("id")?;
-                found.insert(id, row);
-            }
-        }
-        let load = |task: &ErasureTask| {
-            let row = found.get(task.process_id.as_str());
-            let loaded =
-                row.map(|row| process_from_row(row).map(|(value, version)| Loaded { value, version }));
-            loaded.transpose()
-        };
-        Ok(tasks.iter().map(load).collect())
     }
 
     async fn note_in_ledger(&self, processes: &[DeletionProcessId]) -> Result<(), StoreError> {

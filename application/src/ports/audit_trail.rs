@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use reprieve_domain::audit::{
-    Chain, ErasureLedgerEntry, Fault, InvalidLedgerEntry, KeyedHash, SealedEntry, VerifiedProcess,
-};
+use reprieve_domain::audit::{Chain, ErasureLedgerEntry, Fault, InvalidLedgerEntry, KeyedHash, SealedEntry};
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId};
 
+use super::Loaded;
 use crate::{Receipt, StoreError};
 
 /// A page of events that were compared with the entries they tell of.
@@ -60,18 +59,17 @@ pub trait AuditTrail: Send + Sync {
     /// The first entry that is not what was written, or that what is stored contradicts.
     fn verify(&self, chain: &Chain) -> Result<Option<Receipt>, Fault>;
 
-    /// Verifies these processes and their chains, before anything irreversible is done about them: each as it is stored
-    /// now, all with one query. Those that are not stored are not in the answer.
+    /// Loads these processes and verifies each and its chain, before anything irreversible is done about them: each as it
+    /// is stored now, all with one query. Those that are not stored are not in the answer.
     ///
-    /// A step that is decided on a verified process has to be stored with
-    /// [`VerifiedProcess::head`] as its version, so that nothing can come in between.
+    /// The version is the head that was verified: a step that is decided on it is stored only if nothing has come in between.
     ///
     /// # Errors
     /// If the store fails. What is wrong with one process is in the answer and holds up no other.
     async fn verified(
         &self,
         processes: &[DeletionProcessId],
-    ) -> Result<BTreeMap<DeletionProcessId, Result<VerifiedProcess, Fault>>, StoreError>;
+    ) -> Result<BTreeMap<DeletionProcessId, Result<Loaded<DeletionProcess>, Fault>>, StoreError>;
 
     /// Compares at most `limit` events that are kept, behind the place `after` or from the first one, with the entries
     /// they tell of.

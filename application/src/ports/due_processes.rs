@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reprieve_domain::{Identity, Reminder, Timestamp};
+use reprieve_domain::{DeletionProcessId, Reminder, Timestamp};
 
-use super::Loaded;
 use crate::StoreError;
 
 /// Which Active processes are due: a range of deadlines among those with the same newest reminder.
@@ -29,9 +28,10 @@ pub struct Position(pub i64, pub String);
 /// What was found of what is due.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The identities, each with its Active process, those with the earliest end first.
-    pub identities: Vec<Loaded<Identity>>,
-    /// Rows that are no processes, each with the reason.
+    /// The processes, those with the earliest end first. Whether they are what they seem to be is yet to be
+    /// [verified](super::AuditTrail::verified).
+    pub processes: Vec<DeletionProcessId>,
+    /// Rows that cannot be named, each with the reason.
     pub failed: Vec<StoreError>,
     /// Where the search goes on; none if nothing more is due.
     pub next: Option<Position>,

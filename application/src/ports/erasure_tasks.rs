@@ -1,11 +1,8 @@
 //! The work that a deletion consists of: who has it, until when, and what came of it.
 
 use async_trait::async_trait;
-use reprieve_domain::{
-    Address, DeletionProcess, DeletionProcessId, EraserName, TaskKind, Timestamp, WaiverCode,
-};
+use reprieve_domain::{Address, DeletionProcessId, EraserName, TaskKind, Timestamp, WaiverCode};
 
-use super::Loaded;
 use crate::{Receipt, StoreError, WaiverNote};
 
 /// A task that was claimed: until the lease is over it is the claimant's. Whoever claims it later gets another fence, and
@@ -125,16 +122,6 @@ pub trait ErasureTasks: Send + Sync {
         lease_ends_at: Timestamp,
         limit: u32,
     ) -> Result<Vec<Result<ErasureTask, StoreError>>, StoreError>;
-
-    /// The processes of these tasks, whatever their status, in the order of the tasks; none for a process that is gone. One
-    /// that is corrupt is reported in its place.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn processes(
-        &self,
-        tasks: &[ErasureTask],
-    ) -> Result<Vec<Result<Option<Loaded<DeletionProcess>>, StoreError>>, StoreError>;
 
     /// Notes that the erasure ledger has these processes.
     ///

@@ -268,7 +268,8 @@ impl ReplayLedger {
             Some(process) => process.id().clone(),
             None => self.initiate_again(&address, entry).await?,
         };
-        let start = StartIdentityDeletion::new(self.identities.clone(), self.clock.clone());
+        let start =
+            StartIdentityDeletion::new(self.audit_trail.clone(), self.identities.clone(), self.clock.clone());
         let ripe = RipeProcess { address, process_id };
         match start.execute(&ripe, &self.erasers.names()).await {
             // Somebody who starts what is due was faster; it is what was wanted.

@@ -222,8 +222,9 @@ impl RunErasures {
         let (tasks, broken): (Vec<_>, Vec<_>) = tasks.into_iter().partition(Result::is_ok);
         claimed.broken.extend(broken.into_iter().filter_map(Result::err));
         let tasks: Vec<ErasureTask> = tasks.into_iter().filter_map(Result::ok).collect();
-        let processes = match self.tasks.processes(&tasks).await {
-            Ok(processes) => processes,
+        let ids: Vec<_> = tasks.iter().map(|task| task.process_id.clone()).collect();
+        let verified = match self.audit_trail.verified(&ids).await {
+            Ok(verified) => verified,
             Err(error) => {
                 for task in &tasks {
                     self.give_back(task).await;
@@ -231,10 +232,10 @@ impl RunErasures {
                 return Err(error.into());
             }
         };
-        for (task, process) in tasks.into_iter().zip(processes) {
-            match process {
+        for task in tasks {
+            match verified.get(&task.process_id) {
                 // Someone has made this row who would have another identity erased than the one that asked.
-                Ok(Some(process)) if task.address != *process.value.address() => {
+                Some(Ok(process)) if task.address != *process.value.address() => {
                     claimed.broken.push(StoreError::Corrupt {
                         table: "erasure_tasks",
                         key: task.process_id.to_string(),
@@ -242,18 +243,18 @@ impl RunErasures {
                         problem: "is not that of the process".to_owned(),
                     });
                 }
-                Ok(Some(process)) => {
+                Some(Ok(process)) => {
                     if !task.is_in_ledger
                         && let Some(entry) = self.audit_trail.ledger_entry(&process.value)
                     {
                         entries.insert(task.process_id.clone(), entry);
                     }
-                    claimed.prepared.push((task, process));
+                    claimed.prepared.push((task, process.clone()));
                 }
                 // Another worker has finished it since it was claimed.
-                Ok(None) => claimed.left_alone += 1,
-                // What is corrupt stays so for longer than a lease.
-                Err(error) => claimed.broken.push(error),
+                None => claimed.left_alone += 1,
+                // What does not verify stays so for longer than a lease.
+                Some(Err(fault)) => claimed.broken.push(StoreError::Quarantined(fault.clone())),
             }
         }
         if !entries.is_empty() {

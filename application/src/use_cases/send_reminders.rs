@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use reprieve_domain::Reminder;
 
-use super::sweep::{Swept, sweep};
-use crate::ports::{Clock, Due, DueProcesses, Identities};
+use super::sweep::{Sweep, Swept};
+use crate::ports::{AuditTrail, Clock, Due, DueProcesses, Identities};
 use crate::reminder_settings::Window;
 use crate::{ReminderSettings, StoreError};
 
@@ -13,6 +13,7 @@ use crate::{ReminderSettings, StoreError};
 /// most urgent, and none whose time had come before the deletion was asked for.
 pub struct SendReminders {
     processes: Arc<dyn DueProcesses>,
+    audit_trail: Arc<dyn AuditTrail>,
     identities: Arc<dyn Identities>,
     clock: Arc<dyn Clock>,
     settings: ReminderSettings,
@@ -23,11 +24,12 @@ impl SendReminders {
     #[must_use]
     pub fn new(
         processes: Arc<dyn DueProcesses>,
+        audit_trail: Arc<dyn AuditTrail>,
         identities: Arc<dyn Identities>,
         clock: Arc<dyn Clock>,
         settings: ReminderSettings,
     ) -> Self {
-        Self { processes, identities, clock, settings }
+        Self { processes, audit_trail, identities, clock, settings }
     }
 
     /// One pass over what is due now.
@@ -46,11 +48,13 @@ impl SendReminders {
                 // Its time had come when the deletion was asked for: nobody is reminded of what was just confirmed.
                 longer_than: Some(wait),
             });
-            let swept = sweep(self.processes.as_ref(), self.identities.as_ref(), ranges, |identity| {
-                let process = identity.open_process()?;
-                identity.remind(process.id(), reminder, self.clock.now()).ok()
-            })
-            .await?;
+            let swept = self
+                .sweep()
+                .run(ranges, |identity| {
+                    let process = identity.open_process()?;
+                    identity.remind(process.id(), reminder, self.clock.now()).ok()
+                })
+                .await?;
             total.stepped += swept.stepped;
             total.left_alone += swept.left_alone;
             total.failed += swept.failed;
@@ -58,13 +62,21 @@ impl SendReminders {
         }
         Ok(total)
     }
+
+    fn sweep(&self) -> Sweep<'_> {
+        Sweep {
+            processes: self.processes.as_ref(),
+            audit_trail: self.audit_trail.as_ref(),
+            identities: self.identities.as_ref(),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ports::{Found, MockDueProcesses, MockIdentities};
-    use crate::use_cases::test_data::{DAY, active, at, clock_at, loaded};
+    use crate::use_cases::test_data::{DAY, active, at, clock_at, trail_of};
     use std::sync::Mutex;
     use std::time::Duration;
 
@@ -79,8 +91,9 @@ mod tests {
             Ok(Found::default())
         });
         let settings = ReminderSettings::from_days(&[12.0, 10.0]).unwrap();
-        let identities = Arc::new(MockIdentities::new());
-        SendReminders::new(Arc::new(processes), identities, clock_at(0), settings).execute().await.unwrap();
+        let (trail, identities) = (Arc::new(trail_of(active())), Arc::new(MockIdentities::new()));
+        let use_case = SendReminders::new(Arc::new(processes), trail, identities, clock_at(0), settings);
+        use_case.execute().await.unwrap();
         assert_eq!(
             *asked.lock().unwrap(),
             [
@@ -94,7 +107,7 @@ mod tests {
     #[tokio::test]
     async fn the_step_is_the_reminder_of_the_window() {
         let mut processes = MockDueProcesses::new();
-        let found = || Found { identities: vec![loaded(active())], ..Found::default() };
+        let found = || Found { processes: vec![active().id().clone()], ..Found::default() };
         processes.expect_find_due().times(6).returning(move |_, _, _| Ok(found()));
         let mut identities = MockIdentities::new();
         let sent = Arc::new(Mutex::new(Vec::new()));
@@ -106,8 +119,13 @@ mod tests {
             Ok(steps.iter().map(|_| Ok(true)).collect())
         });
         let settings = ReminderSettings::default();
-        let use_case =
-            SendReminders::new(Arc::new(processes), Arc::new(identities), clock_at(3 * DAY), settings);
+        let use_case = SendReminders::new(
+            Arc::new(processes),
+            Arc::new(trail_of(active())),
+            Arc::new(identities),
+            clock_at(3 * DAY),
+            settings,
+        );
         assert_eq!(use_case.execute().await.unwrap().stepped, 6);
         use Reminder::{First, Second, Third};
         assert_eq!(*sent.lock().unwrap(), [First, Second, Second, Third, Third, Third]);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use reprieve_domain::Reminder;
 
-use super::sweep::{Swept, sweep};
-use crate::ports::{Clock, Due, DueProcesses, Identities};
+use super::sweep::{Sweep, Swept};
+use crate::ports::{AuditTrail, Clock, Due, DueProcesses, Identities};
 use crate::{Erasers, StoreError};
 
 /// Starts the deletion of every ripe process.
@@ -15,6 +15,7 @@ use crate::{Erasers, StoreError};
 /// wins.
 pub struct StartDueDeletions {
     processes: Arc<dyn DueProcesses>,
+    audit_trail: Arc<dyn AuditTrail>,
     identities: Arc<dyn Identities>,
     clock: Arc<dyn Clock>,
     erasers: Erasers,
@@ -25,11 +26,12 @@ impl StartDueDeletions {
     #[must_use]
     pub fn new(
         processes: Arc<dyn DueProcesses>,
+        audit_trail: Arc<dyn AuditTrail>,
         identities: Arc<dyn Identities>,
         clock: Arc<dyn Clock>,
         erasers: Erasers,
     ) -> Self {
-        Self { processes, identities, clock, erasers }
+        Self { processes, audit_trail, identities, clock, erasers }
     }
 
     /// One pass over what is ripe now.
@@ -41,27 +43,43 @@ impl StartDueDeletions {
         let reminded = std::iter::once(None).chain(Reminder::ALL.map(Some));
         let ranges = reminded.map(|reminded| Due { reminded, ends_after: None, ends_by, longer_than: None });
         let names = self.erasers.names();
-        sweep(self.processes.as_ref(), self.identities.as_ref(), ranges, |identity| {
-            let process = identity.open_process()?;
-            identity.start_deletion(process.id(), names.clone(), self.clock.now()).ok()
-        })
-        .await
+        self.sweep()
+            .run(ranges, |identity| {
+                let process = identity.open_process()?;
+                identity.start_deletion(process.id(), names.clone(), self.clock.now()).ok()
+            })
+            .await
+    }
+
+    fn sweep(&self) -> Sweep<'_> {
+        Sweep {
+            processes: self.processes.as_ref(),
+            audit_trail: self.audit_trail.as_ref(),
+            identities: self.identities.as_ref(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{Found, MockDueProcesses, MockIdentities, Position};
-    use crate::use_cases::test_data::{ENDS_AT, active, at, clock_at, loaded};
+    use crate::ports::{Found, MockAuditTrail, MockDueProcesses, MockIdentities, Position};
+    use crate::use_cases::test_data::{ENDS_AT, active, at, broken_trail, clock_at, trail_of, version};
     use reprieve_domain::Status;
 
     fn found() -> Found {
-        Found { identities: vec![loaded(active())], ..Found::default() }
+        Found { processes: vec![active().id().clone()], ..Found::default() }
     }
 
-    fn use_case(processes: MockDueProcesses, identities: MockIdentities, now: i64) -> StartDueDeletions {
-        StartDueDeletions::new(Arc::new(processes), Arc::new(identities), clock_at(now), Erasers::default())
+    fn use_case(
+        processes: MockDueProcesses,
+        audit_trail: MockAuditTrail,
+        identities: MockIdentities,
+        now: i64,
+    ) -> StartDueDeletions {
+        let (processes, audit_trail) = (Arc::new(processes), Arc::new(audit_trail));
+        let (identities, clock) = (Arc::new(identities), clock_at(now));
+        StartDueDeletions::new(processes, audit_trail, identities, clock, Erasers::default())
     }
 
     #[tokio::test]
@@ -74,10 +92,15 @@ mod tests {
         });
         let mut identities = MockIdentities::new();
         identities.expect_save_all().times(5).returning(|steps| {
-            assert!(steps.iter().all(|(step, _)| step.process().status() == Status::Deleting));
+            assert!(
+                steps.iter().all(|(step, saved)| {
+                    step.process().status() == Status::Deleting && *saved == version()
+                })
+            );
             Ok(steps.iter().map(|_| Ok(true)).collect())
         });
-        assert_eq!(use_case(processes, identities, ENDS_AT).execute().await.unwrap().stepped, 5);
+        let use_case = use_case(processes, trail_of(active()), identities, ENDS_AT);
+        assert_eq!(use_case.execute().await.unwrap().stepped, 5);
     }
 
     #[tokio::test]
@@ -86,8 +109,21 @@ mod tests {
         processes.expect_find_due().times(4).returning(|_, _, _| Ok(found()));
         let mut identities = MockIdentities::new();
         identities.expect_save_all().never();
-        let swept = use_case(processes, identities, ENDS_AT - 1).execute().await.unwrap();
+        let use_case = use_case(processes, trail_of(active()), identities, ENDS_AT - 1);
+        let swept = use_case.execute().await.unwrap();
         assert_eq!((swept.stepped, swept.left_alone), (0, 4));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_verify_takes_no_step_however_ripe_it_looks() {
+        let mut processes = MockDueProcesses::new();
+        processes.expect_find_due().times(4).returning(|_, _, _| Ok(found()));
+        let mut identities = MockIdentities::new();
+        identities.expect_save_all().never();
+        let use_case = use_case(processes, broken_trail(), identities, ENDS_AT);
+        let swept = use_case.execute().await.unwrap();
+        assert_eq!((swept.stepped, swept.failed), (0, 4));
+        assert!(matches!(swept.first_failure, Some(StoreError::Quarantined(_))));
     }
 
     #[tokio::test]
@@ -100,7 +136,8 @@ mod tests {
         let mut identities = MockIdentities::new();
         let mut saved = vec![Ok(true), Err(StoreError::AlreadyAnswered), Ok(false), Ok(false)];
         identities.expect_save_all().times(4).returning(move |_| Ok(vec![saved.pop().unwrap()]));
-        let swept = use_case(processes, identities, ENDS_AT).execute().await.unwrap();
+        let use_case = use_case(processes, trail_of(active()), identities, ENDS_AT);
+        let swept = use_case.execute().await.unwrap();
         assert_eq!((swept.stepped, swept.left_alone, swept.failed), (1, 2, 5));
         assert!(matches!(swept.first_failure, Some(StoreError::Conflict)));
     }

@@ -3,7 +3,7 @@
 use reprieve_domain::{Identity, Step};
 
 use crate::StoreError;
-use crate::ports::{Due, DueProcesses, Found, Identities};
+use crate::ports::{AuditTrail, Due, DueProcesses, Found, Identities, Loaded};
 
 /// How many processes are stepped together, so that nothing is locked for long and memory does not grow.
 const BATCH: u32 = 100;
@@ -21,35 +21,53 @@ pub struct Swept {
     pub first_failure: Option<StoreError>,
 }
 
-/// Steps everything in these ranges, once: what `decide` says of each, which is nothing if what made it due is no longer so.
-pub(super) async fn sweep(
-    processes: &dyn DueProcesses,
-    identities: &dyn Identities,
-    ranges: impl IntoIterator<Item = Due>,
-    decide: impl Fn(&Identity) -> Option<Step>,
-) -> Result<Swept, StoreError> {
-    let mut swept = Swept::default();
-    for due in ranges {
-        let mut after = None;
-        loop {
-            let Found { identities: found, failed, next } = processes.find_due(due, after, BATCH).await?;
-            let count = found.len();
-            let decided: Vec<_> = found
-                .into_iter()
-                .filter_map(|loaded| Some((decide(&loaded.value)?, loaded.version)))
-                .collect();
-            swept.left_alone += (count - decided.len()) as u64;
-            failed.into_iter().for_each(|error| swept.note(Err(error)));
-            if !decided.is_empty() {
-                identities.save_all(&decided).await?.into_iter().for_each(|saved| swept.note(saved));
-            }
-            after = next;
-            if after.is_none() {
-                break;
+/// What a pass over many processes needs.
+pub(super) struct Sweep<'a> {
+    pub(super) processes: &'a dyn DueProcesses,
+    pub(super) audit_trail: &'a dyn AuditTrail,
+    pub(super) identities: &'a dyn Identities,
+}
+
+impl Sweep<'_> {
+    /// Steps everything in these ranges, once: what `decide` says of each, which is nothing if what made it due is no longer
+    /// so. Only what verifies is decided on, and in the version that was verified.
+    pub(super) async fn run(
+        &self,
+        ranges: impl IntoIterator<Item = Due>,
+        decide: impl Fn(&Identity) -> Option<Step>,
+    ) -> Result<Swept, StoreError> {
+        let mut swept = Swept::default();
+        for due in ranges {
+            let mut after = None;
+            loop {
+                let Found { processes, failed, next } = self.processes.find_due(due, after, BATCH).await?;
+                failed.into_iter().for_each(|error| swept.note(Err(error)));
+                let mut verified = self.audit_trail.verified(&processes).await?;
+                let mut decided = Vec::with_capacity(processes.len());
+                for process in processes {
+                    match verified.remove(&process) {
+                        Some(Ok(Loaded { value, version })) => {
+                            let identity = Identity::with_open_process(value).ok();
+                            match identity.as_ref().and_then(&decide) {
+                                Some(step) => decided.push((step, version)),
+                                None => swept.note(Ok(false)),
+                            }
+                        }
+                        None => swept.note(Ok(false)),
+                        Some(Err(fault)) => swept.note(Err(StoreError::Quarantined(fault))),
+                    }
+                }
+                if !decided.is_empty() {
+                    self.identities.save_all(&decided).await?.into_iter().for_each(|saved| swept.note(saved));
+                }
+                after = next;
+                if after.is_none() {
+                    break;
+                }
             }
         }
+        Ok(swept)
     }
-    Ok(swept)
 }
 
 impl Swept {

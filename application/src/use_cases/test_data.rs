@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use reprieve_domain::{DeletionProcess, GracePeriod, GracePeriodBounds, Identity, Timestamp};
+use reprieve_domain::audit::{Fault, FaultKind};
+use reprieve_domain::{
+    DeletionProcess, DeletionProcessId, GracePeriod, GracePeriodBounds, Identity, Timestamp,
+};
 
 use crate::Caller;
-use crate::ports::{Clock, Loaded, MockClock, Version};
+use crate::ports::{Clock, Loaded, MockAuditTrail, MockClock, Version};
 
 pub(crate) const DAY: i64 = 86_400_000_000;
 pub(crate) const ENDS_AT: i64 = 14 * DAY;
@@ -51,6 +54,29 @@ pub(crate) fn cancelled() -> DeletionProcess {
 
 pub(crate) fn version() -> Version {
     Version { length: 1, hash: [1; 32].into() }
+}
+
+/// A trail in which this process verifies, whatever is asked for.
+pub(crate) fn trail_of(process: DeletionProcess) -> MockAuditTrail {
+    let mut audit_trail = MockAuditTrail::new();
+    audit_trail.expect_verified().returning(move |ids| {
+        let loaded = || Loaded { value: process.clone(), version: version() };
+        Ok(ids.iter().map(|id| (id.clone(), Ok(loaded()))).collect())
+    });
+    audit_trail
+}
+
+/// A trail in which nothing verifies.
+pub(crate) fn broken_trail() -> MockAuditTrail {
+    let mut audit_trail = MockAuditTrail::new();
+    audit_trail
+        .expect_verified()
+        .returning(|ids| Ok(ids.iter().map(|id| (id.clone(), Err(fault(id)))).collect()));
+    audit_trail
+}
+
+fn fault(id: &DeletionProcessId) -> Fault {
+    Fault { process_id: id.to_string(), sequence: 1, kind: FaultKind::ProcessDiffers }
 }
 
 pub(crate) fn loaded(process: DeletionProcess) -> Loaded<Identity> {

@@ -78,7 +78,7 @@ async fn outcome(store: Arc<Store>, task: &str) -> &'static str {
         "cancel" => code(CancelIdentityDeletionProcess::new(store, now).execute(&caller).await),
         "start" => {
             let ripe = RipeProcess { address: caller.address, process_id: words[3].parse().unwrap() };
-            code(StartIdentityDeletion::new(store, now).execute(&ripe, &BTreeSet::new()).await)
+            code(StartIdentityDeletion::new(store.clone(), store, now).execute(&ripe, &BTreeSet::new()).await)
         }
         other => panic!("no such task: {other}"),
     }

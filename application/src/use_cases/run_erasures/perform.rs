@@ -8,7 +8,7 @@ use reprieve_domain::{
 use super::RunErasures;
 use crate::backoff::after;
 use crate::decide::{Reason, decide_on};
-use crate::ports::{EraseAnswer, EraseRequest, ErasureTask, Loaded, Settlement, TaskOutcome};
+use crate::ports::{Alongside, EraseAnswer, EraseRequest, ErasureTask, Loaded, Settlement, TaskOutcome};
 use crate::{Receipt, StoreError};
 
 /// What became of a task.
@@ -32,7 +32,12 @@ impl RunErasures {
             TaskKind::Finish => match self.finish(&task, process).await {
                 // Nothing else steps a process that is complete, so another worker has the task now.
                 Err(StoreError::Conflict) => Err(StoreError::LeaseLost),
-                Err(error) if !matches!(error, StoreError::LeaseLost | StoreError::Corrupt { .. }) => {
+                Err(error)
+                    if !matches!(
+                        error,
+                        StoreError::LeaseLost | StoreError::Corrupt { .. } | StoreError::Quarantined(_)
+                    ) =>
+                {
                     self.give_back(&task).await;
                     Err(error)
                 }
@@ -135,24 +140,22 @@ impl RunErasures {
     ) -> Result<Outcome, StoreError> {
         let now = self.clock.now();
         if let Ok(identity) = Identity::with_open_process(process.value.clone()) {
-            let loaded = Loaded { value: identity, version: process.version };
-            let completed = decide_on(loaded, self.identities.as_ref(), Reason::Asked, |identity| {
-                identity.complete(&task.process_id, now).map_err(NotRecorded::Refused)
-            });
-            match completed.await {
-                Ok(_) => {}
+            match identity.complete(&task.process_id, now) {
+                // Only in the version that was verified; a conflict is decided anew when the task is claimed again.
+                Ok(step) => self.identities.save(&step, process.version, Alongside::Nothing).await?,
                 // The next acknowledgement makes it due again.
-                Err(NotRecorded::Refused(CompleteError::ErasuresPending { .. })) => {
+                Err(CompleteError::ErasuresPending { .. }) => {
                     let later = Settlement::Later { at: None, since: now, poll: None };
                     self.tasks.settle(task, later, now).await?;
                     return Ok(Outcome::Waiting);
                 }
-                Err(NotRecorded::Refused(CompleteError::NotDeleting { .. })) => return Err(made_up(task)),
-                Err(NotRecorded::Refused(CompleteError::NoOpenProcess)) => return Err(StoreError::LeaseLost),
-                Err(NotRecorded::Store(error)) => return Err(error),
+                Err(CompleteError::NotDeleting { .. } | CompleteError::NoOpenProcess) => {
+                    return Err(made_up(task));
+                }
             }
-            let reloaded = self.tasks.processes(std::slice::from_ref(task)).await?.into_iter().next();
-            process = reloaded.transpose()?.flatten().ok_or(StoreError::LeaseLost)?;
+            let mut verified = self.audit_trail.verified(std::slice::from_ref(&task.process_id)).await?;
+            let completed = verified.remove(&task.process_id).ok_or(StoreError::LeaseLost)?;
+            process = completed.map_err(StoreError::Quarantined)?;
         }
         let identity_hash = self.audit_trail.identity_hash(process.value.address());
         let Some(receipt) = Receipt::of(&process.value, identity_hash, process.version) else {
@@ -164,12 +167,12 @@ impl RunErasures {
 }
 
 /// Why no step was taken.
-enum NotRecorded<E> {
-    Refused(E),
+enum NotRecorded {
+    Refused(RecordErasureError),
     Store(StoreError),
 }
 
-impl<E> From<StoreError> for NotRecorded<E> {
+impl From<StoreError> for NotRecorded {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }

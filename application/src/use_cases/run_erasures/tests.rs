@@ -10,7 +10,7 @@ use crate::ports::{
     EraseAnswer, MockAuditTrail, MockEraser, MockErasureLedger, MockErasureTasks, MockIdentities, MockIds,
     MockReceiptSigner, Settlement,
 };
-use crate::use_cases::test_data::{ENDS_AT, at, clock_at, deleting_with, version};
+use crate::use_cases::test_data::{ENDS_AT, at, broken_trail, clock_at, deleting_with, trail_of};
 use reprieve_domain::TaskKind;
 
 const NOW: i64 = ENDS_AT + 1_000_000;
@@ -23,14 +23,14 @@ fn eraser() -> Erasers {
     Erasers::new([Arc::new(eraser) as Arc<dyn crate::ports::Eraser>]).unwrap()
 }
 
-fn deleting() -> Loaded<DeletionProcess> {
-    Loaded { value: deleting_with(&["files"]), version: version() }
+fn deleting() -> DeletionProcess {
+    deleting_with(&["files"])
 }
 
 fn task(number: u32) -> ErasureTask {
     ErasureTask {
         process_id: format!("IDP{number:017}").parse().unwrap(),
-        address: deleting().value.address().clone(),
+        address: deleting().address().clone(),
         kind: TaskKind::Erase("files".parse().unwrap()),
         fence: 1,
         failures: 4,
@@ -44,10 +44,6 @@ fn task(number: u32) -> ErasureTask {
 type GivenBack = Arc<Mutex<Vec<(String, Timestamp)>>>;
 
 fn tasks(
-    process: impl Fn() -> Result<Result<Option<Loaded<DeletionProcess>>, StoreError>, StoreError>
-    + Send
-    + Sync
-    + 'static,
     noted: impl Fn() -> Result<(), StoreError> + Send + Sync + 'static,
 ) -> (MockErasureTasks, GivenBack) {
     let mut tasks = MockErasureTasks::new();
@@ -55,7 +51,6 @@ fn tasks(
     tasks
         .expect_claim()
         .returning(move |_, _, _| Ok(claims.next().unwrap_or_default().into_iter().map(Ok).collect()));
-    tasks.expect_processes().returning(move |tasks| tasks.iter().map(|_| process()).collect());
     tasks.expect_note_in_ledger().returning(move |_| noted());
     let given_back = GivenBack::default();
     let noting = given_back.clone();
@@ -67,13 +62,12 @@ fn tasks(
     (tasks, given_back)
 }
 
-fn run(tasks: MockErasureTasks, is_ledger_full: bool) -> RunErasures {
+fn run(tasks: MockErasureTasks, mut audit_trail: MockAuditTrail, is_ledger_full: bool) -> RunErasures {
     let mut ledger = MockErasureLedger::new();
     ledger.expect_append().returning(move |_| {
         let full = || LedgerError { ledger: "file".to_owned(), source: "no space left on device".into() };
         if is_ledger_full { Err(full()) } else { Ok(()) }
     });
-    let mut audit_trail = MockAuditTrail::new();
     audit_trail.expect_ledger_entry().returning(|process| {
         Some(ErasureLedgerEntry {
             process_id: process.id().clone(),
@@ -107,24 +101,37 @@ fn assert_given_back(given_back: &GivenBack) {
 
 #[tokio::test]
 async fn tasks_are_given_back_if_the_ledger_cannot_be_written() {
-    let (tasks, given_back) = tasks(|| Ok(Ok(Some(deleting()))), || Ok(()));
-    let error = run(tasks, true).execute().await.unwrap_err();
+    let (tasks, given_back) = tasks(|| Ok(()));
+    let error = run(tasks, trail_of(deleting()), true).execute().await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::LedgerUnavailable);
     assert_given_back(&given_back);
 }
 
 #[tokio::test]
 async fn tasks_are_given_back_if_the_store_does_not_note_what_is_in_the_ledger() {
-    let (tasks, given_back) = tasks(|| Ok(Ok(Some(deleting()))), || Err(StoreError::Conflict));
-    let error = run(tasks, false).execute().await.unwrap_err();
+    let (tasks, given_back) = tasks(|| Err(StoreError::Conflict));
+    let error = run(tasks, trail_of(deleting()), false).execute().await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::DatabaseConflict);
     assert_given_back(&given_back);
 }
 
 #[tokio::test]
 async fn tasks_are_given_back_if_their_process_cannot_be_loaded() {
-    let (tasks, given_back) = tasks(|| Err(StoreError::Unavailable("gone".into())), || Ok(()));
-    let error = run(tasks, false).execute().await.unwrap_err();
+    let (tasks, given_back) = tasks(|| Ok(()));
+    let mut trail = MockAuditTrail::new();
+    trail.expect_verified().returning(|_| Err(StoreError::Unavailable("gone".into())));
+    let error = run(tasks, trail, false).execute().await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::DatabaseUnavailable);
     assert_given_back(&given_back);
+}
+
+/// Neither is the eraser asked, nor the ledger told.
+#[tokio::test]
+async fn what_does_not_verify_is_not_erased() {
+    let (tasks, given_back) = tasks(|| panic!("nothing is to be noted"));
+    let run = run(tasks, broken_trail(), true).execute().await.unwrap();
+    assert_eq!((run.broken, run.acknowledged), (2, 0));
+    assert!(matches!(run.first_failure, Some(StoreError::Quarantined(_))));
+    // It would not verify in a moment either.
+    assert_eq!(*given_back.lock().unwrap(), []);
 }

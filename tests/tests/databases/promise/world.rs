@@ -177,14 +177,21 @@ impl World {
     }
 
     pub(crate) async fn remind_by(&self, settings: ReminderSettings) -> Swept {
-        SendReminders::new(self.store.clone(), self.store.clone(), self.clock.clone(), settings)
-            .execute()
-            .await
-            .unwrap()
+        SendReminders::new(
+            self.store.clone(),
+            self.store.clone(),
+            self.store.clone(),
+            self.clock.clone(),
+            settings,
+        )
+        .execute()
+        .await
+        .unwrap()
     }
 
     pub(crate) async fn start_deletions(&self) -> Swept {
         let use_case = StartDueDeletions::new(
+            self.store.clone(),
             self.store.clone(),
             self.store.clone(),
             self.clock.clone(),

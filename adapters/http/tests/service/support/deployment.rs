@@ -110,7 +110,8 @@ impl Deployment {
     pub(crate) async fn start_deletion(&self, person: &Person) {
         let process = self.stored(person).await.pop().unwrap();
         let ripe = RipeProcess { address: person.address.clone(), process_id: process.id().clone() };
-        let use_case = StartIdentityDeletion::new(Arc::new(self.store.clone()), self.clock.clone());
+        let store = Arc::new(self.store.clone());
+        let use_case = StartIdentityDeletion::new(store.clone(), store, self.clock.clone());
         use_case.execute(&ripe, &BTreeSet::from(["files".parse().unwrap()])).await.unwrap();
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use reprieve_application::StoreError;
-use reprieve_application::ports::{Due, DueProcesses, Found, Identities, Position};
+use reprieve_application::ports::{AuditTrail, Due, DueProcesses, Found, Identities, Loaded, Position};
 use reprieve_domain::{DeletionProcessId, Identity, Reminder, Status, Step};
 use reprieve_persistence::Store;
 use tokio::runtime::Handle;
@@ -61,13 +61,20 @@ async fn step(store: &Store, due: Due, decide: &Decide<'_>) -> Batch {
 
 /// Finds what is due, decides on each and saves the steps, as a pass does.
 async fn batch(store: &Store, due: Due, after: Option<Position>, limit: u32, decide: &Decide<'_>) -> Batch {
-    let Found { identities, failed, next } = store.find_due(due, after, limit).await.unwrap();
+    let Found { processes, failed, next } = store.find_due(due, after, limit).await.unwrap();
     let mut batch = Batch { failed, next, ..Batch::default() };
+    let mut verified = store.verified(&processes).await.unwrap();
     let mut decided = Vec::new();
-    for loaded in identities {
-        match decide(&loaded.value) {
-            Some(step) => decided.push((step, loaded.version)),
+    for process in processes {
+        match verified.remove(&process) {
+            Some(Ok(Loaded { value, version })) => {
+                match Identity::with_open_process(value).ok().as_ref().and_then(decide) {
+                    Some(step) => decided.push((step, version)),
+                    None => batch.left_alone += 1,
+                }
+            }
             None => batch.left_alone += 1,
+            Some(Err(fault)) => batch.failed.push(StoreError::Quarantined(fault)),
         }
     }
     let saved = store.save_all(&decided).await.unwrap();
@@ -261,7 +268,7 @@ async fn one_whose_audit_entry_is_taken_is_left_whole_and_holds_up_no_other(open
                    additional_data, identity_hash, device_hash, hash FROM audit_entries WHERE process_id = $1";
         opened.sql.change(sql, [process_id(number).as_str().into()]).await;
     };
-    holds_up_no_other(&opened, take, |error| matches!(error, StoreError::Conflict)).await;
+    holds_up_no_other(&opened, take, |error| matches!(error, StoreError::Quarantined(_))).await;
 }
 
 async fn a_corrupt_row_holds_up_no_other(opened: Opened) {
@@ -274,7 +281,7 @@ async fn a_corrupt_row_holds_up_no_other(opened: Opened) {
         let sql = format!("UPDATE deletion_processes SET {change} WHERE id = '{}'", process_id(number));
         opened.sql.run(&sql).await;
     };
-    holds_up_no_other(&opened, spoil, |error| matches!(error, StoreError::Corrupt { .. })).await;
+    holds_up_no_other(&opened, spoil, |error| matches!(error, StoreError::Quarantined(_))).await;
 }
 
 /// SQLite takes any bytes for a text.

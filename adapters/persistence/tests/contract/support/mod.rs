@@ -178,9 +178,10 @@ pub(crate) async fn ripe(store: &Store, now: i64, limit: u32) -> Result<Vec<Ripe
     let due = Due { reminded: None, ends_after: None, ends_by: at(now), longer_than: None };
     let found = store.find_due(due, None, limit).await?;
     found.failed.into_iter().next().map_or(Ok(()), Err)?;
-    let ripe = found.identities.into_iter().map(|Loaded { value: identity, .. }| RipeProcess {
-        address: identity.address().clone(),
-        process_id: identity.open_process().unwrap().id().clone(),
+    let mut verified = store.verified(&found.processes).await?;
+    let ripe = found.processes.into_iter().map(|process_id| {
+        let process = verified.remove(&process_id).unwrap().map_err(StoreError::Quarantined)?;
+        Ok(RipeProcess { address: process.value.address().clone(), process_id })
     });
-    Ok(ripe.collect())
+    ripe.collect()
 }

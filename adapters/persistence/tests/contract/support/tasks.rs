@@ -2,7 +2,7 @@
 
 use reprieve_application::StoreError;
 use reprieve_application::ports::{
-    Alongside, ErasureTask, ErasureTasks, Identities, Loaded, TaskOutcome, Version, Waiver,
+    Alongside, AuditTrail, ErasureTask, ErasureTasks, Identities, Loaded, TaskOutcome, Version, Waiver,
 };
 use reprieve_domain::{Address, DeletionProcess, Step, TaskKind};
 use reprieve_persistence::Store;
@@ -68,8 +68,8 @@ pub(crate) async fn process_of(opened: &Opened, task: &ErasureTask) -> Loaded<De
 }
 
 pub(crate) async fn process_if_there(opened: &Opened, task: &ErasureTask) -> Option<Loaded<DeletionProcess>> {
-    let [process] = opened.store.processes(&[task.clone()]).await.unwrap().try_into().unwrap();
-    process.unwrap()
+    let mut verified = opened.store.verified(std::slice::from_ref(&task.process_id)).await.unwrap();
+    verified.remove(&task.process_id).map(Result::unwrap)
 }
 
 /// Stores the step that a task led to, and what came of the task.
