@@ -1,15 +1,15 @@
 //! What happens when nobody cancels, a pass at a time: once, or again and again beside the service.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
-use reprieve_application::ports::{Clock, Eraser, ErasureLedger, Ids};
+use reprieve_application::ports::{Clock, Eraser, ErasureLedger, Ids, ReceiptChecker};
 use reprieve_application::use_cases::{
     ErasuresRun, Forgotten, KeepHouse, PlanErasure, ReplayLedger, ReplayLedgerPorts, RetryErasures,
     RunErasures, RunErasuresPorts, SendReminders, ShowErasures, ShowReceipt, StartDueDeletions, Swept,
     WaiveErasure,
 };
-use reprieve_application::{Erasers, ErrorCode};
+use reprieve_application::{Erasers, ErrorCode, Receipt};
 use reprieve_cli::{Failure, PassSummary, WorkerKind};
 use reprieve_erasure::HttpEraser;
 use reprieve_persistence::Store;
@@ -84,24 +84,42 @@ pub(crate) fn receipt_signer(configuration: &WorkerConfiguration) -> Result<JwsR
     Ok(JwsReceiptSigner::new(key))
 }
 
-/// Checks receipts with the key of the deployment. Where that is not at hand, what they say is compared all the same.
+/// Checks receipts with the key of the deployment. Where that is not at hand, what they say is compared all the same, and
+/// the first receipt that is met leaves a warning.
+pub(crate) struct ReceiptCheck {
+    checker: JwsReceiptChecker,
+    without_key: Once,
+    has_key: bool,
+}
+
+impl ReceiptChecker for ReceiptCheck {
+    fn is_receipt(&self, signed: &str, receipt: &Receipt) -> bool {
+        if !self.has_key {
+            self.without_key.call_once(|| {
+                tracing::warn!(
+                    "there is no receipt key here: what the receipts say is compared, but not who signed them"
+                );
+            });
+        }
+        self.checker.is_receipt(signed, receipt)
+    }
+}
+
+/// Checks the receipts of this deployment.
 pub(crate) async fn receipt_checker(
     store: &Store,
     configuration: &WorkerConfiguration,
-) -> Result<JwsReceiptChecker, Failure> {
+) -> Result<ReceiptCheck, Failure> {
     let file = configuration.receipt_key.as_ref().map(ReceiptKeyFile::new);
     let key = file.as_ref().map(ReceiptKeyFile::read).transpose()?.flatten();
     let signer = key.map(JwsReceiptSigner::new);
-    match (&signer, &file, store.remembered(RECEIPT_KEY).await?) {
-        (Some(signer), Some(file), Some(known)) if signer.key_id() != known => Err(other_key(file)),
-        (None, _, Some(_)) => {
-            tracing::warn!(
-                "there is no receipt key here: who signed the receipts is not checked, only what they say"
-            );
-            Ok(JwsReceiptChecker::new(None))
-        }
-        (signer, ..) => Ok(JwsReceiptChecker::new(signer.as_ref())),
+    if let (Some(signer), Some(file), Some(known)) = (&signer, &file, store.remembered(RECEIPT_KEY).await?)
+        && signer.key_id() != known
+    {
+        return Err(other_key(file));
     }
+    let checker = JwsReceiptChecker::new(signer.as_ref());
+    Ok(ReceiptCheck { checker, without_key: Once::new(), has_key: signer.is_some() })
 }
 
 fn other_key(file: &ReceiptKeyFile) -> Failure {

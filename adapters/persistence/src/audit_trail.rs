@@ -49,8 +49,9 @@ SELECT ids.id AS process_id, process.revision, process.audit_head, process.audit
     process.cancelled_by_device, process.deletion_started_at, process.deletion_completed_at, process.erasures,
     closed.revision AS closed_revision, closed.audit_head AS closed_head, closed.audit_seal AS closed_seal,
     closed.identity_hash AS closed_identity, closed.status AS closed_status, closed.identity_deleted_at, closed.receipt,
-    (SELECT max(deletion.identity_deleted_at) FROM closed_processes AS deletion
-        WHERE deletion.identity_hash = closed.identity_hash AND deletion.status = 'Deleted') AS newest_deletion_at,
+    CAST(EXISTS (SELECT 1 FROM closed_processes AS deletion
+        WHERE deletion.identity_hash = closed.identity_hash AND deletion.status = 'Deleted'
+        AND deletion.logical_time > closed.logical_time) AS INTEGER) AS precedes_deletion,
     CAST(EXISTS (SELECT 1 FROM closed_processes AS deletion
         WHERE deletion.identity_hash = closed.identity_hash AND deletion.status = 'Deleted'
         AND deletion.identity_deleted_at = closed.identity_deleted_at) AS INTEGER) AS is_of_deletion,
@@ -255,7 +256,7 @@ fn closed(row: &Row<'_>) -> Result<Option<StoredHead>, StoreError> {
             identity_hash: row.get("closed_identity")?,
             status: row.get("closed_status")?,
             identity_deleted_at: row.get("identity_deleted_at")?,
-            newest_deletion_at: row.get("newest_deletion_at")?,
+            precedes_deletion: row.get::<i32>("precedes_deletion")? == 1,
             is_of_deletion: row.get::<i32>("is_of_deletion")? == 1,
             receipt: row.get("receipt")?,
         }),

@@ -56,8 +56,8 @@ pub struct ClosedProcess {
     /// When the identity was deleted with which it went; nothing for a process that was forgotten while its identity was
     /// there.
     pub identity_deleted_at: Option<i64>,
-    /// When the newest deletion of the identity of which a trail is kept was complete.
-    pub newest_deletion_at: Option<i64>,
+    /// Whether a deletion of the identity is kept that came later, by logical time: clocks may differ.
+    pub precedes_deletion: bool,
     /// Whether a deletion of the identity is kept that was complete at `identity_deleted_at`.
     pub is_of_deletion: bool,
     /// The signed receipt.
@@ -74,7 +74,7 @@ impl ClosedProcess {
             && match proof.status() {
                 // Nothing that is still open can be gone.
                 Status::Active | Status::Deleting => false,
-                Status::Cancelled => self.receipt.is_none() && self.went_with_identity(proof),
+                Status::Cancelled => self.receipt.is_none() && self.went_with_identity(),
                 Status::Deleted => {
                     let completed_at = proof.deletion_completed_at().map(Timestamp::unix_micros);
                     self.receipt.is_some() && self.identity_deleted_at == completed_at
@@ -84,12 +84,8 @@ impl ClosedProcess {
     }
 
     /// A process that was cancelled goes with the deletion of its identity, unless it was asked for later.
-    fn went_with_identity(&self, proof: &Proof) -> bool {
-        match (self.identity_deleted_at, self.newest_deletion_at) {
-            (Some(_), _) => self.is_of_deletion,
-            (None, Some(deleted_at)) => deleted_at < proof.created_at().unix_micros(),
-            (None, None) => true,
-        }
+    fn went_with_identity(&self) -> bool {
+        if self.identity_deleted_at.is_some() { self.is_of_deletion } else { !self.precedes_deletion }
     }
 }
 

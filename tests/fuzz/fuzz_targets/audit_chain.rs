@@ -119,7 +119,7 @@ fn head(input: &mut Unstructured<'_>) -> arbitrary::Result<Option<StoredHead>> {
                 identity_hash: input.arbitrary()?,
                 status: input.arbitrary()?,
                 identity_deleted_at: input.arbitrary()?,
-                newest_deletion_at: input.arbitrary()?,
+                precedes_deletion: input.arbitrary()?,
                 is_of_deletion: input.arbitrary()?,
                 receipt: input.arbitrary()?,
             })

@@ -17,6 +17,7 @@ on_each_database!(
     a_cancelled_process_of_which_the_trail_does_not_tell_is_not_forgotten,
     no_more_are_forgotten_than_asked_for,
     of_many_that_keep_house_each_forgets_others,
+    what_was_asked_for_after_a_deletion_by_a_slower_clock_is_no_fault,
     trails_of_identities_that_were_deleted_before_the_instant_are_forgotten_with_their_receipts,
     trails_of_identities_that_live_are_not_forgotten,
     events_before_the_instant_are_forgotten,
@@ -212,4 +213,16 @@ async fn as_many_are_forgotten_at_once_as_are_asked_for(opened: Opened) {
     assert_eq!(forget(&opened.store, 2, u32::MAX).await, many);
     let closed: Vec<i64> = opened.sql.column("SELECT count(*) FROM closed_processes").await;
     assert_eq!(closed, [i64::try_from(many).unwrap()]);
+}
+
+/// By that clock, the identity had not been deleted yet.
+async fn what_was_asked_for_after_a_deletion_by_a_slower_clock_is_no_fault(opened: Opened) {
+    let owner = address(1);
+    started(&opened, 1, &[], ENDS_AT).await;
+    let (task, receipt) = completed(&opened, 1, ENDS_AT + 5).await;
+    close(&opened, &task, &receipt).await;
+    opened.step(&owner, |identity| initiate(identity, 2, ENDS_AT + 3)).await;
+    opened.step(&owner, |identity| cancel(identity, ENDS_AT + 4)).await;
+    assert_eq!(forget(&opened.store, ENDS_AT + DAY, 10).await, 1);
+    assert_eq!(sound(&opened).await, (2, 5));
 }

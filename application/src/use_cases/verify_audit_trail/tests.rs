@@ -102,7 +102,7 @@ async fn a_receipt_that_is_not_what_the_trail_says_is_named() {
             identity_hash: vec![1; 32],
             status: "Deleted".to_owned(),
             identity_deleted_at: Some(1),
-            newest_deletion_at: Some(1),
+            precedes_deletion: false,
             is_of_deletion: true,
             receipt: signed.map(str::to_owned),
         });

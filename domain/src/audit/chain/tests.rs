@@ -72,7 +72,7 @@ fn closed_as(status: &str, identity_hash: &[u8]) -> ClosedProcess {
         identity_hash: identity_hash.to_vec(),
         status: status.to_owned(),
         identity_deleted_at: None,
-        newest_deletion_at: None,
+        precedes_deletion: false,
         is_of_deletion: false,
         receipt: None,
     }
