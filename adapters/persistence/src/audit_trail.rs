@@ -63,9 +63,11 @@ LEFT JOIN closed_processes AS closed ON closed.process_id = ids.id
 LEFT JOIN audit_entries AS entry ON entry.process_id = ids.id$TASKS
 ORDER BY process_id, sequence";
 
+/// SQLite takes the tables of a CROSS JOIN in this order; of another join it would read all tasks for each page.
 const TASKS: &str = "
 UNION ALL
-SELECT ids.id, $NOTHING task.eraser, task.address FROM ids JOIN erasure_tasks AS task ON task.process_id = ids.id";
+SELECT ids.id, $NOTHING task.eraser, task.address FROM ids CROSS JOIN erasure_tasks AS task
+WHERE task.process_id = ids.id";
 
 /// How many columns [`CHAINS`] has between the id and those of tasks.
 const OTHER_COLUMNS: usize = 34;
