@@ -74,7 +74,12 @@ pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<
         .map_err(|error| Failure::new(ErrorCode::ConfigurationInvalid, format!("section http: {error}")))?;
     let metrics = Metrics::install().map_err(|error| system_failed("cannot measure", error))?;
     let use_cases = UseCases::new(&store, &clock, &ids, configuration.grace_period);
-    let service = Service::new(use_cases, own, authentication, clock.clone(), ids, settings, metrics);
+    let mut service = Service::new(use_cases, own, authentication, clock.clone(), ids, settings, metrics);
+    if let Some(workers) = &workers {
+        workers.check_all().await;
+        let workers = workers.clone();
+        service = service.with_workers(move || workers.problems());
+    }
     // Before anybody is told that the service listens: from then on a signal must not cut a request off.
     let told_to_stop = ToldToStop::listen()?;
     Ok(Bound {

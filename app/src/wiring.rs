@@ -192,7 +192,7 @@ impl Host for Wiring {
 
     async fn run_worker(&self, worker: WorkerKind) -> Result<(), Failure> {
         let workers = self.workers("worker").await?;
-        workers.prepare()?;
+        workers.check(worker).await?;
         let told_to_stop = ToldToStop::listen()?;
         let (stop, stopped) = watch::channel(false);
         let stopping = async {

@@ -1,9 +1,10 @@
 //! What happens when nobody cancels, a pass at a time: once, or again and again beside the service.
 
-use std::sync::{Arc, Once, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
 
-use reprieve_application::ports::{Clock, Eraser, ErasureLedger, Ids, ReceiptChecker};
+use reprieve_application::ports::{Clock, Eraser, Ids, ReceiptChecker};
 use reprieve_application::use_cases::{
     ErasuresRun, Forgotten, KeepHouse, PlanErasure, ReplayLedger, ReplayLedgerPorts, RetryErasures,
     RunErasures, RunErasuresPorts, SendReminders, ShowErasures, ShowReceipt, StartDueDeletions, Swept,
@@ -45,6 +46,16 @@ pub(crate) struct Workers {
     /// Made when they are needed: whoever looks at what is under way needs none.
     erasers: OnceLock<Erasers>,
     outbox: OnceLock<Arc<Outbox>>,
+    /// Why the last pass of a kind of work ended early, or the next one would.
+    problems: Mutex<BTreeMap<&'static str, ErrorCode>>,
+}
+
+/// What is remembered of the deployment: which key receipts are signed with.
+const RECEIPT_KEY: &str = "receipt_key";
+
+fn another_receipt_key(file: &ReceiptKeyFile) -> Failure {
+    let message = format!("receipts were signed with another key than {}", file.path().display());
+    Failure::new(ErrorCode::ReceiptKeyUnusable, message)
 }
 
 fn invalid(message: &str) -> Failure {
@@ -61,9 +72,6 @@ fn erasers(configuration: &WorkerConfiguration) -> Result<Erasers, Failure> {
     }
     Erasers::new(erasers).map_err(|error| invalid(&format!("key erasure.erasers: {error}")))
 }
-
-/// Under which name the database knows the key that receipts are signed with.
-const RECEIPT_KEY: &str = "receipt_key";
 
 /// The file with the key that receipts are signed with.
 fn receipt_key_file(configuration: &WorkerConfiguration) -> Result<ReceiptKeyFile, Failure> {
@@ -116,15 +124,10 @@ pub(crate) async fn receipt_checker(
     if let (Some(signer), Some(file), Some(known)) = (&signer, &file, store.remembered(RECEIPT_KEY).await?)
         && signer.key_id() != known
     {
-        return Err(other_key(file));
+        return Err(another_receipt_key(file));
     }
     let checker = JwsReceiptChecker::new(signer.as_ref());
     Ok(ReceiptCheck { checker, without_key: Once::new(), has_key: signer.is_some() })
-}
-
-fn other_key(file: &ReceiptKeyFile) -> Failure {
-    let message = format!("receipts were signed with another key than {}", file.path().display());
-    Failure::new(ErrorCode::ReceiptKeyUnusable, message)
 }
 
 impl Workers {
@@ -138,6 +141,7 @@ impl Workers {
             patience: configuration.http.settings.shutdown_timeout,
             erasers: OnceLock::new(),
             outbox: OnceLock::new(),
+            problems: Mutex::default(),
         }
     }
 
@@ -179,33 +183,76 @@ impl Workers {
     /// Who signs receipts. A deployment has one key for good: it is made once, and no other is taken for it.
     async fn signer(&self) -> Result<JwsReceiptSigner, Failure> {
         let file = receipt_key_file(&self.configuration)?;
-        let known = self.store.remembered(RECEIPT_KEY).await?;
-        let key = match (file.read()?, &known) {
-            (Some(key), _) => key,
-            (None, None) => file.create()?,
-            (None, Some(_)) => {
-                return Err(Failure::new(
-                    ErrorCode::ReceiptKeyUnusable,
-                    format!(
-                        "receipts were signed before, but there is no key {}; set receipts.key_file",
-                        file.path().display()
-                    ),
-                ));
-            }
+        let signer = match self.known_signer(&file).await? {
+            Some(signer) => signer,
+            None => JwsReceiptSigner::new(file.create()?),
         };
-        let signer = JwsReceiptSigner::new(key);
         let key_id = signer.key_id();
         if self.store.remember(RECEIPT_KEY, &key_id).await? != key_id {
-            return Err(other_key(&file));
+            return Err(another_receipt_key(&file));
         }
         Ok(signer)
     }
 
-    fn ledger(&self) -> Result<Arc<dyn ErasureLedger>, Failure> {
+    /// The same, if there is a key already.
+    async fn known_signer(&self, file: &ReceiptKeyFile) -> Result<Option<JwsReceiptSigner>, Failure> {
+        let known = self.store.remembered(RECEIPT_KEY).await?;
+        match (file.read()?.map(JwsReceiptSigner::new), known) {
+            (Some(signer), Some(known)) if signer.key_id() != known => Err(another_receipt_key(file)),
+            (None, Some(_)) => Err(Failure::new(
+                ErrorCode::ReceiptKeyUnusable,
+                format!(
+                    "receipts were signed before, but there is no key {}; set receipts.key_file",
+                    file.path().display()
+                ),
+            )),
+            (signer, _) => Ok(signer),
+        }
+    }
+
+    fn ledger(&self) -> Result<LedgerFile, Failure> {
         let file = self.configuration.ledger.as_ref();
-        let file =
-            file.ok_or_else(|| invalid("key ledger.file: is not set, and without HOME there is no default"))?;
-        Ok(Arc::new(LedgerFile::new(file)))
+        file.map(LedgerFile::new)
+            .ok_or_else(|| invalid("key ledger.file: is not set, and without HOME there is no default"))
+    }
+
+    /// Whether a pass could do its work, as far as the configuration and the files that it names tell; makes nothing.
+    pub(crate) async fn check(&self, worker: WorkerKind) -> Result<(), Failure> {
+        match worker {
+            WorkerKind::Deletions => self.erasers_to_start_with().map(drop),
+            WorkerKind::Erasures => {
+                self.erasers()?;
+                self.ledger()?.check()?;
+                self.known_signer(&receipt_key_file(&self.configuration)?).await.map(drop)
+            }
+            WorkerKind::Outbox => self.outbox().map(drop),
+            WorkerKind::Reminders | WorkerKind::Housekeeping => Ok(()),
+        }
+    }
+
+    /// Looks before anything runs what would keep a kind of work from being done. Whatever it is, cancellations are served.
+    pub(crate) async fn check_all(&self) {
+        for worker in ALL {
+            let checked = self.check(worker).await;
+            if let Err(Failure { code, message }) = &checked {
+                tracing::error!(?worker, %code, message, "a worker cannot do its work");
+            }
+            self.note(worker, checked.err().map(|failure| failure.code));
+        }
+    }
+
+    fn note(&self, worker: WorkerKind, problem: Option<ErrorCode>) {
+        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        match problem {
+            Some(code) => problems.insert(worker.as_str(), code),
+            None => problems.remove(worker.as_str()),
+        };
+    }
+
+    /// Which kinds of work are not done, and why.
+    pub(crate) fn problems(&self) -> Vec<(&'static str, ErrorCode)> {
+        let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        problems.iter().map(|(worker, code)| (*worker, *code)).collect()
     }
 
     /// One pass.
@@ -233,7 +280,7 @@ impl Workers {
                     tasks: store.clone(),
                     identities: store.clone(),
                     audit_trail: store,
-                    ledger: self.ledger()?,
+                    ledger: Arc::new(self.ledger()?),
                     signer: Arc::new(self.signer().await?),
                     clock,
                     ids: self.ids.clone(),
@@ -267,8 +314,13 @@ impl Workers {
             }
             while !*stop.borrow() {
                 match self.pass(worker).await {
-                    Ok(summary) => tell(worker, &summary),
+                    Ok(summary) => {
+                        // A pass that had nothing to do has not come across it.
+                        self.note(worker, self.check(worker).await.err().map(|failure| failure.code));
+                        tell(worker, &summary);
+                    }
                     Err(failure) => {
+                        self.note(worker, Some(failure.code));
                         count(worker, failure.code.as_str());
                         let Failure { code, message } = failure;
                         tracing::error!(?worker, %code, message, "a pass ended early");
@@ -315,8 +367,7 @@ impl Workers {
             Ok(erasers) if erasers.names().is_empty() => {
                 tracing::warn!("no eraser is configured: a deletion is complete as soon as it has started");
             }
-            Ok(_) => {}
-            Err(Failure { message, .. }) => tracing::error!(message, "no deletion will start"),
+            Ok(_) | Err(_) => {}
         }
         let mut running = JoinSet::new();
         for worker in ALL {
@@ -364,7 +415,7 @@ impl Workers {
 
     pub(crate) fn replay_ledger(&self) -> Result<ReplayLedger, Failure> {
         let ports = ReplayLedgerPorts {
-            ledger: self.ledger()?,
+            ledger: Arc::new(self.ledger()?),
             audit_trail: self.store.clone(),
             processes: self.store.clone(),
             identities: self.store.clone(),

@@ -30,6 +30,21 @@ pub(crate) struct HealthData {
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
+    /// The workers that cannot do their work at the moment. Cancellations are served all the same.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workers: Option<Vec<WorkerData>>,
+}
+
+/// A worker that cannot do its work.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WorkerData {
+    /// The kind of work.
+    #[schema(example = "erasures")]
+    worker: &'static str,
+    /// The error code; the log has the message.
+    #[schema(example = "error.reprieve.ledger.unavailable")]
+    code: &'static str,
 }
 
 /// Whether the program runs
@@ -38,7 +53,7 @@ pub(crate) struct HealthData {
     responses((status = 200, description = "It runs", body = HealthData)),
 )]
 async fn live() -> Json<HealthData> {
-    Json(HealthData { status: "up", code: None })
+    Json(HealthData { status: "up", code: None, workers: None })
 }
 
 /// Whether requests can be answered
@@ -53,10 +68,17 @@ async fn live() -> Json<HealthData> {
 )]
 async fn ready(State(service): State<Arc<Service>>) -> (StatusCode, Json<HealthData>) {
     let limit = service.settings.request_timeout;
-    let check = finish(async move { service.use_cases.health.execute().await });
+    let checked = service.clone();
+    let check = finish(async move { checked.use_cases.health.execute().await });
     match tokio::time::timeout(limit, check).await {
         Ok(Some(health)) => match health.store {
-            Ok(()) => (StatusCode::OK, Json(HealthData { status: "up", code: None })),
+            Ok(()) => {
+                let problems = (service.workers)().into_iter();
+                let workers: Vec<_> =
+                    problems.map(|(worker, code)| WorkerData { worker, code: code.as_str() }).collect();
+                let workers = (!workers.is_empty()).then_some(workers);
+                (StatusCode::OK, Json(HealthData { status: "up", code: None, workers }))
+            }
             Err(error) => {
                 tracing::warn!(%error, "not ready");
                 down(error.code().as_str())
@@ -67,7 +89,7 @@ async fn ready(State(service): State<Arc<Service>>) -> (StatusCode, Json<HealthD
 }
 
 fn down(code: &'static str) -> (StatusCode, Json<HealthData>) {
-    (StatusCode::SERVICE_UNAVAILABLE, Json(HealthData { status: "down", code: Some(code) }))
+    (StatusCode::SERVICE_UNAVAILABLE, Json(HealthData { status: "down", code: Some(code), workers: None }))
 }
 
 /// What was measured, for Prometheus

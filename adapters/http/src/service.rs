@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use reprieve_application::Caller;
-use reprieve_application::GracePeriodSettings;
 use reprieve_application::ports::{
     AnsweredRequests, AuditTrail, Clock, DeletionProcesses, EventDeliveries, Identities, Ids, StoreHealth,
 };
@@ -13,6 +11,7 @@ use reprieve_application::use_cases::{
     GetSinkFigures, InitiateIdentityDeletionProcess, InspectAuditLogs, InspectDeletionProcess,
     InspectIdentity, ListDeletionProcesses,
 };
+use reprieve_application::{Caller, ErrorCode, GracePeriodSettings};
 
 use crate::authentication::Authentication;
 use crate::limits::RateLimit;
@@ -85,7 +84,11 @@ pub struct Service {
     pub(crate) settings: Settings,
     pub(crate) rate_limit: RateLimit,
     pub(crate) metrics: Metrics,
+    pub(crate) workers: Box<WorkerProblems>,
 }
+
+/// Which kinds of work are not done beside the service, and why.
+type WorkerProblems = dyn Fn() -> Vec<(&'static str, ErrorCode)> + Send + Sync;
 
 impl Service {
     /// The service that acts for `own` at the Connector's routes and for whoever authenticates at the others.
@@ -100,7 +103,26 @@ impl Service {
         metrics: Metrics,
     ) -> Self {
         let rate_limit = RateLimit::new(settings.requests_per_second, settings.burst);
-        Self { use_cases, own, authentication, clock, ids, settings, rate_limit, metrics }
+        Self {
+            use_cases,
+            own,
+            authentication,
+            clock,
+            ids,
+            settings,
+            rate_limit,
+            metrics,
+            workers: Box::new(Vec::new),
+        }
+    }
+
+    /// The same, which also says of the workers beside it what keeps them from their work.
+    #[must_use]
+    pub fn with_workers(
+        self,
+        problems: impl Fn() -> Vec<(&'static str, ErrorCode)> + Send + Sync + 'static,
+    ) -> Self {
+        Self { workers: Box::new(problems), ..self }
     }
 
     /// A name for an error or a request, such as `ERR` and 17 letters and digits.

@@ -48,6 +48,32 @@ impl LedgerFile {
         &self.path
     }
 
+    /// Looks whether something could be appended, as far as that is known before, and makes nothing.
+    ///
+    /// # Errors
+    /// If the file is there and cannot be opened, or there is something in the way of its folder.
+    pub fn check(&self) -> Result<(), LedgerError> {
+        let opened = OpenOptions::new().read(true).append(true).open(&self.path).map(drop);
+        let found = match opened {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // What is not there yet is made with the first entry.
+                let folder = folder::of(&self.path).ancestors().find(|folder| folder.exists());
+                match folder.map(|folder| (folder, folder.metadata())) {
+                    Some((_, Ok(found))) if found.is_dir() && !found.permissions().readonly() => Ok(()),
+                    Some((_, Err(error))) => Err(error),
+                    Some((folder, Ok(_))) => {
+                        let problem = format!("{} is no folder that can be written to", folder.display());
+                        Err(io::Error::new(io::ErrorKind::NotADirectory, problem))
+                    }
+                    // A path that is relative to where the program runs.
+                    None => Ok(()),
+                }
+            }
+            other => other,
+        };
+        found.map_err(|error| self.unavailable(error.into()))
+    }
+
     /// Runs what waits for the disk where nobody else has to wait for it.
     async fn blocking<T: Send + 'static>(
         &self,

@@ -11,6 +11,7 @@ on_both_databases!(
     what_nobody_cancels_is_deleted_when_its_time_is_over,
     an_eraser_that_fails_for_too_long_is_stuck_until_somebody_sees_to_it,
     an_eraser_that_can_never_acknowledge_is_waived_and_the_deletion_completes,
+    what_keeps_workers_from_their_work_is_reported_at_the_start_and_cancelling_goes_on,
     a_pass_that_runs_when_the_service_is_told_to_end_comes_to_its_end,
 );
 
@@ -176,6 +177,52 @@ fn an_eraser_that_can_never_acknowledge_is_waived_and_the_deletion_completes(san
     let ended = service.wait();
     assert_eq!(ended.code, 0);
     assert!(!ended.stderr.contains(note) && !ended.stdout.contains(note), "{ended:?}");
+}
+
+fn what_keeps_workers_from_their_work_is_reported_at_the_start_and_cancelling_goes_on(sandbox: &Sandbox) {
+    let home = sandbox.home().display().to_string();
+    std::fs::write(sandbox.home().join("file"), "").unwrap();
+    // The deletions have no eraser, and a file is in the way of the ledger.
+    sandbox.configure(&format!(
+        "http = {{requests_per_second = 1000000, burst = 1000000}}
+        ledger.file = '{home}/file/ledger'
+        receipts.key_file = '{home}/receipt-key'
+        erasure.without_erasers = false"
+    ));
+    let sandbox = sandbox.variant();
+    let service = Service::start(&sandbox);
+    let ready = service.send(&Request::get("/health/ready"));
+    let body: serde_json::Value = serde_json::from_str(&ready.body).unwrap();
+    let invalid = "error.reprieve.configuration.invalid";
+    let unavailable = "error.reprieve.ledger.unavailable";
+    assert_eq!(
+        (ready.status, body),
+        (
+            200,
+            serde_json::json!({"status": "up", "workers": [
+                {"worker": "deletions", "code": invalid}, {"worker": "erasures", "code": unavailable},
+            ]})
+        )
+    );
+    let _ = service.send(&Request::post(OWN)).result(200);
+    let _ = service.send(&Request::new("DELETE", OWN)).result(200);
+    let ended = service.stop();
+    assert_eq!(ended.code, 0);
+    for code in [invalid, unavailable] {
+        let said = "a worker cannot do its work";
+        assert!(ended.stderr.lines().any(|line| line.contains(said) && line.contains(code)), "{ended:?}");
+    }
+    let ends = |worker: &str, exit_code: i32, code: &str| {
+        let outcome = sandbox.line(&format!("worker run {worker}"));
+        let failure = format!("This command failed with the code '{code}'");
+        assert!(outcome.code == exit_code && outcome.stderr.contains(&failure), "{outcome:?}");
+    };
+    ends("deletions", 1, invalid);
+    ends("erasures", 70, unavailable);
+    std::fs::remove_file(sandbox.home().join("file")).unwrap();
+    std::fs::write(sandbox.home().join("receipt-key"), "no key").unwrap();
+    ends("erasures", 70, "error.reprieve.receipt.keyUnusable");
+    assert!(!sandbox.home().join("file").exists(), "looking makes nothing");
 }
 
 fn a_pass_that_runs_when_the_service_is_told_to_end_comes_to_its_end(sandbox: &Sandbox) {

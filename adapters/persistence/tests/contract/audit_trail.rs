@@ -451,7 +451,7 @@ async fn processes_are_verified_many_at_a_time(opened: Opened) {
         let Loaded { value, version } = opened.load(&address(number)).await;
         match &verified[id] {
             Ok(process) => {
-                assert_eq!((Some(process.process()), process.head()), (value.open_process(), version));
+                assert_eq!((Some(&process.value), process.version), (value.open_process(), version));
             }
             Err(found) => assert_eq!(*found, fault(ids[3].as_str(), 1, FaultKind::ProcessDiffers)),
         }

@@ -73,8 +73,8 @@ async fn cancel(identities: Arc<dyn Identities>, number: usize, now: i64) -> Out
     use_case.execute(&caller(number)).await.map_err(|error| error.code())
 }
 
-async fn start(identities: Arc<dyn Identities>, number: usize, now: i64) -> Outcome {
-    let use_case = StartIdentityDeletion::new(identities, Arc::new(StoppedClock(at(now))));
+async fn start(store: Arc<Store>, number: usize, now: i64) -> Outcome {
+    let use_case = StartIdentityDeletion::new(store.clone(), store, Arc::new(StoppedClock(at(now))));
     let ripe = RipeProcess { address: address(number), process_id: process_id(number) };
     use_case.execute(&ripe, &erasers(&["files"])).await.map_err(|error| error.code())
 }
@@ -87,7 +87,7 @@ async fn initiate(identities: Arc<dyn Identities>, ids: Arc<Counter>, number: us
 }
 
 /// Lets all of them loose at the same moment, every other one over the second store.
-async fn race<F>(stores: &[Store; 2], contender: impl Fn(usize, Arc<dyn Identities>) -> F) -> Vec<Outcome>
+async fn race<F>(stores: &[Store; 2], contender: impl Fn(usize, Arc<Store>) -> F) -> Vec<Outcome>
 where
     F: Future<Output = Outcome> + Send + 'static,
 {

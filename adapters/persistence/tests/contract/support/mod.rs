@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use reprieve_application::StoreError;
 use reprieve_application::ports::{
-    Alongside, DeletionProcesses, Due, DueProcesses, Identities, Loaded, Version,
+    Alongside, AuditTrail, DeletionProcesses, Due, DueProcesses, Identities, Loaded, Version,
 };
 use reprieve_application::use_cases::RipeProcess;
 use reprieve_domain::audit::AuditKey;
