@@ -146,3 +146,31 @@ fn row(process: &ProcessData) -> String {
         end.map(|end| end.to_string()).unwrap_or_default()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_deletion_of_the_identity_before_is_a_member_while_there_is_something_to_say() {
+        let identity = IdentityData {
+            address: "did:web:example.org".parse().unwrap(),
+            device: "DVC0123456789abcdefg".parse().unwrap(),
+            open_process: None,
+        };
+        let process_id = "IDP0123456789abcdefg".parse().unwrap();
+        let mut deleted = DeletedOwnIdentity { process_id, receipt: Some("signed".to_owned()) };
+        let shown = |deleted: Option<&DeletedOwnIdentity>| {
+            serde_json::to_value(IdentityJson::new(&identity, deleted))
+                .unwrap()
+                .get("previousDeletion")
+                .cloned()
+        };
+        assert_eq!(shown(None), None);
+        let expected = json!({"processId": "IDP0123456789abcdefg", "receipt": "signed"});
+        assert_eq!(shown(Some(&deleted)), Some(expected));
+        deleted.receipt = None;
+        assert_eq!(shown(Some(&deleted)), Some(json!({"processId": "IDP0123456789abcdefg"})));
+    }
+}

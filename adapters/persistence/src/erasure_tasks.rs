@@ -245,7 +245,7 @@ async fn retry_in(
          WHERE {of} AND coalesce(lease_ends_at, 0) <= $2"
     );
     let due = execute(transaction, &retry, values.clone()).await?;
-    // What was just made due is locked: whoever claims it does so after this transaction.
+    // What was just made due is locked until this transaction ends, and cannot be claimed before.
     let leased = format!("SELECT count(*) AS leased FROM erasure_tasks WHERE {of} AND lease_ends_at > $2");
     let leased = numbered(transaction.get_database_backend(), leased, values);
     let leased = transaction.query_one_raw(leased).await.map_err(store_error)?;

@@ -382,7 +382,7 @@ async fn redeliver_in(
         event_id.map(ToOwned::to_owned).into(),
     ];
     if transaction.get_database_backend() == DbBackend::Postgres {
-        // As whoever settles does: the rows of the sinks first.
+        // The rows of the sinks first, as when a pass settles.
         let lock = "SELECT name FROM event_sinks ORDER BY name FOR UPDATE";
         execute(transaction, lock, Vec::new()).await?;
     }

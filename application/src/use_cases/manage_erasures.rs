@@ -31,7 +31,7 @@ impl ShowErasures {
         Self { tasks }
     }
 
-    /// The tasks of one process, or of all: the first thousand, those that wait for somebody before all others; and as many
+    /// The tasks of one process, or of all: the first thousand, the stuck ones before all others; and as many
     /// waivers.
     ///
     /// # Errors

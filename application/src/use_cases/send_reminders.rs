@@ -45,7 +45,7 @@ impl SendReminders {
                 reminded,
                 ends_after: Some(ends_after),
                 ends_by,
-                // Its time had come when the deletion was asked for: nobody is reminded of what was just confirmed.
+                // If its time had come when the deletion was asked for, the confirmation has just said the same.
                 longer_than: Some(wait),
             });
             let swept = self

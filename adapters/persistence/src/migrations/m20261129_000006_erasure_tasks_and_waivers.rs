@@ -1,5 +1,5 @@
-//! Of `erasure_tasks`: until when a worker has one, so that it can be told from one that waits. And `erasure_waivers`: what
-//! an operator wrote of an erasure that nobody waits for any more, until the identity is gone.
+//! Of `erasure_tasks`: until when a worker has one, which sets it apart from one that waits. And `erasure_waivers`: what
+//! an operator wrote of an erasure that the deletion does not wait for any more, until the identity is gone.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;

@@ -130,12 +130,12 @@ async fn what_is_being_performed_is_left_alone_when_it_is_retried_until_its_leas
     let [task, _] = <[_; 2]>::try_from(claim(&opened.store, ENDS_AT, ENDS_AT + LEASE, 9).await).unwrap();
     assert_eq!(retry(ENDS_AT + 1).await, RetriedTasks { due: 0, being_performed: 2 });
     assert_eq!(claim(&opened.store, ENDS_AT + LEASE - 1, ENDS_AT + LEASE, 9).await, []);
-    // The claim still holds, and after its result nobody performs it.
+    // The claim still holds; after its result no worker performs it.
     let again_at = at(ENDS_AT + 10 * LEASE);
     settle(&opened.store, &task, Settlement::GivenBack { again_at }).await.unwrap();
     assert_eq!(retry(ENDS_AT + 2).await, RetriedTasks { due: 1, being_performed: 1 });
     assert_eq!(claim_one(&opened.store, ENDS_AT + 2, ENDS_AT + LEASE).await.kind, task.kind);
-    // Whoever had the other has died.
+    // The worker that had the other has died.
     assert_eq!(retry(ENDS_AT + LEASE).await, RetriedTasks { due: 2, being_performed: 0 });
     assert_eq!(claim(&opened.store, ENDS_AT + LEASE, ENDS_AT + 2 * LEASE, 9).await.len(), 2);
 }
