@@ -35,11 +35,13 @@ pub(crate) async fn close_in(
     execute(transaction, left_over, vec![id.clone()]).await?;
     let waivers = "DELETE FROM erasure_waivers WHERE process_id = $1";
     execute(transaction, waivers, vec![id.clone()]).await?;
-    let Version { length, .. } = receipt.audit_head;
+    let Version { length, hash: head } = receipt.audit_head;
     // Locks it, too.
     let is_deleted = "UPDATE deletion_processes SET status = 'Deleted' \
-                      WHERE id = $1 AND status = 'Deleted' AND revision = $2 AND address = $3";
-    if execute(transaction, is_deleted, vec![id.clone(), length.into(), address.clone()]).await? == 0 {
+                      WHERE id = $1 AND status = 'Deleted' AND revision = $2 AND address = $3 \
+                      AND audit_head = $4";
+    let verified = vec![id.clone(), length.into(), address.clone(), head.as_bytes().to_vec().into()];
+    if execute(transaction, is_deleted, verified).await? == 0 {
         let is_claimed = is_claimed(transaction, task).await?;
         return Err(if is_claimed { StoreError::Conflict } else { StoreError::LeaseLost });
     }

@@ -194,9 +194,10 @@ fn step(
     let now = parameters.bind(now);
     format!(
         "UPDATE deletion_processes SET {changes}, \
-         logical_time = CASE WHEN logical_time >= {now} THEN logical_time + 1 ELSE {now} END \
+         logical_time = CASE WHEN logical_time >= {now} AND logical_time < {} THEN logical_time + 1 ELSE {now} END \
          WHERE id = {} AND revision = {} AND audit_head = {} \
          AND grace_period_ends_at > {} AND grace_period_ends_at <= {}",
+        i64::MAX,
         parameters.bind(process.id),
         parameters.bind(expected.length),
         parameters.bind(expected.hash.as_bytes().to_vec()),

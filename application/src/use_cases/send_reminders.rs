@@ -77,6 +77,7 @@ mod tests {
     use super::*;
     use crate::ports::{Found, MockDueProcesses, MockIdentities};
     use crate::use_cases::test_data::{DAY, active, at, clock_at, trail_of};
+    use reprieve_domain::Reminder::{First, Second, Third};
     use std::sync::Mutex;
     use std::time::Duration;
 
@@ -127,7 +128,6 @@ mod tests {
             settings,
         );
         assert_eq!(use_case.execute().await.unwrap().stepped, 6);
-        use Reminder::{First, Second, Third};
         assert_eq!(*sent.lock().unwrap(), [First, Second, Second, Third, Third, Third]);
     }
 }

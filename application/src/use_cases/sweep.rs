@@ -41,7 +41,9 @@ impl Sweep<'_> {
             let mut after = None;
             loop {
                 let Found { processes, failed, next } = self.processes.find_due(due, after, BATCH).await?;
-                failed.into_iter().for_each(|error| swept.note(Err(error)));
+                for error in failed {
+                    swept.note(Err(error));
+                }
                 let mut verified = self.audit_trail.verified(&processes).await?;
                 let mut decided = Vec::with_capacity(processes.len());
                 for process in processes {
@@ -58,7 +60,9 @@ impl Sweep<'_> {
                     }
                 }
                 if !decided.is_empty() {
-                    self.identities.save_all(&decided).await?.into_iter().for_each(|saved| swept.note(saved));
+                    for saved in self.identities.save_all(&decided).await? {
+                        swept.note(saved);
+                    }
                 }
                 after = next;
                 if after.is_none() {

@@ -137,6 +137,9 @@ impl AuditedAction {
             ("ErrorDuringDeletion", [("aggregateType", eraser), ("errorMessage", failure)]) => {
                 Self::ErrorDuringDeletion { eraser: eraser.parse().ok()?, failure: failure.parse().ok()? }
             }
+            ("DataDeletionWaivedBySupport", [("aggregateType", eraser), ("code", code)]) => {
+                Self::DataDeletionWaivedBySupport { eraser: eraser.parse().ok()?, code: code.parse().ok()? }
+            }
             ("DeletionCompleted", []) => Self::DeletionCompleted,
             _ => return None,
         };
@@ -173,6 +176,9 @@ mod tests {
             (name(), 100..600_u16).prop_map(|(eraser, status)| AuditedAction::ErrorDuringDeletion {
                 eraser,
                 failure: FailureCode::http_status(status),
+            }),
+            (name(), "[A-Za-z0-9._-]{1,64}").prop_map(|(eraser, code)| {
+                AuditedAction::DataDeletionWaivedBySupport { eraser, code: code.parse().unwrap() }
             }),
             Just(AuditedAction::DeletionCompleted),
         ]

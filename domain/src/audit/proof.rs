@@ -90,7 +90,7 @@ impl Proof {
             }
             (AuditedAction::DeletionCompleted, Status::Deleting) => {
                 self.deletion_completed_at = Some(at);
-                let is_complete = self.erasures.values().all(|erasure| erasure.is_settled());
+                let is_complete = self.erasures.values().all(Erasure::is_settled);
                 (is_complete, Status::Deleted, false)
             }
             (
@@ -147,8 +147,9 @@ impl Proof {
                 EventKind::IdentityDeletionReminderDue { reminder, days_until_deletion, grace_period_ends_at }
             }
             AuditedAction::DeletionStarted { .. } => EventKind::IdentityDeletionStarted,
-            AuditedAction::DataDeleted { .. } | AuditedAction::DataDeletionWaivedBySupport { .. } => {
-                return None;
+            AuditedAction::DataDeleted { .. } => return None,
+            AuditedAction::DataDeletionWaivedBySupport { eraser, code } => {
+                EventKind::IdentityErasureWaived { eraser, code }
             }
             AuditedAction::ErrorDuringDeletion { eraser, .. } => {
                 let failures = match self.erasures.get(&eraser) {

@@ -234,6 +234,11 @@ impl Ledger {
         let mut audit_trail = MockAuditTrail::new();
         audit_trail.expect_verify_ledger_entry().returning(|_| Ok(()));
         audit_trail.expect_identity_hash().returning(move |address| self.hash(address));
+        audit_trail.expect_verified().returning(move |ids| {
+            let ripe = self.identity(&self.ripe.parse().unwrap()).into_open_process().unwrap();
+            let version = Version { length: 1, hash: [4; 32].into() };
+            Ok([(ids[0].clone(), Ok(Loaded { value: ripe, version }))].into())
+        });
         let mut processes = MockDeletionProcesses::new();
         processes.expect_addresses().returning(|_, _| Ok(vec![]));
         processes.expect_list().returning(|_| Ok(vec![]));

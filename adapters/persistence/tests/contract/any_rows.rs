@@ -143,7 +143,7 @@ async fn apply(opened: &Opened, changes: &[Change]) {
 fn read_or_corrupt<T>(result: Result<T, StoreError>) -> Result<Option<T>, TestCaseError> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(StoreError::Corrupt { .. }) => Ok(None),
+        Err(StoreError::Corrupt { .. } | StoreError::Quarantined(_)) => Ok(None),
         Err(other) => Err(TestCaseError::fail(format!("{other:?}"))),
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use reprieve_application::ports::{AuditTrail, DeletionProcesses, Identities, OwnIdentities, Version};
 use reprieve_application::{Coded, ErrorCode, StoreError};
-use reprieve_domain::{Identity, Status};
+use reprieve_domain::{DeletionProcessId, Identity, Status};
 
 use crate::support::{
     self, ENDS_AT, Opened, address, initiate, on_each_database, on_sqlite, own_identity, process_id, save,
@@ -18,6 +18,15 @@ on_each_database!(
     the_status_of_old_data_is_read,
     a_corrupt_own_identity_is_reported,
 );
+
+/// What a worker meets is reported in its place.
+async fn is_quarantined(opened: &Opened, id: &DeletionProcessId) {
+    let ripe = support::ripe(&opened.store, ENDS_AT, 9).await;
+    assert!(
+        matches!(&ripe, Err(StoreError::Quarantined(fault)) if fault.process_id == id.as_str()),
+        "{ripe:?}"
+    );
+}
 
 #[track_caller]
 fn is_corrupt<T: Debug>(result: Result<T, StoreError>, place: (&str, &str, &str)) {
@@ -120,10 +129,7 @@ async fn a_corrupt_name_of_a_process_is_reported(opened: Opened) {
     for address in ["did:e:prod.enmeshed.eu:dids:06a391378e5df5c1399f78", "did:web:", ""] {
         let renamed = "UPDATE deletion_processes SET id = $1, address = $2";
         opened.sql.change(renamed, [id.as_str().into(), address.into()]).await;
-        is_corrupt(
-            support::ripe(&opened.store, ENDS_AT, 1).await,
-            ("deletion_processes", id.as_str(), "address"),
-        );
+        is_quarantined(&opened, &id).await;
     }
 }
 
@@ -137,7 +143,7 @@ async fn a_process_with_a_status_that_nobody_knows_is_not_overlooked(opened: Ope
     let refused = save(&opened.store, &second, Version::EMPTY).await;
     assert!(matches!(refused, Err(StoreError::OpenProcessExists)), "{refused:?}");
     let id = process_id(1);
-    is_corrupt(support::ripe(&opened.store, ENDS_AT, 9).await, ("deletion_processes", id.as_str(), "status"));
+    is_quarantined(&opened, &id).await;
 }
 
 /// enmeshed called it Approved before version 2 of its API.

@@ -6,9 +6,9 @@ mod erasures;
 mod guarantees;
 mod hands;
 mod interleavings;
-
 mod ledger;
 mod overtaken;
+mod quarantine;
 mod time_travel;
 mod world;
 

@@ -106,3 +106,28 @@ async fn a_connection_whose_commit_fails_or_that_is_given_up_on_the_way_is_not_u
         assert_eq!(number(&pool, "SELECT count(*) FROM a").await, 1, "{pooler:?}");
     }
 }
+
+/// What one connection meets is true of the others: they lead to the same server, which is not the primary any more.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run"]
+async fn of_many_connections_to_a_server_that_refuses_to_write_one_has_to_be_refused() {
+    let database = TestDatabase::postgres().await;
+    let options =
+        ConnectionOptions { max_connections: 4, pooler: Pooler::None, ..ConnectionOptions::default() };
+    let pool = Database::connect(&database.url().parse().unwrap(), &options).await.unwrap().writer;
+    pool.execute_unprepared("CREATE TABLE a (id int)").await.unwrap();
+    for _ in 0..2 {
+        // As if the server had been demoted under each of them; a new connection would find the new primary.
+        let begun = tokio::try_join!(pool.begin(), pool.begin(), pool.begin(), pool.begin()).unwrap();
+        for transaction in <[_; 4]>::from(begun) {
+            transaction.execute_unprepared("SET default_transaction_read_only = on").await.unwrap();
+            transaction.commit().await.unwrap();
+        }
+        let mut refused = 0;
+        for _ in 0..8 {
+            refused += usize::from(pool.execute_unprepared("INSERT INTO a VALUES (1)").await.is_err());
+        }
+        assert_eq!(refused, 1);
+        tokio::time::sleep(BETWEEN_EVICTIONS).await;
+    }
+}
