@@ -141,7 +141,8 @@ impl Identity {
     /// Records that a reminder is sent.
     ///
     /// # Errors
-    /// As [`DeletionProcess::remind`], and if `process` is not the open process.
+    /// If `process` is not the open process, if it is not Active, if its grace period is over, or if this reminder or
+    /// a more urgent one was sent.
     pub fn remind(
         &self,
         process: &DeletionProcessId,
@@ -154,7 +155,7 @@ impl Identity {
     /// Starts erasing. Work is tied to a process by its id: a timer of an earlier process starts nothing.
     ///
     /// # Errors
-    /// As [`DeletionProcess::start_deletion`], and if `process` is not the open process.
+    /// If `process` is not the open process, if it is not Active, or if its grace period is not over.
     pub fn start_deletion(
         &self,
         process: &DeletionProcessId,
@@ -167,7 +168,8 @@ impl Identity {
     /// Records that an eraser has acknowledged.
     ///
     /// # Errors
-    /// As [`DeletionProcess::record_erasure`], and if `process` is not the open process.
+    /// If `process` is not the open process, if it is not Deleting, if it has no such eraser, or if that
+    /// eraser is settled.
     pub fn record_erasure(
         &self,
         process: &DeletionProcessId,
@@ -181,7 +183,7 @@ impl Identity {
     /// Records that an eraser has failed.
     ///
     /// # Errors
-    /// As [`DeletionProcess::record_erasure_failure`], and if `process` is not the open process.
+    /// As [`record_erasure`](Self::record_erasure).
     pub fn record_erasure_failure(
         &self,
         process: &DeletionProcessId,
@@ -197,7 +199,7 @@ impl Identity {
     /// Records that an eraser has failed for so long that somebody has to look after it.
     ///
     /// # Errors
-    /// As [`DeletionProcess::record_stuck_erasure`], and if `process` is not the open process.
+    /// As [`record_erasure`](Self::record_erasure).
     pub fn record_stuck_erasure(
         &self,
         process: &DeletionProcessId,
@@ -213,7 +215,7 @@ impl Identity {
     /// Records that an operator does without the acknowledgement of an eraser.
     ///
     /// # Errors
-    /// As [`DeletionProcess::waive_erasure`], and if `process` is not the open process.
+    /// As [`record_erasure`](Self::record_erasure).
     pub fn waive_erasure(
         &self,
         process: &DeletionProcessId,
@@ -227,7 +229,7 @@ impl Identity {
     /// Ends the deletion: every eraser has acknowledged or was waived.
     ///
     /// # Errors
-    /// As [`DeletionProcess::complete`], and if `process` is not the open process.
+    /// If `process` is not the open process, if it is not Deleting, or while an eraser is pending.
     pub fn complete(&self, process: &DeletionProcessId, now: Timestamp) -> Result<Step, CompleteError> {
         self.open(process).ok_or(CompleteError::NoOpenProcess)?.complete(now)
     }

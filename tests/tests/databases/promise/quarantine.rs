@@ -44,7 +44,7 @@ async fn closed(world: &World) -> u64 {
     world.with_sql(|database| database.count("closed_processes")).await
 }
 
-/// At every instant nobody is asked to erase anything of theirs. The one whom nobody has touched is deleted in time.
+/// At no instant is the eraser asked for one of them. The process that was left alone is deleted in time.
 async fn who_has_time_left_is_not_deleted_whatever_is_changed(database: TestDatabase) {
     const DELETING: &str = "status = 'Deleting', deletion_started_at = created_at, \
                             erasures = '[{\"eraser\":\"files\"}]'";
@@ -69,7 +69,7 @@ async fn who_has_time_left_is_not_deleted_whatever_is_changed(database: TestData
         }
         change(&world, sql).await;
     }
-    // A task for one that is Active, and a process that nobody has asked for.
+    // A task for one that is Active, and a process that no identity has asked for.
     let active = world.initiate(10).await;
     change(&world, tasks(active.id(), 10)).await;
     let made_up = "INSERT INTO deletion_processes (id, revision, address, status, created_at, created_by_device, \
