@@ -1,8 +1,11 @@
 //! What a step writes, and the one way to write it: one text for both databases as far as they agree, on PostgreSQL one
 //! statement, so one round trip, and on SQLite several that are handed over together, in one transaction.
 
+use std::fmt::Write as _;
+
 use reprieve_application::StoreError;
 use reprieve_application::ports::Version;
+use reprieve_domain::Status;
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
 use crate::entities::{answered_request, audit_entry, deletion_process};
@@ -33,17 +36,33 @@ pub(crate) struct Write {
 
 /// The values that are bound, and the placeholders that stand for them. The same kind of step gives the same text, which
 /// a connection has to prepare only once.
-#[derive(Default)]
 struct Parameters(Vec<Value>);
+
+/// Room for a part of the text, in bytes. It is built anew for each step, so that it must not be copied while it grows.
+const LENGTH: usize = 512;
 
 impl Parameters {
     fn bind(&mut self, value: impl Into<Value>) -> String {
-        self.0.push(value.into());
-        format!("${}", self.0.len())
+        let mut placeholder = String::new();
+        self.place(value.into(), &mut placeholder);
+        placeholder
     }
 
-    fn assignments<const N: usize>(&mut self, columns: [(&str, Value); N]) -> String {
-        columns.map(|(column, value)| format!("{column} = {}", self.bind(value))).join(", ")
+    fn place(&mut self, value: Value, sql: &mut String) {
+        self.0.push(value);
+        // Writing to a String cannot fail.
+        let _ = write!(sql, "${}", self.0.len());
+    }
+
+    fn assignments(&mut self, columns: impl IntoIterator<Item = (&'static str, Value)>) -> String {
+        let mut sql = String::with_capacity(LENGTH);
+        for (number, (column, value)) in columns.into_iter().enumerate() {
+            sql.push_str(if number == 0 { "" } else { ", " });
+            sql.push_str(column);
+            sql.push_str(" = ");
+            self.place(value, &mut sql);
+        }
+        sql
     }
 
     fn insert<const N: usize>(&mut self, table: &str, columns: [(&str, Value); N]) -> String {
@@ -55,15 +74,25 @@ impl Parameters {
         &mut self,
         table: &str,
         columns: [(&str, Value); N],
-        found: &[(&str, String)],
+        found: &[(&str, &str)],
     ) -> String {
-        let mut names = columns.each_ref().map(|(column, _)| *column).to_vec();
-        let mut values = columns.map(|(_, value)| self.bind(value)).to_vec();
-        for (column, sql) in found {
-            names.push(column);
-            values.push(sql.clone());
+        let mut sql = String::with_capacity(LENGTH);
+        sql.push_str("INSERT INTO ");
+        sql.push_str(table);
+        let names = columns.iter().map(|(column, _)| *column).chain(found.iter().map(|(column, _)| *column));
+        for (number, column) in names.enumerate() {
+            sql.push_str(if number == 0 { " (" } else { ", " });
+            sql.push_str(column);
         }
-        format!("INSERT INTO {table} ({}) SELECT {}", names.join(", "), values.join(", "))
+        for (number, (_, value)) in columns.into_iter().enumerate() {
+            sql.push_str(if number == 0 { ") SELECT " } else { ", " });
+            self.place(value, &mut sql);
+        }
+        for (_, expression) in found {
+            sql.push_str(", ");
+            sql.push_str(expression);
+        }
+        sql
     }
 }
 
@@ -97,7 +126,7 @@ impl Write {
         let Self { process, audit_entry, event, tasks, answered, expected, deadline } = self;
         let address = process.address.clone();
         let (id, revision) = (process.id.clone(), process.revision);
-        let mut parameters = Parameters::default();
+        let mut parameters = Parameters(Vec::with_capacity(64));
         let from_process = if backend == DbBackend::Postgres {
             "FROM process".to_owned()
         } else {
@@ -114,14 +143,17 @@ impl Write {
         }
         others.extend(event.map(|event| insert_event(&mut parameters, id, revision, event)));
         others.extend(answered.map(|answered| insert_answer(&mut parameters, answered)));
-        let sql = if backend == DbBackend::Postgres {
-            let others = others.iter().enumerate().fold(String::new(), |sql, (number, insert)| {
-                sql + &format!(", other{number} AS ({insert} {from_process})")
-            });
-            format!("WITH process AS ({process} RETURNING id, {LOGICAL_TIME}){others} SELECT id FROM process")
+        let mut sql = String::with_capacity(6 * LENGTH);
+        // Writing to a String cannot fail.
+        let _ = if backend == DbBackend::Postgres {
+            let _ = write!(sql, "WITH process AS ({process} RETURNING id, {LOGICAL_TIME})");
+            for (number, insert) in others.iter().enumerate() {
+                let _ = write!(sql, ", other{number} AS ({insert} {from_process})");
+            }
+            write!(sql, " SELECT id FROM process")
         } else {
-            let others = others.iter().map(|insert| format!("; {insert} {from_process}"));
-            others.fold(process, |sql, other| sql + &other)
+            sql.push_str(&process);
+            others.iter().try_for_each(|insert| write!(sql, "; {insert} {from_process}"))
         };
         Statement::from_sql_and_values(backend, sql, parameters.0)
     }
@@ -155,7 +187,7 @@ fn initiate(
             ("audit_head", process.audit_head.into()),
             ("audit_seal", process.audit_seal.into()),
         ],
-        &[("number", "next.number".to_owned()), (LOGICAL_TIME, format!("next.{LOGICAL_TIME}"))],
+        &[("number", "next.number"), (LOGICAL_TIME, "next.logical_time")],
     );
     // One look at the identity's processes: each further one costs a step more than all the rest of this does.
     format!(
@@ -177,20 +209,37 @@ fn step(
     expected: Version,
     (after, not_after): (i64, i64),
 ) -> String {
-    let changes = parameters.assignments([
+    let is_active = process.status == Status::Active.as_str();
+    let is_cancelled = process.status == Status::Cancelled.as_str();
+    // What the step cannot have changed is left alone as well.
+    let of_status: &mut dyn Iterator<Item = _> = if is_active {
+        &mut [
+            ("reminder1_sent_at", process.reminder1_sent_at.into()),
+            ("reminder2_sent_at", process.reminder2_sent_at.into()),
+            ("reminder3_sent_at", process.reminder3_sent_at.into()),
+        ]
+        .into_iter()
+    } else if is_cancelled {
+        &mut [
+            ("cancelled_at", process.cancelled_at.into()),
+            ("cancelled_by_device", process.cancelled_by_device.into()),
+        ]
+        .into_iter()
+    } else {
+        &mut [
+            ("deletion_started_at", process.deletion_started_at.into()),
+            ("deletion_completed_at", process.deletion_completed_at.into()),
+            ("erasures", process.erasures.into()),
+        ]
+        .into_iter()
+    };
+    let always: [(_, Value); 4] = [
         ("revision", process.revision.into()),
         ("status", process.status.into()),
-        ("reminder1_sent_at", process.reminder1_sent_at.into()),
-        ("reminder2_sent_at", process.reminder2_sent_at.into()),
-        ("reminder3_sent_at", process.reminder3_sent_at.into()),
-        ("cancelled_at", process.cancelled_at.into()),
-        ("cancelled_by_device", process.cancelled_by_device.into()),
-        ("deletion_started_at", process.deletion_started_at.into()),
-        ("deletion_completed_at", process.deletion_completed_at.into()),
-        ("erasures", process.erasures.into()),
         ("audit_head", process.audit_head.into()),
         ("audit_seal", process.audit_seal.into()),
-    ]);
+    ];
+    let changes = parameters.assignments(always.into_iter().chain(of_status));
     let now = parameters.bind(now);
     format!(
         "UPDATE deletion_processes SET {changes}, \
@@ -254,7 +303,7 @@ fn insert_event(parameters: &mut Parameters, process_id: String, revision: i64, 
             ("trace_parent", event.trace_parent.into()),
             ("trace_state", event.trace_state.into()),
         ],
-        &[(LOGICAL_TIME, LOGICAL_TIME.to_owned())],
+        &[(LOGICAL_TIME, LOGICAL_TIME)],
     )
 }
 
