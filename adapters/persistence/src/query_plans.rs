@@ -47,6 +47,13 @@ async fn filled(database: &TestDatabase, not_due: u32) -> DatabaseConnection {
     let options = ConnectionOptions { max_connections: 1, ..ConnectionOptions::default() };
     let opened = Database::connect(&database.url().parse().unwrap(), &options).await.unwrap();
     opened.migrate().await.unwrap();
+    if database.folder().is_none() {
+        // What is vacuumed in between is forgotten by the session, which then reads a page more.
+        let by_itself = "DO $$ DECLARE name text; BEGIN FOR name IN SELECT tablename FROM pg_tables \
+                         WHERE schemaname = 'public' LOOP EXECUTE format('ALTER TABLE %I SET (autovacuum_enabled = false)', \
+                         name); END LOOP; END $$";
+        opened.writer.execute_unprepared(by_itself).await.unwrap();
+    }
     let (none, bytes) = if database.folder().is_some() { ("x''", "BLOB") } else { ("''", "bytea") };
     let processes = |from: u32, to: u32, address: &str, status: &str, ends_at: i64| {
         let columns = "deletion_processes (id, address, status, created_at, created_by_device, \
@@ -129,8 +136,9 @@ fn figures(backend: DbBackend) -> Statement {
     figures_at(backend, instant(LATER - 1), instant(200_001))
 }
 
+/// Of an address that has none: how much a row that was removed still costs depends on what else the server does.
 fn answers(backend: DbBackend) -> Statement {
-    numbered(backend, ANSWERS.to_owned(), vec!["did:web:example.org:17".into(), LATER.into()])
+    numbered(backend, ANSWERS.to_owned(), vec!["did:web:example.org:none".into(), LATER.into()])
 }
 
 fn open_process(backend: DbBackend) -> Statement {
@@ -333,7 +341,6 @@ async fn postgres_does_not_work_more_where_more_is_stored() {
         // The first of each part, and those that are shown.
         (page(postgres, Status::Active), &[BY_REMINDER; 4], 6),
         (claim(postgres), &["due_erasure_tasks", "erasure_tasks_pkey", "erasure_tasks_pkey"], 6),
-        // The first run has removed the one that there is.
         (answers(postgres), &["answered_requests_of_identity"], 0),
     ];
     for reminded in every_reminder() {
