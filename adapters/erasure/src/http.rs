@@ -248,7 +248,7 @@ struct Members {
     count: Option<u64>,
 }
 
-/// A member that is there is a number: null is none.
+/// A member that is there has to be a number; null is not one.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     u64::deserialize(deserializer).map(Some)
 }

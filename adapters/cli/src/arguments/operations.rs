@@ -81,7 +81,7 @@ pub enum DeletionsCommand {
     /// Do without the acknowledgement of an eraser that no longer exists or can never give one
     ///
     /// The deletion goes on as if the eraser had acknowledged, and is complete when no other is left. Whatever the eraser
-    /// was to erase may still be there: see to that first. The waiver is audited, and stands in the receipt with the code.
+    /// was to erase may still be there: erase it by other means first. The waiver is audited, and stands in the receipt with the code.
     Waive {
         /// The id of a deletion process: IDP and 17 letters and digits
         #[arg(value_name = "PROCESS-ID")]
