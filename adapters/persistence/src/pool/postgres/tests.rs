@@ -137,12 +137,7 @@ async fn of_many_connections_to_a_server_that_refuses_to_write_one_has_to_be_ref
 #[ignore = "needs PostgreSQL: tests/run"]
 async fn a_connection_whose_statement_failed_or_was_not_answered_is_not_used_again() {
     let database = TestDatabase::postgres().await;
-    let options = ConnectionOptions {
-        max_connections: 1,
-        acquire_timeout: Duration::from_millis(100),
-        pooler: Pooler::None,
-    };
-    let pool = Database::connect(&database.url().parse().unwrap(), &options).await.unwrap().writer;
+    let pool = opened(&database, Pooler::None, "").await.writer;
     let mut before = number(&pool, "SELECT pg_backend_pid()::bigint").await;
     // Twice in a row, and what comes after.
     for failing in ["SELECT 1 / 0", "SELECT pg_sleep(60)", "SELECT pg_sleep(60)", "SELECT 1 / 0"] {
