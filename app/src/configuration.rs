@@ -4,6 +4,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use figment::error::Kind;
@@ -14,9 +15,9 @@ use reprieve_application::{ErrorCode, GracePeriodSettings};
 use reprieve_cli::{ConfigurationInForce, Failure, GlobalOptions};
 use reprieve_domain::Address;
 use reprieve_domain::audit::AuditKey;
-use reprieve_persistence::{ConnectionOptions, DatabaseUrl, Pooler};
+use reprieve_persistence::{Clocks, ConnectionOptions, DatabaseUrl, Pooler};
 use reprieve_remote::RemoteOptions;
-use reprieve_system::parse_audit_key;
+use reprieve_system::{SystemClock, parse_audit_key};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -25,13 +26,14 @@ use crate::http_configuration::{self, HttpConfiguration, RawHttp, RawTelemetry};
 use crate::server_configuration::RawServer;
 use crate::worker_configuration::{
     self, RawErasure, RawHousekeeping, RawLedger, RawReceipts, RawReminders, RawWorkerSections, RawWorkers,
-    WorkerConfiguration, beside,
+    WorkerConfiguration, beside, between,
 };
 
 /// What can be configured. Every member is optional in a file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 struct Raw {
+    clock: RawClock,
     database: RawDatabase,
     grace_period: RawGracePeriod,
     identity: RawIdentity,
@@ -79,6 +81,13 @@ struct RawGracePeriod {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
+struct RawClock {
+    tolerance_in_seconds: f64,
+    greatest_gap_in_hours: f64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct RawIdentity {
     domain: String,
 }
@@ -93,6 +102,7 @@ struct RawAudit {
 /// What is the case where nothing else is said.
 #[derive(Serialize)]
 struct Defaults {
+    clock: RawClock,
     database: DefaultDatabase,
     grace_period: RawGracePeriod,
     identity: RawIdentity,
@@ -120,6 +130,8 @@ pub(crate) struct Configuration {
     pub(crate) grace_period: GracePeriodSettings,
     pub(crate) identity_domain: String,
     pub(crate) audit_key: AuditKeySource,
+    /// The clock of this machine, and how far clocks may be apart.
+    pub(crate) clocks: Clocks,
     /// The service to ask instead of the database.
     pub(crate) server: Option<RemoteOptions>,
     pub(crate) http: HttpConfiguration,
@@ -151,6 +163,7 @@ impl Configuration {
 /// Reads and validates the configuration. Nothing is opened before all of it is known to be valid.
 pub(crate) fn load(options: &GlobalOptions) -> Result<Configuration, Failure> {
     let defaults = Defaults {
+        clock: RawClock { tolerance_in_seconds: 5.0, greatest_gap_in_hours: 48.0 },
         database: DefaultDatabase { timeout_in_seconds: 5.0, connections: 10, pooler: "detect" },
         grace_period: RawGracePeriod { default_in_days: 14.0, minimum_in_days: 1.0, maximum_in_days: 365.0 },
         identity: RawIdentity { domain: "localhost".to_owned() },
@@ -302,8 +315,17 @@ fn validate_database(database: &RawDatabase) -> Result<DatabaseSettings, Failure
     Ok(DatabaseSettings { timeout, pooler })
 }
 
+fn validate_clock(clock: &RawClock) -> Result<Clocks, Failure> {
+    let hours = 3600.0;
+    let tolerance = between(clock.tolerance_in_seconds, 0.1, 300.0)
+        .ok_or_else(|| invalid("key clock.tolerance_in_seconds: must be between 0.1 and 300"))?;
+    let greatest_gap = between(clock.greatest_gap_in_hours * hours, hours, 8760.0 * hours)
+        .ok_or_else(|| invalid("key clock.greatest_gap_in_hours: must be between 1 and 8760"))?;
+    Ok(Clocks::compared(Arc::new(SystemClock), tolerance, greatest_gap))
+}
+
 fn validate(raw: Raw) -> Result<Configuration, Failure> {
-    let Raw { database, grace_period, identity, audit, mut server, http, telemetry, .. } = raw;
+    let Raw { clock, database, grace_period, identity, audit, mut server, http, telemetry, .. } = raw;
     let Raw { reminders, erasure, mut ledger, mut receipts, events, housekeeping, workers, .. } = raw;
     let data_folder = base_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("reprieve"));
     let without_home =
@@ -314,6 +336,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         }
         None => DatabaseUrl::sqlite_file(data_folder.as_ref().ok_or_else(without_home)?.join("reprieve.db")),
     };
+    let clocks = validate_clock(&clock)?;
     let DatabaseSettings { timeout, pooler } = validate_database(&database)?;
     let settings = GracePeriodSettings::from_days(
         grace_period.default_in_days,
@@ -363,6 +386,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         AuditKeySource::File(file) => serde_json::json!({"key_file": file.display().to_string()}),
     };
     let shown = show(&serde_json::json!({
+        "clock": clock,
         "database": {
             "url": url.to_string(),
             "timeout_in_seconds": database.timeout_in_seconds,
@@ -391,6 +415,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         grace_period: settings,
         identity_domain: identity.domain,
         audit_key,
+        clocks,
         server: remote,
         http: service,
         telemetry,

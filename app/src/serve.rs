@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use reprieve_application::ErrorCode;
-use reprieve_application::ports::{Clock, Ids};
+use reprieve_application::ports::Ids;
 use reprieve_application::use_cases::ProvideOwnIdentity;
 use reprieve_cli::{Failure, Listening, Server};
 use reprieve_http::authentication::Authentication;
 use reprieve_http::{Ended, Metrics, Service, UseCases};
 use reprieve_persistence::Store;
-use reprieve_system::{SystemClock, SystemIds};
+use reprieve_system::SystemIds;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -52,7 +52,7 @@ fn system_failed(what: &str, error: impl std::fmt::Display) -> Failure {
 pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<Bound, Failure> {
     let http = &configuration.http;
     let store = Arc::new(store);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock = store.clock();
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
     let domain = configuration.identity_domain.clone();
     let own = ProvideOwnIdentity::new(store.clone(), ids.clone(), domain).execute().await?.caller();

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use reprieve_application::facade::{IdentityDeletionFacade, LocalIdentityDeletion};
+use reprieve_application::ports::ClockGuard;
 use reprieve_application::use_cases::{
     BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, ProvideOwnIdentity,
     RedeliverEvents, ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt,
@@ -106,7 +107,7 @@ impl Wiring {
             AuditKeySource::Configured(key) => key.clone(),
             AuditKeySource::File(file) => audit_key(&database, &AuditKeyFile::new(file)).await?,
         };
-        Ok(database.into_store(key).await?)
+        Ok(database.into_store(key, configuration.clocks.clone()).await?)
     }
 
     /// Who does what is to be done when nobody cancels. A pass does several things at once.
@@ -157,15 +158,20 @@ impl Host for Wiring {
     async fn identity_deletion(&self) -> Result<Box<dyn IdentityDeletionFacade>, Failure> {
         let configuration = self.valid()?;
         let (store, own) = self.own_identity().await?;
-        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        let ids = Arc::new(SystemIds);
         Ok(match configuration.server.clone() {
             None => {
+                let clock = store.clock();
                 let bounds = configuration.grace_period;
                 Box::new(LocalIdentityDeletion::new(own.caller(), store, clock, ids, bounds))
             }
-            Some(server) => {
-                Box::new(RemoteIdentityDeletion::new(server, own, clock, ids, Arc::new(JwtSigner))?)
-            }
+            Some(server) => Box::new(RemoteIdentityDeletion::new(
+                server,
+                own,
+                Arc::new(SystemClock),
+                ids,
+                Arc::new(JwtSigner),
+            )?),
         })
     }
 
@@ -207,6 +213,11 @@ impl Host for Wiring {
     async fn plan_erasure(&self) -> Result<PlanErasure, Failure> {
         self.local_only("deletions plan")?;
         workers::plan_erasure(&self.valid()?.workers)
+    }
+
+    async fn clocks(&self) -> Result<Arc<dyn ClockGuard>, Failure> {
+        self.local_only("clock")?;
+        Ok(Arc::new(self.store(ONE_CONNECTION).await?))
     }
 
     async fn show_erasures(&self) -> Result<ShowErasures, Failure> {
@@ -255,7 +266,9 @@ impl Host for Wiring {
     }
 
     async fn redeliver_events(&self) -> Result<RedeliverEvents, Failure> {
-        Ok(RedeliverEvents::new(self.event_deliveries("events redeliver").await?, Arc::new(SystemClock)))
+        let store = self.event_deliveries("events redeliver").await?;
+        let clock = store.clock();
+        Ok(RedeliverEvents::new(store, clock))
     }
 
     async fn follow_events(&self, from_beginning: bool) -> Result<FollowEvents, Failure> {
@@ -294,7 +307,13 @@ impl Host for Wiring {
             AuditKeySource::File(file) => AuditKeyFile::new(file).read()?,
         };
         let options = configuration.connection_options(ONE_CONNECTION);
-        Ok(BackUpDatabase::new(Arc::new(SqliteBackups::new(database, file.to_owned(), key, options))))
+        Ok(BackUpDatabase::new(Arc::new(SqliteBackups::new(
+            database,
+            file.to_owned(),
+            key,
+            configuration.clocks.clone(),
+            options,
+        ))))
     }
 
     async fn bind(&self) -> Result<Box<dyn Server>, Failure> {

@@ -133,8 +133,8 @@ pub(crate) async fn receipt_checker(
 impl Workers {
     pub(crate) fn new(store: Arc<Store>, configuration: &Configuration) -> Self {
         Self {
+            clock: store.clock(),
             store,
-            clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
             configuration: configuration.workers.clone(),
             events: configuration.events.clone(),
@@ -262,7 +262,7 @@ impl Workers {
             WorkerKind::Reminders => {
                 let settings = self.configuration.reminders.clone();
                 PassSummary::Reminders(
-                    SendReminders::new(store.clone(), store.clone(), store, clock, settings)
+                    SendReminders::new(store.clone(), store.clone(), store.clone(), clock, store, settings)
                         .execute()
                         .await?,
                 )
@@ -270,9 +270,16 @@ impl Workers {
             WorkerKind::Deletions => {
                 let erasers = self.erasers_to_start_with()?;
                 PassSummary::Deletions(
-                    StartDueDeletions::new(store.clone(), store.clone(), store, clock, erasers)
-                        .execute()
-                        .await?,
+                    StartDueDeletions::new(
+                        store.clone(),
+                        store.clone(),
+                        store.clone(),
+                        clock,
+                        store,
+                        erasers,
+                    )
+                    .execute()
+                    .await?,
                 )
             }
             WorkerKind::Erasures => {
@@ -293,7 +300,9 @@ impl Workers {
                 let retention = self.configuration.retention;
                 let sinks = self.events.sinks.iter().map(|sink| sink.name.clone()).collect();
                 PassSummary::Housekeeping(
-                    KeepHouse::new(store.clone(), store, clock, retention, sinks).execute().await?,
+                    KeepHouse::new(store.clone(), store.clone(), clock, store, retention, sinks)
+                        .execute()
+                        .await?,
                 )
             }
         })

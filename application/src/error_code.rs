@@ -93,6 +93,12 @@ error_codes! {
     BackupNotSupported = "error.reprieve.backup.notSupported",
     /// The backup cannot be written; nothing is left of it.
     BackupFailed = "error.reprieve.backup.failed",
+    /// The clock is too far ahead of what was noted to be believed: no deletion is started.
+    ClockAhead = "error.reprieve.clock.ahead",
+    /// The clock is behind an instant that has passed: no deletion process is created.
+    ClockBehind = "error.reprieve.clock.behind",
+    /// The clocks of this machine and of the database disagree: only cancelling works.
+    ClocksDisagree = "error.reprieve.clock.disagrees",
     /// The clock of this machine shows a time that cannot be.
     ClockUnusable = "error.reprieve.clock.unusable",
     /// Others changed the same process again and again; nothing was done.
@@ -175,7 +181,10 @@ impl ErrorCode {
             Self::AuditKeyMismatch
             | Self::AuditKeyUnusable
             | Self::BackupFailed
+            | Self::ClockAhead
+            | Self::ClockBehind
             | Self::ClockUnusable
+            | Self::ClocksDisagree
             | Self::DatabaseConflict
             | Self::DatabaseCorrupt
             | Self::DatabaseFull

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use reprieve_domain::Timestamp;
 use reprieve_domain::audit::Fault;
 
 use crate::{Coded, ErrorCode};
@@ -44,6 +45,35 @@ pub enum StoreError {
     /// done about it.
     #[error("the deletion process is quarantined: {0}")]
     Quarantined(Fault),
+    /// The clock of this machine and that of the database differ by more than is tolerated: nothing was saved.
+    #[error(
+        "the clocks disagree: this machine shows {machine}, the database {database}; nothing is begun until one is set right"
+    )]
+    ClocksDisagree {
+        /// What the clock of this machine shows.
+        machine: Timestamp,
+        /// What the clock of the database shows.
+        database: Timestamp,
+    },
+    /// The clock is so far ahead of the last instant that was noted that it may be wrong: nothing was saved.
+    #[error(
+        "the clock shows {now}, but the last instant that has certainly passed is {}; if the clock is right, `reprieve clock confirm` says so",
+        .noted.map_or_else(|| "not known".to_owned(), |noted| noted.to_string())
+    )]
+    ClockAhead {
+        /// What the deciding clock shows.
+        now: Timestamp,
+        /// What was noted, if it can be trusted.
+        noted: Option<Timestamp>,
+    },
+    /// The clock is behind an instant that was noted as passed: nothing was saved.
+    #[error("the clock shows {now}, but {noted} has passed; nothing is begun until it is set right")]
+    ClockBehind {
+        /// What the deciding clock shows.
+        now: Timestamp,
+        /// What was noted.
+        noted: Timestamp,
+    },
     /// The store refuses to be written to: nothing was saved.
     #[error("the database is read-only")]
     ReadOnly(#[source] Box<dyn Error + Send + Sync>),
@@ -68,6 +98,9 @@ impl Coded for StoreError {
             Self::OpenProcessExists => ErrorCode::ActiveIdentityDeletionProcessAlreadyExists,
             Self::Corrupt { .. } | Self::Damaged(_) => ErrorCode::DatabaseCorrupt,
             Self::Quarantined(_) => ErrorCode::AuditTrailBroken,
+            Self::ClocksDisagree { .. } => ErrorCode::ClocksDisagree,
+            Self::ClockAhead { .. } => ErrorCode::ClockAhead,
+            Self::ClockBehind { .. } => ErrorCode::ClockBehind,
             Self::ReadOnly(_) => ErrorCode::DatabaseReadOnly,
             Self::Full(_) => ErrorCode::DatabaseFull,
             Self::Unavailable(_) => ErrorCode::DatabaseUnavailable,

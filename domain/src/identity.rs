@@ -5,8 +5,8 @@ use std::fmt;
 
 use crate::{
     Address, CancelError, CompleteError, DeletionProcess, DeletionProcessId, DeviceId, EraserName,
-    FailureCode, GracePeriod, RecordErasureError, RemindError, Reminder, StartDeletionError, Status, Step,
-    Timestamp, WaiveErasureError, WaiverCode,
+    FailureCode, GracePeriod, Moment, RecordErasureError, RemindError, Reminder, StartDeletionError, Status,
+    Step, Timestamp, WaiveErasureError, WaiverCode,
 };
 
 /// Somebody or something with an [`Address`], and at most one open deletion process.
@@ -130,12 +130,13 @@ impl Identity {
         Ok(DeletionProcess::initiate(id, self.address.clone(), by, now, ends_at))
     }
 
-    /// Second thoughts: the open process becomes Cancelled.
+    /// Second thoughts: the open process becomes Cancelled. In time by any clock that counts is in time; it is dated by the
+    /// one that decides, but never outside of the grace period.
     ///
     /// # Errors
     /// Without an open process, from the end of the grace period on, and once the deletion has started.
-    pub fn cancel(&self, by: DeviceId, now: Timestamp) -> Result<Step, CancelError> {
-        self.open_process.as_ref().ok_or(CancelError::NoOpenProcess)?.cancel(by, now)
+    pub fn cancel(&self, by: DeviceId, at: impl Into<Moment>) -> Result<Step, CancelError> {
+        self.open_process.as_ref().ok_or(CancelError::NoOpenProcess)?.cancel(by, at)
     }
 
     /// Records that a reminder is sent.

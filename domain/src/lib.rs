@@ -40,6 +40,7 @@ mod event;
 mod grace_period;
 mod id;
 mod identity;
+mod moment;
 mod step;
 mod text;
 mod timestamp;
@@ -55,6 +56,7 @@ pub use event::{Event, EventKind};
 pub use grace_period::{GracePeriod, GracePeriodBounds, InvalidGracePeriod, InvalidGracePeriodBounds};
 pub use id::{DeletionProcessId, DeviceId, InvalidId};
 pub use identity::{Identity, IdentityStatus, InitiateError, NotOpen};
+pub use moment::Moment;
 pub use step::{Deadline, NewTask, Step, TaskKind};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 

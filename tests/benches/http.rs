@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use reprieve_application::use_cases::{CancelIdentityDeletionProcessById, InitiateIdentityDeletionProcess};
 use reprieve_application::{Caller, GracePeriodSettings};
-use reprieve_persistence::{ConnectionOptions, Database, Store};
+use reprieve_persistence::{Clocks, ConnectionOptions, Database, Store};
 use reprieve_system::{AuditKeyFile, SystemClock, SystemIds};
 use reprieve_tests::{Identity, POSTGRES_URL, Request, Sandbox, Service, is_measuring, publish};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -50,7 +50,15 @@ impl Bench {
         let store: Arc<Store> = runtime.block_on(async {
             let database =
                 Database::connect(&url.parse().unwrap(), &ConnectionOptions::default()).await.unwrap();
-            Arc::new(database.into_store(key_file.read().unwrap().unwrap()).await.unwrap())
+            Arc::new(
+                database
+                    .into_store(
+                        key_file.read().unwrap().unwrap(),
+                        Clocks::compared(Arc::new(SystemClock), Clocks::TOLERANCE, Clocks::GREATEST_GAP),
+                    )
+                    .await
+                    .unwrap(),
+            )
         });
         let clock = Arc::new(SystemClock);
         let settings = GracePeriodSettings::from_days(14.0, 1.0, 365.0).unwrap();

@@ -17,7 +17,7 @@ use reprieve_application::ports::{Clock, Ids};
 use reprieve_application::use_cases::{CancelIdentityDeletionProcess, InitiateIdentityDeletionProcess};
 use reprieve_application::{Caller, GracePeriodSettings};
 use reprieve_domain::audit::AuditKey;
-use reprieve_persistence::{ConnectionOptions, Database, Store};
+use reprieve_persistence::{Clocks, ConnectionOptions, Database, Store};
 use reprieve_system::{SystemClock, SystemIds};
 use reprieve_tests::{AMQP_URL, Sandbox, Sql, TestDatabase, is_measuring, postgres_server, publish};
 use rustix::process::{Pid, Signal, kill_process};
@@ -235,7 +235,13 @@ impl Deployment {
             .collect();
         let store = runtime.block_on(async {
             let opened = Database::connect(&database.url().parse().unwrap(), &options).await.unwrap();
-            opened.into_store(AuditKey::new(&key).unwrap()).await.unwrap()
+            opened
+                .into_store(
+                    AuditKey::new(&key).unwrap(),
+                    Clocks::compared(Arc::new(SystemClock), Clocks::TOLERANCE, Clocks::GREATEST_GAP),
+                )
+                .await
+                .unwrap()
         });
         let sql = Sql::open(database.url());
         let deployment = Self { sandbox, sql, store: Arc::new(store), broker, _database: database };

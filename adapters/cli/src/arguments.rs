@@ -11,7 +11,9 @@ use clap_complete::Shell;
 use serde::Serialize;
 
 pub use operations::WorkerKind;
-pub(crate) use operations::{DeletionsCommand, EventsCommand, LedgerCommand, ReceiptCommand, WorkerCommand};
+pub(crate) use operations::{
+    ClockCommand, DeletionsCommand, EventsCommand, LedgerCommand, ReceiptCommand, WorkerCommand,
+};
 
 /// Reversible identity deletion: ask for your identity to be deleted, and change your mind while the grace period runs.
 #[derive(Debug, Clone, Parser)]
@@ -83,6 +85,9 @@ pub enum Command {
     /// Do the work that is due: reminders, deletions, erasures, events, housekeeping
     #[command(subcommand)]
     Worker(WorkerCommand),
+    /// The clocks by which deletions begin
+    #[command(subcommand)]
+    Clock(ClockCommand),
     /// Deletions that are under way, for whoever runs the service
     #[command(subcommand)]
     Deletions(DeletionsCommand),

@@ -1,11 +1,12 @@
 //! What the command line needs from whoever wires it.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
-use reprieve_application::ports::SinkFigures;
+use reprieve_application::ports::{ClockGuard, SinkFigures};
 use reprieve_application::use_cases::{
     BackUpDatabase, ErasuresRun, FollowEvents, Forgotten, GenerateApiKey, IssueIdentityToken, PlanErasure,
     RedeliverEvents, Relayed, ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt,
@@ -58,6 +59,12 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// If the configuration is not valid.
     async fn plan_erasure(&self) -> Result<PlanErasure, Failure>;
+
+    /// The clocks of the own database.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid or the database cannot be used.
+    async fn clocks(&self) -> Result<Arc<dyn ClockGuard>, Failure>;
 
     /// What is still to be done in the own database.
     ///

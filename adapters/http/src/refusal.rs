@@ -174,6 +174,9 @@ pub(crate) fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Overloaded
         | ErrorCode::TimedOut
+        | ErrorCode::ClockAhead
+        | ErrorCode::ClockBehind
+        | ErrorCode::ClocksDisagree
         | ErrorCode::DatabaseConflict
         | ErrorCode::DatabaseReadOnly
         | ErrorCode::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -12,6 +12,7 @@ use reprieve_application::ports::{AuditTrail, BackupError, Backups, UnfinishedBa
 use reprieve_domain::audit::AuditKey;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
+use crate::clocks::Clocks;
 use crate::error::store_error;
 use crate::pool::sqlite;
 use crate::{ConnectionOptions, Database, DatabaseError, Store};
@@ -25,6 +26,7 @@ pub struct SqliteBackups {
     database: Database,
     file: PathBuf,
     audit_key: Option<AuditKey>,
+    clocks: Clocks,
     options: ConnectionOptions,
 }
 
@@ -35,9 +37,10 @@ impl SqliteBackups {
         database: Database,
         file: PathBuf,
         audit_key: Option<AuditKey>,
+        clocks: Clocks,
         options: ConnectionOptions,
     ) -> Self {
-        Self { database, file, audit_key, options }
+        Self { database, file, audit_key, clocks, options }
     }
 }
 
@@ -87,9 +90,9 @@ impl SqliteBackups {
             Err(other) => return Err(of_database(other)),
         };
         match &self.audit_key {
-            Some(key) if is_of_this_version && copy.has_audit_key().await.map_err(of_database)? => {
-                Ok(Some(Store::open(copy.clone(), key.clone()).await.map_err(of_database)?))
-            }
+            Some(key) if is_of_this_version && copy.has_audit_key().await.map_err(of_database)? => Ok(Some(
+                Store::open(copy.clone(), key.clone(), self.clocks.clone()).await.map_err(of_database)?,
+            )),
             _ => Ok(None),
         }
     }

@@ -13,6 +13,7 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait;
 
+use crate::clocks::Clocks;
 use crate::connection::{ConnectionOptions, connect};
 use crate::error::{Meaning, meaning, store_error};
 use crate::migrations::Migrator;
@@ -130,15 +131,15 @@ impl Database {
     }
 
     /// The store in this database, for a deployment with this audit key. The first key a database sees is the one it
-    /// keeps to.
+    /// keeps to. The clocks say what time it is, and how far they may be apart.
     ///
     /// # Errors
     /// If the database is not migrated to this version, was written with another audit key, or fails.
-    pub async fn into_store(self, audit_key: AuditKey) -> Result<Store, DatabaseError> {
+    pub async fn into_store(self, audit_key: AuditKey, clocks: Clocks) -> Result<Store, DatabaseError> {
         if !self.pending().await?.is_empty() {
             return Err(DatabaseError::NotMigrated);
         }
-        Store::open(self, audit_key).await
+        Store::open(self, audit_key, clocks).await
     }
 
     /// Closes the connections; SQLite then folds its write-ahead log into the file.

@@ -90,6 +90,10 @@ impl Store {
             }
         }
         OwnIdentities::load(self).await?;
+        if !self.verify_clock_record().await? {
+            let process_id = "clock_record".to_owned();
+            faults.push(Fault { process_id, sequence: 0, kind: FaultKind::ClockRecordDiffers });
+        }
         Ok(faults)
     }
 

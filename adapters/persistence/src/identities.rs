@@ -6,16 +6,17 @@ use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::{Alongside, Decided, Identities, Loaded, TaskOutcome, Version};
 use reprieve_domain::audit::ChainHead;
-use reprieve_domain::{Address, Deadline, Identity, Step};
+use reprieve_domain::{Address, Deadline, Identity, Status, Step};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
+use crate::clocks::{DecidingClock, Needs};
 use crate::deletion_processes::placeholders;
 use crate::erasure_tasks::{self, TaskRow};
 use crate::error::store_error;
 use crate::mapping::{Row, answered_to_row, entry_to_row, process_from_row, process_to_row};
 use crate::outbox::outbox_row;
 use crate::pool::{Transaction, end};
-use crate::write::Write;
+use crate::write::{Write, is_written};
 use crate::{Store, answered_requests};
 
 /// The open process of an address. Written out, because building it anew costs every step more than reading the row.
@@ -25,16 +26,17 @@ use crate::{Store, answered_requests};
 const OPEN_PROCESS: &str = "\
 SELECT id, address, status, created_at, created_by_device, grace_period_ends_at, reminder1_sent_at, reminder2_sent_at, \
     reminder3_sent_at, cancelled_at, cancelled_by_device, deletion_started_at, deletion_completed_at, erasures, \
-    revision, audit_head \
+    revision, audit_head$CLOCK \
 FROM deletion_processes WHERE address = $1 AND status NOT IN ('Cancelled', 'Deleted')";
 
 #[async_trait]
 impl Identities for Store {
     async fn load(&self, address: &Address) -> Result<Loaded<Identity>, StoreError> {
-        let statement = open_process_of(self.reader.get_database_backend(), address);
+        let statement = open_process_of(self.reader.get_database_backend(), address, self.clock.columns());
         let Some(row) = self.reader.query_one_raw(statement).await.map_err(store_error)? else {
             return Ok(Loaded { value: Identity::new(address.clone()), version: ChainHead::EMPTY });
         };
+        self.clock.learn(&row)?;
         let (process, version) = process_from_row(&row)?;
         let key = process.id().to_string();
         let value = Identity::with_open_process(process).map_err(|not_open| StoreError::Corrupt {
@@ -53,8 +55,15 @@ impl Identities for Store {
         alongside: Alongside<'a>,
     ) -> Result<(), StoreError> {
         let write = self.write_of(step, version, alongside)?;
-        let not_written = write.not_written();
-        if self.write(write, alongside).await? { Ok(()) } else { Err(not_written) }
+        let (needs, not_written) = (write.needs, write.not_written());
+        // A step that was dated by nothing but the clock of this machine is dated anew.
+        if self.clock.ensure_seen().await? && needs != Needs::Nothing {
+            return Err(not_written);
+        }
+        if self.write(write, alongside).await? {
+            return Ok(());
+        }
+        Err(self.clock.refusal(needs).unwrap_or(not_written))
     }
 
     async fn save_all(&self, steps: &[Decided]) -> Result<Vec<Result<bool, StoreError>>, StoreError> {
@@ -99,10 +108,11 @@ impl Store {
             tasks: step.tasks().iter().map(TaskRow::from).collect(),
             answered,
             expected: (!is_new).then_some(version),
-            deadline: match step.deadline() {
-                Deadline::IsAfter(now) => (now.unix_micros(), i64::MAX),
-                Deadline::IsReachedAt(now) => (i64::MIN, now.unix_micros()),
-                Deadline::DoesNotMatter => (i64::MIN, i64::MAX),
+            deadline: step.deadline(),
+            needs: match (step.deadline(), step.process().status()) {
+                (Deadline::DoesNotMatter, _) if is_new => Needs::Agreement,
+                (Deadline::IsReachedAt(_), _) | (Deadline::IsAfter(_), Status::Active) => Needs::NoGap,
+                (Deadline::IsAfter(_) | Deadline::DoesNotMatter, _) => Needs::Nothing,
             },
         })
     }
@@ -113,14 +123,17 @@ impl Store {
             && matches!(alongside, Alongside::Nothing | Alongside::Answer(_))
         {
             // One statement, so one round trip.
-            let is_written = write.execute(&self.writer).await?;
+            let clock = &self.clock;
+            let written =
+                self.writer.query_at_once(|| write.into_statement(DbBackend::Postgres, clock)).await;
+            let is_written = is_written(written, clock)?;
             if is_written {
                 self.writer.note_stored();
             }
             return Ok(is_written);
         }
         let transaction = self.writer.begin().await.map_err(store_error)?;
-        match write_in(&transaction, write, alongside).await {
+        match write_in(&transaction, write, alongside, &self.clock).await {
             Ok(true) => transaction.commit().await.map(|()| true).map_err(store_error),
             // Whatever else was done for it is undone with it.
             not_written => {
@@ -140,7 +153,10 @@ impl Store {
             for (step, version) in steps {
                 let is_free = free.as_ref().is_none_or(|free| free.contains(step.process().id().as_str()));
                 written.push(Ok(is_free
-                    && self.write_of(step, *version, Alongside::Nothing)?.execute(&transaction).await?));
+                    && self
+                        .write_of(step, *version, Alongside::Nothing)?
+                        .execute(&transaction, &self.clock)
+                        .await?));
             }
             Ok(written)
         };
@@ -173,6 +189,7 @@ async fn write_in(
     transaction: &Transaction,
     mut write: Write,
     alongside: Alongside<'_>,
+    clock: &DecidingClock,
 ) -> Result<bool, StoreError> {
     // By itself: SQLite does not say which key it was that was taken.
     if transaction.get_database_backend() == DbBackend::Sqlite
@@ -192,13 +209,14 @@ async fn write_in(
             Some((&waiver.process_id, waiver.waived_at))
         }
     };
-    let is_written = write.execute(transaction).await?;
+    let is_written = write.execute(transaction, clock).await?;
     if let Some((process, now)) = finish {
         erasure_tasks::wake_finish(transaction, process, now).await?;
     }
     Ok(is_written)
 }
 
-pub(crate) fn open_process_of(backend: DbBackend, address: &Address) -> Statement {
-    Statement::from_sql_and_values(backend, OPEN_PROCESS, [address.as_str().into()])
+pub(crate) fn open_process_of(backend: DbBackend, address: &Address, clock: &str) -> Statement {
+    let sql = OPEN_PROCESS.replace("$CLOCK", clock);
+    Statement::from_sql_and_values(backend, sql, [address.as_str().into()])
 }

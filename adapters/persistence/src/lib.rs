@@ -8,6 +8,7 @@
 mod answered_requests;
 mod audit_trail;
 mod backups;
+mod clocks;
 mod closing;
 mod connection;
 mod database;
@@ -36,6 +37,7 @@ mod url;
 mod write;
 
 pub use backups::SqliteBackups;
+pub use clocks::Clocks;
 pub use connection::{ConnectionOptions, InvalidPooler, Pooler};
 pub use database::{Database, DatabaseError};
 #[cfg(feature = "postgres")]

@@ -142,7 +142,7 @@ fn answers(backend: DbBackend) -> Statement {
 }
 
 fn open_process(backend: DbBackend) -> Statement {
-    open_process_of(backend, &"did:web:example.org:0".parse().unwrap())
+    open_process_of(backend, &"did:web:example.org:0".parse().unwrap(), "")
 }
 
 fn history(backend: DbBackend) -> Statement {

@@ -9,6 +9,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{EntityTrait, Set};
 use tokio::sync::Mutex;
 
+use crate::clocks::{Clocks, DecidingClock};
 use crate::entities::deployment;
 use crate::error::store_error;
 use crate::pool::Pool;
@@ -20,6 +21,7 @@ pub struct Store {
     pub(crate) writer: Pool,
     pub(crate) reader: Pool,
     pub(crate) audit_key: AuditKey,
+    pub(crate) clock: Arc<DecidingClock>,
     /// Whether the two above are the same, as they are on PostgreSQL.
     pub(crate) shares_one_pool: bool,
     /// When something was last stored to see whether it can be.
@@ -30,7 +32,11 @@ pub struct Store {
 const FINGERPRINT: &str = "audit_key_fingerprint";
 
 impl Store {
-    pub(crate) async fn open(database: Database, audit_key: AuditKey) -> Result<Self, DatabaseError> {
+    pub(crate) async fn open(
+        database: Database,
+        audit_key: AuditKey,
+        clocks: Clocks,
+    ) -> Result<Self, DatabaseError> {
         let Database { writer, reader, shares_one_pool } = database;
         let fingerprint = audit_key.fingerprint().to_string();
         let stored = match stored_fingerprint(&writer).await? {
@@ -40,7 +46,10 @@ impl Store {
         if stored != fingerprint {
             return Err(DatabaseError::AuditKeyMismatch);
         }
-        Ok(Self { writer, reader, audit_key, shares_one_pool, proven: Arc::default() })
+        let clock = Arc::new(DecidingClock::new(clocks, writer.clone()));
+        let store = Self { writer, reader, audit_key, clock, shares_one_pool, proven: Arc::default() };
+        store.begin_to_note().await?;
+        Ok(store)
     }
 
     /// What is remembered of the deployment under this name.

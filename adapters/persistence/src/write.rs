@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use reprieve_application::StoreError;
 use reprieve_application::ports::Version;
-use reprieve_domain::Status;
-use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+use reprieve_domain::{Deadline, Status};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 
+use crate::clocks::{DECIDING, DecidingClock, Limits, NOTED, Needs};
 use crate::entities::{answered_request, audit_entry, deletion_process};
 use crate::erasure_tasks::TaskRow;
 use crate::error::store_error;
@@ -30,8 +31,10 @@ pub(crate) struct Write {
     pub(crate) answered: Option<answered_request::Model>,
     /// The version that must be stored now; none for a process that must not exist yet.
     pub(crate) expected: Option<Version>,
-    /// The stored deadline must lie after the first instant and not after the second (microseconds of Unix time).
-    pub(crate) deadline: (i64, i64),
+    /// What must hold of the stored deadline.
+    pub(crate) deadline: Deadline,
+    /// What the step needs of the clocks.
+    pub(crate) needs: Needs,
 }
 
 /// The values that are bound, and the placeholders that stand for them. The same kind of step gives the same text, which
@@ -107,11 +110,15 @@ impl Write {
     /// # Errors
     /// If the store fails or one of the rows is taken. A transaction is to be rolled back then: on SQLite half of the step may
     /// be in it, and PostgreSQL would do nothing more in it and yet let it be committed, as if all were well.
-    pub(crate) async fn execute(self, connection: &impl ConnectionTrait) -> Result<bool, StoreError> {
+    pub(crate) async fn execute(
+        self,
+        connection: &impl ConnectionTrait,
+        clock: &DecidingClock,
+    ) -> Result<bool, StoreError> {
         let backend = connection.get_database_backend();
-        let statement = self.into_statement(backend);
+        let statement = self.into_statement(backend, clock);
         let is_written = if backend == DbBackend::Postgres {
-            connection.query_one_raw(statement).await.map(|row| row.is_some())
+            return is_written(connection.query_one_raw(statement).await, clock);
         } else {
             // The statements are handed over together, because the thread that a connection has costs more per visit
             // than per statement.
@@ -122,8 +129,8 @@ impl Write {
 
     /// Writes the process if the guard finds its row, or if there is none yet, and everything else *from* the row that
     /// was written: where the guard finds no row, nothing else comes to exist.
-    fn into_statement(self, backend: DbBackend) -> Statement {
-        let Self { process, audit_entry, event, tasks, answered, expected, deadline } = self;
+    pub(crate) fn into_statement(self, backend: DbBackend, clock: &DecidingClock) -> Statement {
+        let Self { process, audit_entry, event, tasks, answered, expected, deadline, needs } = self;
         let address = process.address.clone();
         let (id, revision) = (process.id.clone(), process.revision);
         let mut parameters = Parameters(Vec::with_capacity(64));
@@ -134,8 +141,21 @@ impl Write {
             format!("FROM deletion_processes WHERE id = {} AND changes() > 0", parameters.bind(id.clone()))
         };
         let process = match expected {
-            None => initiate(backend, &mut parameters, process, audit_entry.identity_hash.clone()),
-            Some(expected) => step(&mut parameters, process, audit_entry.created_at, expected, deadline),
+            None => {
+                let guard = guard(
+                    backend,
+                    &mut parameters,
+                    clock,
+                    Deadline::DoesNotMatter,
+                    needs,
+                    Some(process.created_at),
+                );
+                initiate(backend, &mut parameters, process, audit_entry.identity_hash.clone(), &guard)
+            }
+            Some(expected) => {
+                let guard = guard(backend, &mut parameters, clock, deadline, needs, None);
+                step(&mut parameters, process, audit_entry.created_at, expected, &guard)
+            }
         };
         let mut others = vec![insert_audit_entry(&mut parameters, audit_entry)];
         for task in tasks {
@@ -150,7 +170,7 @@ impl Write {
             for (number, insert) in others.iter().enumerate() {
                 let _ = write!(sql, ", other{number} AS ({insert} {from_process})");
             }
-            write!(sql, " SELECT id FROM process")
+            write!(sql, " SELECT (SELECT id FROM process) AS id{}", clock.columns())
         } else {
             sql.push_str(&process);
             others.iter().try_for_each(|insert| write!(sql, "; {insert} {from_process}"))
@@ -170,6 +190,7 @@ fn initiate(
     parameters: &mut Parameters,
     process: deletion_process::Model,
     identity_hash: Vec<u8>,
+    guard: &str,
 ) -> String {
     let address = parameters.bind(process.address.clone());
     let (now, identity_hash) = (parameters.bind(process.created_at), parameters.bind(identity_hash));
@@ -197,7 +218,7 @@ fn initiate(
          SELECT max({LOGICAL_TIME}) + 1 FROM closed_processes WHERE identity_hash = {identity_hash}), 0)\
          ) AS {LOGICAL_TIME}, count(CASE WHEN {OPEN} THEN 1 END) AS open \
          FROM deletion_processes WHERE address = {address}) AS next \
-         WHERE next.open = 0 ON CONFLICT (address) WHERE {OPEN} DO NOTHING"
+         WHERE next.open = 0{guard} ON CONFLICT (address) WHERE {OPEN} DO NOTHING"
     )
 }
 
@@ -207,7 +228,7 @@ fn step(
     process: deletion_process::Model,
     now: i64,
     expected: Version,
-    (after, not_after): (i64, i64),
+    guard: &str,
 ) -> String {
     let is_active = process.status == Status::Active.as_str();
     let is_cancelled = process.status == Status::Cancelled.as_str();
@@ -244,15 +265,78 @@ fn step(
     format!(
         "UPDATE deletion_processes SET {changes}, \
          logical_time = CASE WHEN logical_time >= {now} AND logical_time < {} THEN logical_time + 1 ELSE {now} END \
-         WHERE id = {} AND revision = {} AND audit_head = {} \
-         AND grace_period_ends_at > {} AND grace_period_ends_at <= {}",
+         WHERE id = {} AND revision = {} AND audit_head = {}{guard}",
         i64::MAX,
         parameters.bind(process.id),
         parameters.bind(expected.length),
         parameters.bind(expected.hash.as_bytes().to_vec()),
-        parameters.bind(after),
-        parameters.bind(not_after),
     )
+}
+
+/// What must hold of the deadline and of the clocks. The domain has decided by what this instance knew of them; whatever has
+/// happened since, to a clock, to the process or on the way, the statement itself sees the clock that decides.
+fn guard(
+    backend: DbBackend,
+    parameters: &mut Parameters,
+    clock: &DecidingClock,
+    deadline: Deadline,
+    needs: Needs,
+    created_at: Option<i64>,
+) -> String {
+    let mut sql = String::new();
+    let mut also = |condition: &str| {
+        sql.push_str(" AND ");
+        sql.push_str(condition);
+    };
+    let ends = "grace_period_ends_at";
+    match deadline {
+        Deadline::IsAfter(now) => also(&format!("{ends} > {}", parameters.bind(now.unix_micros()))),
+        Deadline::IsReachedAt(now) => also(&format!("{ends} <= {}", parameters.bind(now.unix_micros()))),
+        Deadline::DoesNotMatter => {}
+    }
+    let Some(Limits { tolerance, greatest_gap }) = clock.limits() else { return sql };
+    let postgres = backend == DbBackend::Postgres;
+    let is_in_time = matches!(deadline, Deadline::IsAfter(_));
+    if needs == Needs::Nothing && !(is_in_time && postgres) {
+        return sql;
+    }
+    // As late as possible, and as it is: what the estimate has set right would never be seen.
+    let machine = parameters.bind(clock.machine());
+    let machine = format!("CAST({machine} AS bigint)");
+    let now = if postgres { DECIDING } else { machine.as_str() };
+    if needs != Needs::Nothing && postgres {
+        also(&format!("abs({machine} - {now}) <= {tolerance}"));
+    }
+    match needs {
+        Needs::NoGap => also(&format!("{now} - {NOTED} <= {greatest_gap}")),
+        Needs::Agreement => also(&format!("{NOTED} - {now} <= {tolerance}")),
+        // In time by one clock that counts is in time.
+        Needs::Nothing => also(&format!(
+            "({ends} > {now} OR (abs({machine} - {now}) > {tolerance} AND {ends} > {machine}) \
+             OR ({now} - {NOTED} > {greatest_gap} AND {ends} > {NOTED}))"
+        )),
+    }
+    match (deadline, created_at) {
+        (Deadline::IsReachedAt(_), _) => also(&format!("{ends} <= {now}")),
+        (Deadline::IsAfter(_), _) if needs != Needs::Nothing => also(&format!("{ends} > {now}")),
+        // What is dated ahead of the clock was dated by one that has been set back.
+        (_, Some(created_at)) => {
+            let created_at = parameters.bind(created_at);
+            also(&format!("{created_at} <= {now} + {tolerance}"));
+        }
+        _ => {}
+    }
+    sql
+}
+
+/// What came of a statement on PostgreSQL.
+pub(crate) fn is_written(
+    answer: Result<Option<QueryResult>, DbErr>,
+    clock: &DecidingClock,
+) -> Result<bool, StoreError> {
+    let Some(row) = answer.map_err(store_error)? else { return Ok(false) };
+    clock.learn(&row)?;
+    row.try_get::<Option<String>>("", "id").map(|id| id.is_some()).map_err(store_error)
 }
 
 fn insert_audit_entry(parameters: &mut Parameters, entry: audit_entry::Model) -> String {

@@ -30,7 +30,7 @@ mod token_signer;
 pub use answered_requests::AnsweredRequests;
 pub use audit_trail::{AuditTrail, ComparedEvents};
 pub use backups::{BackupError, Backups, UnfinishedBackup};
-pub use clock::Clock;
+pub use clock::{Clock, ClockDoubt, ClockGuard, ClockReadings};
 pub use deletion_processes::{DeletionProcesses, Figures, Page};
 pub use due_processes::{Due, DueProcesses, Found, Position};
 pub use eraser::{EraseAnswer, ErasePlan, EraseRequest, Eraser};
@@ -56,7 +56,7 @@ pub use {
     answered_requests::MockAnsweredRequests,
     audit_trail::MockAuditTrail,
     backups::{MockBackups, MockUnfinishedBackup},
-    clock::MockClock,
+    clock::{MockClock, MockClockGuard},
     deletion_processes::MockDeletionProcesses,
     due_processes::MockDueProcesses,
     eraser::MockEraser,

@@ -54,7 +54,7 @@ impl CancelIdentityDeletionProcess {
     ) -> Result<DeletionProcess, CancelIdentityDeletionProcessError> {
         let step = decide(self.identities.as_ref(), &caller.address, recording, |identity| {
             Ok::<_, CancelIdentityDeletionProcessError>(
-                identity.cancel(caller.device.clone(), self.clock.now())?,
+                identity.cancel(caller.device.clone(), self.clock.moment())?,
             )
         })
         .await?;

@@ -71,7 +71,7 @@ impl CancelIdentityDeletionProcessById {
             if identity.open_process().is_none_or(|open| *open.id() != id) {
                 return Err(Error::NotFound { id: id.clone() });
             }
-            identity.cancel(caller.device.clone(), self.clock.now()).map_err(|refused| match refused {
+            identity.cancel(caller.device.clone(), self.clock.moment()).map_err(|refused| match refused {
                 CancelError::NotActive { status } => Error::NotActive { status },
                 other => Error::Refused(other),
             })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::AnswerOnce;
 use crate::backoff::before;
-use crate::ports::{AnsweredRequests, Clock, Housekeeping};
+use crate::ports::{AnsweredRequests, Clock, ClockGuard, Housekeeping};
 use crate::{SinkName, StoreError};
 
 /// How many are forgotten in one go, so that nothing is held up for long.
@@ -35,6 +35,7 @@ pub struct KeepHouse {
     housekeeping: Arc<dyn Housekeeping>,
     answered: Arc<dyn AnsweredRequests>,
     clock: Arc<dyn Clock>,
+    clocks: Arc<dyn ClockGuard>,
     retention: Retention,
     sinks: Vec<SinkName>,
 }
@@ -61,17 +62,19 @@ impl KeepHouse {
         housekeeping: Arc<dyn Housekeeping>,
         answered: Arc<dyn AnsweredRequests>,
         clock: Arc<dyn Clock>,
+        clocks: Arc<dyn ClockGuard>,
         retention: Retention,
         sinks: Vec<SinkName>,
     ) -> Self {
-        Self { housekeeping, answered, clock, retention, sinks }
+        Self { housekeeping, answered, clock, clocks, retention, sinks }
     }
 
     /// Forgets all of it, in batches.
     ///
     /// # Errors
-    /// If the store fails; what was forgotten until then stays forgotten.
+    /// If the clocks are not believed, or if the store fails; what was forgotten until then stays forgotten.
     pub async fn execute(&self) -> Result<Forgotten, StoreError> {
+        self.clocks.check().await?;
         let now = self.clock.now();
         let house = &self.housekeeping;
         let Retention { cancelled_processes, audit_trails, events } = self.retention;
@@ -106,7 +109,7 @@ async fn all<F: Future<Output = Result<u64, StoreError>>>(batch: impl Fn() -> F)
 mod tests {
     use super::*;
     use crate::ports::{MockAnsweredRequests, MockHousekeeping};
-    use crate::use_cases::test_data::{DAY, at, clock_at};
+    use crate::use_cases::test_data::{DAY, at, clock_at, sound_clocks};
 
     #[tokio::test]
     async fn it_goes_on_until_nothing_old_is_left() {
@@ -131,6 +134,7 @@ mod tests {
             Arc::new(house),
             Arc::new(answered),
             clock_at(800 * DAY),
+            sound_clocks(),
             Retention::default(),
             sinks,
         );

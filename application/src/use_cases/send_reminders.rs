@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reprieve_domain::Reminder;
 
 use super::sweep::{Sweep, Swept};
-use crate::ports::{AuditTrail, Clock, Due, DueProcesses, Identities};
+use crate::ports::{AuditTrail, Clock, ClockGuard, Due, DueProcesses, Identities};
 use crate::reminder_settings::Window;
 use crate::{ReminderSettings, StoreError};
 
@@ -16,6 +16,7 @@ pub struct SendReminders {
     audit_trail: Arc<dyn AuditTrail>,
     identities: Arc<dyn Identities>,
     clock: Arc<dyn Clock>,
+    clocks: Arc<dyn ClockGuard>,
     settings: ReminderSettings,
 }
 
@@ -27,16 +28,18 @@ impl SendReminders {
         audit_trail: Arc<dyn AuditTrail>,
         identities: Arc<dyn Identities>,
         clock: Arc<dyn Clock>,
+        clocks: Arc<dyn ClockGuard>,
         settings: ReminderSettings,
     ) -> Self {
-        Self { processes, audit_trail, identities, clock, settings }
+        Self { processes, audit_trail, identities, clock, clocks, settings }
     }
 
     /// One pass over what is due now.
     ///
     /// # Errors
-    /// If the store fails as a whole; what was sent until then stays sent.
+    /// If the clocks are not believed, or if the store fails as a whole; what was sent until then stays sent.
     pub async fn execute(&self) -> Result<Swept, StoreError> {
+        self.clocks.check().await?;
         let mut total = Swept::default();
         for Window { reminder, ends_after, ends_by, wait } in self.settings.windows(self.clock.now()) {
             // Who got this reminder, or a more urgent one, is not due.
@@ -76,7 +79,7 @@ impl SendReminders {
 mod tests {
     use super::*;
     use crate::ports::{Found, MockDueProcesses, MockIdentities};
-    use crate::use_cases::test_data::{DAY, active, at, clock_at, trail_of};
+    use crate::use_cases::test_data::{DAY, active, at, clock_at, sound_clocks, trail_of};
     use reprieve_domain::Reminder::{First, Second, Third};
     use std::sync::Mutex;
     use std::time::Duration;
@@ -93,7 +96,8 @@ mod tests {
         });
         let settings = ReminderSettings::from_days(&[12.0, 10.0]).unwrap();
         let (trail, identities) = (Arc::new(trail_of(active())), Arc::new(MockIdentities::new()));
-        let use_case = SendReminders::new(Arc::new(processes), trail, identities, clock_at(0), settings);
+        let use_case =
+            SendReminders::new(Arc::new(processes), trail, identities, clock_at(0), sound_clocks(), settings);
         use_case.execute().await.unwrap();
         assert_eq!(
             *asked.lock().unwrap(),
@@ -125,6 +129,7 @@ mod tests {
             Arc::new(trail_of(active())),
             Arc::new(identities),
             clock_at(3 * DAY),
+            sound_clocks(),
             settings,
         );
         assert_eq!(use_case.execute().await.unwrap().stepped, 6);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reprieve_domain::Reminder;
 
 use super::sweep::{Sweep, Swept};
-use crate::ports::{AuditTrail, Clock, Due, DueProcesses, Identities};
+use crate::ports::{AuditTrail, Clock, ClockGuard, Due, DueProcesses, Identities};
 use crate::{Erasers, StoreError};
 
 /// Starts the deletion of every ripe process.
@@ -18,6 +18,7 @@ pub struct StartDueDeletions {
     audit_trail: Arc<dyn AuditTrail>,
     identities: Arc<dyn Identities>,
     clock: Arc<dyn Clock>,
+    clocks: Arc<dyn ClockGuard>,
     erasers: Erasers,
 }
 
@@ -29,16 +30,18 @@ impl StartDueDeletions {
         audit_trail: Arc<dyn AuditTrail>,
         identities: Arc<dyn Identities>,
         clock: Arc<dyn Clock>,
+        clocks: Arc<dyn ClockGuard>,
         erasers: Erasers,
     ) -> Self {
-        Self { processes, audit_trail, identities, clock, erasers }
+        Self { processes, audit_trail, identities, clock, clocks, erasers }
     }
 
     /// One pass over what is ripe now.
     ///
     /// # Errors
-    /// If the store fails as a whole; what was started until then stays started.
+    /// If the clocks are not believed, or if the store fails as a whole; what was started until then stays started.
     pub async fn execute(&self) -> Result<Swept, StoreError> {
+        self.clocks.check().await?;
         let ends_by = self.clock.now();
         let reminded = std::iter::once(None).chain(Reminder::ALL.map(Some));
         let ranges = reminded.map(|reminded| Due { reminded, ends_after: None, ends_by, longer_than: None });
@@ -64,7 +67,9 @@ impl StartDueDeletions {
 mod tests {
     use super::*;
     use crate::ports::{Found, MockAuditTrail, MockDueProcesses, MockIdentities, Position};
-    use crate::use_cases::test_data::{ENDS_AT, active, at, broken_trail, clock_at, trail_of, version};
+    use crate::use_cases::test_data::{
+        ENDS_AT, active, at, broken_trail, clock_at, sound_clocks, trail_of, version,
+    };
     use reprieve_domain::Status;
 
     fn found() -> Found {
@@ -79,7 +84,7 @@ mod tests {
     ) -> StartDueDeletions {
         let (processes, audit_trail) = (Arc::new(processes), Arc::new(audit_trail));
         let (identities, clock) = (Arc::new(identities), clock_at(now));
-        StartDueDeletions::new(processes, audit_trail, identities, clock, Erasers::default())
+        StartDueDeletions::new(processes, audit_trail, identities, clock, sound_clocks(), Erasers::default())
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use reprieve_domain::{
 };
 
 use crate::Caller;
-use crate::ports::{Clock, Loaded, MockAuditTrail, MockClock, Version};
+use crate::ports::{Clock, ClockGuard, Loaded, MockAuditTrail, MockClock, MockClockGuard, Version};
 
 pub(crate) const DAY: i64 = 86_400_000_000;
 pub(crate) const ENDS_AT: i64 = 14 * DAY;
@@ -20,7 +20,15 @@ pub(crate) fn at(micros: i64) -> Timestamp {
 pub(crate) fn clock_at(micros: i64) -> Arc<dyn Clock> {
     let mut clock = MockClock::new();
     clock.expect_now().returning(move || at(micros));
+    clock.expect_moment().returning(move || at(micros).into());
     Arc::new(clock)
+}
+
+/// Nothing speaks against the clocks.
+pub(crate) fn sound_clocks() -> Arc<dyn ClockGuard> {
+    let mut clocks = MockClockGuard::new();
+    clocks.expect_check().returning(|| Ok(()));
+    Arc::new(clocks)
 }
 
 pub(crate) fn caller() -> Caller {

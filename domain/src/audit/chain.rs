@@ -120,6 +120,8 @@ pub enum FaultKind {
     ReceiptDiffers,
     /// The event is not the one that the entry tells of, or there is another one of the same entry.
     EventDiffers,
+    /// What is remembered of the time is not what was written. It belongs to no process.
+    ClockRecordDiffers,
 }
 
 impl FaultKind {
@@ -135,6 +137,7 @@ impl FaultKind {
             Self::TasksDiffer => "tasksDiffer",
             Self::ReceiptDiffers => "receiptDiffers",
             Self::EventDiffers => "eventDiffers",
+            Self::ClockRecordDiffers => "clockRecordDiffers",
         }
     }
 }
@@ -178,6 +181,9 @@ impl fmt::Display for Fault {
                     "the event of entry {sequence} of process {process_id} is not what that entry says"
                 )
             }
+            FaultKind::ClockRecordDiffers => formatter.write_str(
+                "the record of the newest instant that has passed, or a confirmation of the time, was changed",
+            ),
         }
     }
 }

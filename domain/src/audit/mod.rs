@@ -12,6 +12,7 @@
 
 mod canonical;
 mod chain;
+mod clock_record;
 mod entry;
 mod key;
 mod ledger;
@@ -21,6 +22,7 @@ mod stored_task;
 mod verified_process;
 
 pub use chain::{Chain, ChainHead, Fault, FaultKind, SealedEntry, StoredHead, Subject};
+pub use clock_record::{ClockConfirmation, ClockRecord};
 pub use entry::{AuditEntry, AuditedAction};
 pub use key::{AuditKey, InvalidAuditKey, InvalidKeyedHash, KeyedHash};
 pub use ledger::{ErasureLedgerEntry, InvalidLedgerEntry};

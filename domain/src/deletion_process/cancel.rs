@@ -2,7 +2,7 @@
 
 use super::{Cancelled, DeletionProcess, State};
 use crate::audit::AuditedAction;
-use crate::{Deadline, DeviceId, EventKind, Status, Step, Timestamp};
+use crate::{Deadline, DeviceId, EventKind, Moment, Status, Step, Timestamp};
 
 /// Why a deletion cannot be cancelled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,19 +29,25 @@ impl DeletionProcess {
     ///
     /// # Errors
     /// From the end of the grace period on, and in any state but Active.
-    pub(crate) fn cancel(&self, by: DeviceId, now: Timestamp) -> Result<Step, CancelError> {
+    pub(crate) fn cancel(&self, by: DeviceId, at: impl Into<Moment>) -> Result<Step, CancelError> {
+        let at = at.into();
         match &self.state {
-            State::Active(_) if self.grace_period_is_over(now) => {
+            State::Active(_) if self.grace_period_is_over(at.earliest()) => {
                 Err(CancelError::GracePeriodHasExpired { ended_at: self.grace_period_ends_at })
             }
-            State::Active(_) => Ok(self.step_to(
-                State::Cancelled(Cancelled { at: now, by_device: by.clone() }),
-                now,
-                Some(by),
-                AuditedAction::CancelledByOwner,
-                Some(EventKind::IdentityDeletionCancelled),
-                Deadline::IsAfter(now),
-            )),
+            State::Active(_) => {
+                // The clocks may disagree about whether it is in time, but what is written down is.
+                let last = self.grace_period_ends_at.checked_add_micros(-1).unwrap_or(self.created_at);
+                let now = at.now().min(last).max(self.created_at);
+                Ok(self.step_to(
+                    State::Cancelled(Cancelled { at: now, by_device: by.clone() }),
+                    now,
+                    Some(by),
+                    AuditedAction::CancelledByOwner,
+                    Some(EventKind::IdentityDeletionCancelled),
+                    Deadline::IsAfter(at.earliest()),
+                ))
+            }
             State::Cancelled(_) | State::Deleting(_) | State::Deleted(_) => {
                 Err(CancelError::NotActive { status: self.status() })
             }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use reprieve_application::use_cases::{CancelIdentityDeletionProcess, InitiateIdentityDeletionProcess};
 use reprieve_application::{Caller, GracePeriodSettings};
 use reprieve_persistence::Store;
-use reprieve_system::{SystemClock, SystemIds};
+use reprieve_system::SystemIds;
 
 use crate::way::Way;
 
@@ -17,7 +17,7 @@ pub(crate) struct UseCases {
 
 impl UseCases {
     pub(crate) fn new(store: Store) -> Self {
-        let (store, clock) = (Arc::new(store), Arc::new(SystemClock));
+        let (clock, store) = (store.clock(), Arc::new(store));
         let settings = GracePeriodSettings::from_days(14.0, 1.0, 365.0).unwrap();
         Self {
             initiate: InitiateIdentityDeletionProcess::new(

@@ -4,9 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use reprieve_application::Caller;
+use std::sync::Arc;
+
 use reprieve_domain::Address;
 use reprieve_domain::audit::AuditKey;
-use reprieve_persistence::{ConnectionOptions, Database, Store};
+use reprieve_persistence::{Clocks, ConnectionOptions, Database, Store};
+use reprieve_system::SystemClock;
 use reprieve_tests::TestDatabase;
 
 /// Initiates and cancels. Each way has a database of its own, so that all of them grow alike.
@@ -34,5 +37,11 @@ pub(crate) fn audit_key() -> AuditKey {
 pub(crate) async fn store(database: &TestDatabase, options: &ConnectionOptions) -> Store {
     let database = Database::connect(&database.url().parse().unwrap(), options).await.unwrap();
     database.migrate().await.unwrap();
-    database.into_store(audit_key()).await.unwrap()
+    database
+        .into_store(
+            audit_key(),
+            Clocks::compared(Arc::new(SystemClock), Clocks::TOLERANCE, Clocks::GREATEST_GAP),
+        )
+        .await
+        .unwrap()
 }

@@ -10,7 +10,7 @@ use reprieve_application::StoreError;
 use reprieve_application::ports::{AuditTrail, DeletionProcesses, Due, DueProcesses, Identities};
 use reprieve_domain::{Address, Timestamp};
 use reprieve_fuzz::{GRACE_PERIOD, START, audit_key};
-use reprieve_persistence::{ConnectionOptions, Database, DatabaseUrl, Store};
+use reprieve_persistence::{Clocks, ConnectionOptions, Database, DatabaseUrl, Store};
 use sqlx::{Connection, SqliteConnection};
 use tokio::runtime::Runtime;
 
@@ -165,7 +165,7 @@ fn open() -> Opened {
         let mut connection = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
         // Nothing here has to survive.
         sqlx::query("PRAGMA synchronous = OFF").execute(&mut connection).await.unwrap();
-        (database.into_store(audit_key()).await.unwrap(), connection)
+        (database.into_store(audit_key(), Clocks::believed(Arc::new(Timestamp::from_unix_micros(0).unwrap()))).await.unwrap(), connection)
     });
     Opened { runtime, store, connection, owner: OWNER.parse().unwrap(), _folder: folder }
 }

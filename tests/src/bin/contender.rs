@@ -9,23 +9,14 @@ use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reprieve_application::ports::Clock;
 use reprieve_application::use_cases::{
     CancelIdentityDeletionProcess, InitiateIdentityDeletionProcess, RipeProcess, StartIdentityDeletion,
 };
 use reprieve_application::{Caller, Coded, GracePeriodSettings};
 use reprieve_domain::Timestamp;
-use reprieve_persistence::{ConnectionOptions, Database, Store};
+use reprieve_persistence::{Clocks, ConnectionOptions, Database, Store};
 use reprieve_system::{SystemIds, parse_audit_key};
 use tokio::sync::Barrier;
-
-struct Stopped(Timestamp);
-
-impl Clock for Stopped {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-}
 
 #[tokio::main]
 async fn main() {
@@ -38,7 +29,15 @@ async fn main() {
         ..ConnectionOptions::default()
     };
     let database = Database::connect(&url.parse().unwrap(), &options).await.unwrap();
-    let store = Arc::new(database.into_store(parse_audit_key(key).unwrap()).await.unwrap());
+    let store = Arc::new(
+        database
+            .into_store(
+                parse_audit_key(key).unwrap(),
+                Clocks::believed(Arc::new(Timestamp::from_unix_micros(0).unwrap())),
+            )
+            .await
+            .unwrap(),
+    );
 
     let mut lines = std::io::stdin().lock().lines();
     while let Some(Ok(round)) = lines.next() {
@@ -67,7 +66,7 @@ async fn main() {
 
 async fn outcome(store: Arc<Store>, task: &str) -> &'static str {
     let words: Vec<&str> = task.split(' ').collect();
-    let (address, now) = (words[1].parse().unwrap(), Arc::new(Stopped(words[2].parse().unwrap())));
+    let (address, now) = (words[1].parse().unwrap(), Arc::new(words[2].parse::<Timestamp>().unwrap()));
     let caller = Caller { address, device: "DVC0123456789abcdefg".parse().unwrap() };
     match words[0] {
         "initiate" => {

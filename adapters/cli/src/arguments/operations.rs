@@ -103,6 +103,26 @@ pub enum DeletionsCommand {
     },
 }
 
+/// The clocks by which deletions begin.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum ClockCommand {
+    /// Show what the clocks show, and whether anything keeps deletions from starting because of it
+    ///
+    /// "deciding": the database server's clock, or this machine's for SQLite; "noted": an instant that has certainly passed,
+    /// with which the deciding clock is compared.
+    Show,
+    /// Say what time it is, after a clock was wrong or nothing ran for days
+    ///
+    /// Deletions start again if the deciding clock is no further ahead of this instant than clock.greatest_gap_in_hours. What
+    /// was noted before is replaced, even if it is later. The confirmation is audited. Do not copy the instant from the clock
+    /// that is doubted.
+    Confirm {
+        /// The present, by a clock that is right, such as 2026-11-29T12:00:00Z
+        #[arg(value_name = "INSTANT")]
+        instant: String,
+    },
+}
+
 /// Signed proof that a deletion was completed.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum ReceiptCommand {

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod audit;
+mod clock;
 mod completions;
 mod config;
 mod database_backup;
@@ -31,8 +32,8 @@ mod test_host;
 mod worker_run;
 
 use crate::arguments::{
-    ApiKeyCommand, AuditCommand, Command, ConfigCommand, DatabaseCommand, DeletionsCommand, EventsCommand,
-    IdentityCommand, IdentityDeletionCommand, LedgerCommand, ReceiptCommand, WorkerCommand,
+    ApiKeyCommand, AuditCommand, ClockCommand, Command, ConfigCommand, DatabaseCommand, DeletionsCommand,
+    EventsCommand, IdentityCommand, IdentityDeletionCommand, LedgerCommand, ReceiptCommand, WorkerCommand,
 };
 use crate::{Failure, Host, Output};
 
@@ -63,6 +64,8 @@ pub async fn run(command: &Command, host: &dyn Host, output: &mut Output<'_>) ->
         Command::Worker(WorkerCommand::Run { worker, once }) => {
             worker_run::run(host, output, *worker, *once).await
         }
+        Command::Clock(ClockCommand::Show) => clock::show(host, output).await,
+        Command::Clock(ClockCommand::Confirm { instant }) => clock::confirm(host, output, instant).await,
         Command::Deletions(command) => match command {
             DeletionsCommand::Show { process_id } => {
                 deletions_show::run(host, output, process_id.as_deref()).await

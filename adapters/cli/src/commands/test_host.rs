@@ -7,9 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
 use reprieve_application::ports::{
-    Alongside, Eraser, ErasureTasks, EventDeliveries, LedgerContent, Loaded, MockAuditTrail, MockClock,
-    MockDeletionProcesses, MockEraser, MockErasureLedger, MockErasureTasks, MockEventDeliveries,
-    MockIdentities, MockIds, MockReceipts, MockTokenSigner, Receipts, Version,
+    Alongside, ClockGuard, ClockReadings, Eraser, ErasureTasks, EventDeliveries, LedgerContent, Loaded,
+    MockAuditTrail, MockClock, MockClockGuard, MockDeletionProcesses, MockEraser, MockErasureLedger,
+    MockErasureTasks, MockEventDeliveries, MockIdentities, MockIds, MockReceipts, MockTokenSigner, Receipts,
+    Version,
 };
 use reprieve_application::use_cases::{
     BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, RedeliverEvents,
@@ -43,6 +44,7 @@ pub(super) const RECEIPT: &str = r#"{
 #[derive(Default)]
 pub(super) struct TestHost {
     waiver_note: Option<&'static str>,
+    clock_readings: Option<ClockReadings>,
     pass: Mutex<Option<PassSummary>>,
     tasks: Option<Arc<dyn ErasureTasks>>,
     erasers: Erasers,
@@ -112,6 +114,11 @@ pub(super) struct Ledger {
 impl TestHost {
     pub(super) fn with_pass(self, pass: PassSummary) -> Self {
         Self { pass: Mutex::new(Some(pass)), ..self }
+    }
+
+    /// What the clocks show.
+    pub(super) fn with_clock_readings(self, readings: ClockReadings) -> Self {
+        Self { clock_readings: Some(readings), ..self }
     }
 
     /// What the waiver must say that is stored.
@@ -296,6 +303,14 @@ impl Host for TestHost {
 
     async fn plan_erasure(&self) -> Result<PlanErasure, Failure> {
         Ok(PlanErasure::new(self.erasers.clone()))
+    }
+
+    async fn clocks(&self) -> Result<Arc<dyn ClockGuard>, Failure> {
+        let mut clocks = MockClockGuard::new();
+        let readings = self.clock_readings.clone().unwrap();
+        clocks.expect_compare().returning(move || Ok(readings.clone()));
+        clocks.expect_confirm().returning(|_| Ok(()));
+        Ok(Arc::new(clocks))
     }
 
     async fn show_erasures(&self) -> Result<ShowErasures, Failure> {

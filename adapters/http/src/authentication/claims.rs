@@ -1,7 +1,7 @@
 //! What a token says, once its signature is verified (RFC 7519, section 4).
 
 use reprieve_application::Caller;
-use reprieve_domain::Timestamp;
+use reprieve_domain::{Moment, Timestamp};
 use serde::Deserialize;
 use serde_json::Number;
 use serde_json::value::RawValue;
@@ -46,12 +46,12 @@ pub(super) struct Validity {
 }
 
 impl Validity {
-    /// Whether `now` is within it, give or take `leeway` microseconds.
-    pub(super) fn check(self, now: Timestamp, leeway: i64) -> Result<(), TokenRefused> {
-        if now.micros_since(self.until) >= leeway {
+    /// Whether the moment is within it by one of the clocks that count, give or take `leeway` microseconds.
+    pub(super) fn check(self, at: Moment, leeway: i64) -> Result<(), TokenRefused> {
+        if at.earliest().micros_since(self.until) >= leeway {
             return Err(TokenRefused::Expired);
         }
-        if self.from.is_some_and(|from| from.micros_since(now) > leeway) {
+        if self.from.is_some_and(|from| from.micros_since(at.latest()) > leeway) {
             return Err(TokenRefused::NotYetValid);
         }
         Ok(())

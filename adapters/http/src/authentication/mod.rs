@@ -105,7 +105,7 @@ impl Authentication {
             Some(keys) if token.header.jwk.is_none() => keys.for_token(&token.header).await,
             _ => Arc::clone(&self.no_keys),
         };
-        self.rules.check_again(&token, &keys, self.clock.now())
+        self.rules.check_again(&token, &keys, self.clock.moment())
     }
 
     /// The API key in the headers of a request that needs `scope`.

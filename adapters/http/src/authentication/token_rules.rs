@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reprieve_application::Caller;
-use reprieve_domain::Timestamp;
+use reprieve_domain::Moment;
 use serde_json::value::RawValue;
 
 use super::claims::{Claims, Validity};
@@ -73,8 +73,8 @@ impl TokenRules {
     ///
     /// # Errors
     /// Whatever is wrong with the token.
-    pub fn check(&self, token: &[u8], keys: &KeySet, now: Timestamp) -> Result<Caller, TokenRefused> {
-        self.check_time(self.verify(&SignedToken::parse(token)?, keys)?, now)
+    pub fn check(&self, token: &[u8], keys: &KeySet, at: impl Into<Moment>) -> Result<Caller, TokenRefused> {
+        self.check_time(self.verify(&SignedToken::parse(token)?, keys)?, at.into())
     }
 
     /// The same, where a token that these keys have verified before is not verified again.
@@ -82,14 +82,14 @@ impl TokenRules {
         &self,
         token: &SignedToken<'_>,
         keys: &Keys,
-        now: Timestamp,
+        at: Moment,
     ) -> Result<Caller, TokenRefused> {
         let digest = TokenDigest::of(token.text);
         if let Some(verified) = keys.verified.get(digest) {
-            return self.check_time(verified, now);
+            return self.check_time(verified, at);
         }
         let verified = self.verify(token, &keys.set)?;
-        let caller = self.check_time(verified.clone(), now)?;
+        let caller = self.check_time(verified.clone(), at)?;
         keys.verified.remember(digest, verified);
         Ok(caller)
     }
@@ -107,8 +107,8 @@ impl TokenRules {
         }
     }
 
-    fn check_time(&self, verified: Verified, now: Timestamp) -> Result<Caller, TokenRefused> {
-        verified.validity.check(now, self.leeway)?;
+    fn check_time(&self, verified: Verified, at: Moment) -> Result<Caller, TokenRefused> {
+        verified.validity.check(at, self.leeway)?;
         Ok(verified.caller)
     }
 

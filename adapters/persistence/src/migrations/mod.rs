@@ -8,6 +8,7 @@ mod m20261124_000003_keep_the_promise;
 mod m20261128_000004_tell_the_world;
 mod m20261128_000005_order_of_events;
 mod m20261129_000006_erasure_tasks_and_waivers;
+mod m20261129_000007_clocks;
 
 pub(crate) struct Migrator;
 
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000004_tell_the_world::Migration),
             Box::new(m20261128_000005_order_of_events::Migration),
             Box::new(m20261129_000006_erasure_tasks_and_waivers::Migration),
+            Box::new(m20261129_000007_clocks::Migration),
         ]
     }
 }

@@ -121,6 +121,25 @@ impl Pool {
         }
     }
 
+    /// Whether nothing has happened since that would have led to another server.
+    pub(crate) fn is_trusted_since(&self, instant: std::time::Instant) -> bool {
+        match &self.engine {
+            Engine::Sqlite { .. } => true,
+            #[cfg(feature = "postgres")]
+            Engine::Postgres { server, .. } => server.is_trusted_since(instant),
+        }
+    }
+
+    /// A statement that is made once there is a connection, because it says what time it is then; only its first row.
+    pub(crate) async fn query_at_once(
+        &self,
+        statement: impl FnOnce() -> Statement + Send,
+    ) -> Result<Option<QueryResult>, DbErr> {
+        let mut held = self.hold().await?;
+        let done = self.within_limit(held.query(statement())).await;
+        Ok(self.settle(held, done).await?.into_iter().next())
+    }
+
     /// How many connections are open, and how many of them are idle.
     pub(crate) fn size(&self) -> (u32, usize) {
         match &self.engine {

@@ -43,6 +43,8 @@ pub(crate) struct Server {
     routed: Option<Mutex<Routed>>,
     /// Something has failed since the primary was found.
     doubts: AtomicU64,
+    /// When a connection last failed or was given up, in microseconds since `started`: another server may answer since.
+    failed_at: AtomicU64,
 }
 
 /// What stands between this program and the server.
@@ -81,6 +83,7 @@ pub(crate) async fn connect(
         evicted_before: AtomicU64::new(0),
         routed: None,
         doubts: AtomicU64::new(0),
+        failed_at: AtomicU64::new(0),
     };
     if pooler == Pooler::Detect {
         let limit = options.acquire_timeout;
@@ -289,7 +292,14 @@ impl Server {
             Meaning::Other if is_broken(error) => {}
             _ => return,
         }
+        self.failed_at.store(self.since_start(Instant::now()), Ordering::Relaxed);
         self.doubts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_trusted_since(&self, instant: Instant) -> bool {
+        let failed_at =
+            self.failed_at.load(Ordering::Relaxed).max(self.evicted_before.load(Ordering::Relaxed));
+        self.since_start(instant) >= failed_at
     }
 
     /// Gives up all connections that are open.

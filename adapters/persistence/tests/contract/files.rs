@@ -9,7 +9,7 @@ use reprieve_application::ports::{Identities, Loaded};
 use reprieve_persistence::{Database, DatabaseError, DatabaseUrl};
 use reprieve_tests::TestDatabase;
 
-use crate::support::{Opened, address, audit_key, cancel, on_sqlite, options, save};
+use crate::support::{Opened, address, audit_key, cancel, clocks, on_sqlite, options, save};
 
 on_sqlite!(
     mod only_sqlite,
@@ -66,7 +66,7 @@ fn to_read(database: &TestDatabase) -> DatabaseUrl {
 async fn a_store_that_is_opened_to_read_refuses_to_write(opened: Opened) {
     opened.initiated(&address(1), 1).await;
     let reader = Database::connect(&to_read(&opened.database), &options()).await.unwrap();
-    let reader = reader.into_store(audit_key()).await.unwrap();
+    let reader = reader.into_store(audit_key(), clocks()).await.unwrap();
     let Loaded { value, version } = reader.load(&address(1)).await.unwrap();
     let error = save(&reader, &cancel(&value, 1), version).await.unwrap_err();
     assert!(matches!(error, StoreError::ReadOnly(_)), "{error:?}");

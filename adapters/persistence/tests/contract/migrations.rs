@@ -11,7 +11,7 @@ use reprieve_tests::TestDatabase;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::support::{Opened, Sql, audit_key, connect, on_each_database, on_sqlite, options};
+use crate::support::{Opened, Sql, audit_key, clocks, connect, on_each_database, on_sqlite, options};
 
 on_each_database!(
     a_new_database_is_migrated_once,
@@ -117,7 +117,7 @@ async fn a_database_of_a_newer_version_is_refused_by_the_name_of_its_migration(o
         let errors = [
             connected.pending().await.unwrap_err(),
             connected.migrate().await.unwrap_err(),
-            connected.into_store(audit_key()).await.unwrap_err(),
+            connected.into_store(audit_key(), clocks()).await.unwrap_err(),
         ];
         for error in errors {
             // The first of them, whichever was applied first.
@@ -132,7 +132,7 @@ async fn a_database_of_a_newer_version_is_refused_by_the_name_of_its_migration(o
 }
 
 async fn without_tables_there_is_no_store(database: TestDatabase) {
-    let error = connected(&database).await.into_store(audit_key()).await.unwrap_err();
+    let error = connected(&database).await.into_store(audit_key(), clocks()).await.unwrap_err();
     assert!(matches!(error, DatabaseError::NotMigrated), "{error:?}");
     assert_eq!(Sql::connect(database.url()).await.tables().await, [""; 0]);
 }
@@ -144,9 +144,9 @@ fn another_key(number: u8) -> AuditKey {
 async fn a_database_keeps_to_the_first_audit_key(opened: Opened) {
     assert!(connected(&opened.database).await.has_audit_key().await.unwrap());
     let before = opened.sql.everything().await;
-    let error = connected(&opened.database).await.into_store(another_key(1)).await.unwrap_err();
+    let error = connected(&opened.database).await.into_store(another_key(1), clocks()).await.unwrap_err();
     assert!(matches!(error, DatabaseError::AuditKeyMismatch), "{error:?}");
-    connected(&opened.database).await.into_store(audit_key()).await.unwrap();
+    connected(&opened.database).await.into_store(audit_key(), clocks()).await.unwrap();
     assert_eq!(opened.sql.everything().await, before);
     // The key itself is nowhere in it.
     assert!(!before.iter().any(|row| row.contains("000102030405") || row.contains("AuditKey")), "{before:?}");
@@ -155,7 +155,7 @@ async fn a_database_keeps_to_the_first_audit_key(opened: Opened) {
 async fn of_many_audit_keys_at_once_the_first_wins(database: TestDatabase) {
     connected(&database).await.migrate().await.unwrap();
     let opened = at_once(&database, |number, connected| async move {
-        match connected.into_store(another_key(number)).await {
+        match connected.into_store(another_key(number), clocks()).await {
             Ok(_) => Some(number),
             Err(DatabaseError::AuditKeyMismatch) => None,
             Err(error) => panic!("{error:?}"),
@@ -164,7 +164,7 @@ async fn of_many_audit_keys_at_once_the_first_wins(database: TestDatabase) {
     .await;
     let [winner] = opened.into_iter().flatten().collect::<Vec<_>>().try_into().unwrap();
     for number in 0..AT_ONCE {
-        let again = connected(&database).await.into_store(another_key(number)).await;
+        let again = connected(&database).await.into_store(another_key(number), clocks()).await;
         assert_eq!(again.is_ok(), number == winner);
     }
 }

@@ -11,8 +11,8 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    Opened, Sql, address, audit_key, cancel, connect, initiate, on_each_database, on_postgres, on_sqlite,
-    options, own_identity, process_id, save,
+    Opened, Sql, address, audit_key, cancel, clocks, connect, initiate, on_each_database, on_postgres,
+    on_sqlite, options, own_identity, process_id, save,
 };
 
 on_each_database!(
@@ -44,7 +44,7 @@ async fn release_lock(sql: &Sql) {
 /// A store that gives up before long; long enough to be connected on a busy machine.
 async fn impatient(database: &TestDatabase) -> Store {
     let options = ConnectionOptions { acquire_timeout: Duration::from_secs(2), ..options() };
-    connect(database, &options).await.into_store(audit_key()).await.unwrap()
+    connect(database, &options).await.into_store(audit_key(), clocks()).await.unwrap()
 }
 
 #[track_caller]
@@ -134,7 +134,7 @@ async fn cut(sql: &Sql) {
 
 async fn over_one_connection(database: &TestDatabase) -> Store {
     let options = ConnectionOptions { max_connections: 1, ..options() };
-    connect(database, &options).await.into_store(audit_key()).await.unwrap()
+    connect(database, &options).await.into_store(audit_key(), clocks()).await.unwrap()
 }
 
 async fn a_step_whose_connection_is_cut_is_not_stored_and_the_next_one_is(opened: Opened) {

@@ -12,7 +12,7 @@ use reprieve_application::ports::{Clock, Ids};
 use reprieve_application::use_cases::{CancelIdentityDeletionProcess, InitiateIdentityDeletionProcess};
 use reprieve_application::{Caller, GracePeriodSettings};
 use reprieve_domain::audit::AuditKey;
-use reprieve_persistence::{ConnectionOptions, Database, Store};
+use reprieve_persistence::{Clocks, ConnectionOptions, Database, Store};
 use reprieve_system::{SystemClock, SystemIds};
 use reprieve_tests::{PrivateNats, PrivateRabbitMq, Random, Sandbox, rounds};
 
@@ -40,7 +40,15 @@ async fn store(url: &str) -> Arc<Store> {
         ..ConnectionOptions::default()
     };
     let database = Database::connect(&url.parse().unwrap(), &options).await.unwrap();
-    Arc::new(database.into_store(audit_key()).await.unwrap())
+    Arc::new(
+        database
+            .into_store(
+                audit_key(),
+                Clocks::compared(Arc::new(SystemClock), Clocks::TOLERANCE, Clocks::GREATEST_GAP),
+            )
+            .await
+            .unwrap(),
+    )
 }
 
 /// Initiates and cancels, as fast as there is time for until everybody has been killed.

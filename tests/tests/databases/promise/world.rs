@@ -17,7 +17,7 @@ use reprieve_application::use_cases::{
 use reprieve_application::{Backoff, Caller, Erasers, GracePeriodSettings, ReminderSettings};
 use reprieve_domain::audit::{AuditKey, ErasureLedgerEntry};
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Timestamp};
-use reprieve_persistence::{ConnectionOptions, Database, Store};
+use reprieve_persistence::{Clocks, ConnectionOptions, Database, Store};
 use reprieve_system::{JwsReceiptChecker, JwsReceiptSigner, LedgerFile, SystemIds};
 use reprieve_tests::{Sql, TestDatabase};
 
@@ -76,7 +76,12 @@ async fn connect(database: &TestDatabase) -> Database {
 
 async fn store(database: Database) -> Arc<Store> {
     let key = AuditKey::new(&(0..32).collect::<Vec<u8>>()).unwrap();
-    Arc::new(database.into_store(key).await.unwrap())
+    Arc::new(
+        database
+            .into_store(key, Clocks::believed(Arc::new(Timestamp::from_unix_micros(0).unwrap())))
+            .await
+            .unwrap(),
+    )
 }
 
 impl World {
@@ -182,6 +187,7 @@ impl World {
             self.store.clone(),
             self.store.clone(),
             self.clock.clone(),
+            self.store.clone(),
             settings,
         )
         .execute()
@@ -195,6 +201,7 @@ impl World {
             self.store.clone(),
             self.store.clone(),
             self.clock.clone(),
+            self.store.clone(),
             self.erasers.clone(),
         );
         use_case.execute().await.unwrap()
@@ -227,7 +234,10 @@ impl World {
 
     pub(crate) async fn keep_house_by(&self, retention: Retention) -> Forgotten {
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        KeepHouse::new(store.clone(), store, clock, retention, Vec::new()).execute().await.unwrap()
+        KeepHouse::new(store.clone(), store.clone(), clock, store, retention, Vec::new())
+            .execute()
+            .await
+            .unwrap()
     }
 
     pub(crate) fn replay(&self) -> ReplayLedger {

@@ -272,7 +272,7 @@ fn issuer_keys() -> Keys {
 
 fn check_again(token: impl AsRef<[u8]>, keys: &Keys, now: Timestamp) -> Result<Caller, TokenRefused> {
     static RULES: LazyLock<TokenRules> = LazyLock::new(rules);
-    RULES.check_again(&SignedToken::parse(token.as_ref())?, keys, now)
+    RULES.check_again(&SignedToken::parse(token.as_ref())?, keys, now.into())
 }
 
 fn bearer(token: &str) -> HeaderMap {

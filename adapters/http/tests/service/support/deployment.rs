@@ -9,12 +9,12 @@ use std::time::Duration;
 use reprieve_application::ports::{Alongside, DeletionProcesses as _, Identities as _};
 use reprieve_application::use_cases::{ProvideOwnIdentity, RipeProcess, StartIdentityDeletion};
 use reprieve_domain::audit::AuditKey;
-use reprieve_domain::{DeletionProcess, Identity, Step};
+use reprieve_domain::{DeletionProcess, Identity, Step, Timestamp};
 use reprieve_http::authentication::{
     ApiKey, ApiKeyDigest, AuthenticationSettings, Scope, SelfSignedSettings,
 };
 use reprieve_http::{Metrics, Settings, UseCases};
-use reprieve_persistence::{ConnectionOptions, Database, Store};
+use reprieve_persistence::{Clocks, ConnectionOptions, Database, Store};
 use reprieve_system::SystemIds;
 use reprieve_tests::TestDatabase;
 
@@ -47,7 +47,7 @@ impl Deployment {
     async fn on(database: TestDatabase) -> Self {
         let connection = connect(&database).await;
         connection.migrate().await.unwrap();
-        let store = connection.into_store(audit_key()).await.unwrap();
+        let store = connection.into_store(audit_key(), clocks()).await.unwrap();
         let domain = "localhost".to_owned();
         let identity = ProvideOwnIdentity::new(Arc::new(store.clone()), Arc::new(SystemIds), domain);
         let own = Person::own(&identity.execute().await.unwrap());
@@ -65,13 +65,13 @@ impl Deployment {
 
     /// With settings that depend on the address.
     pub(crate) async fn start_at(&self, settings: impl FnOnce(SocketAddr) -> Settings) -> Server {
-        let store = connect(&self.database).await.into_store(audit_key()).await.unwrap();
+        let store = connect(&self.database).await.into_store(audit_key(), clocks()).await.unwrap();
         Server::start(self, store, authentication(), settings, |_| {}).await
     }
 
     /// With some use cases of the test's own.
     pub(crate) async fn start_changed(&self, change: impl FnOnce(&mut UseCases)) -> Server {
-        let store = connect(&self.database).await.into_store(audit_key()).await.unwrap();
+        let store = connect(&self.database).await.into_store(audit_key(), clocks()).await.unwrap();
         Server::start(self, store, authentication(), |_| self::settings(), change).await
     }
 
@@ -159,6 +159,11 @@ async fn connect(database: &TestDatabase) -> Database {
         ..ConnectionOptions::default()
     };
     Database::connect(&database.url().parse().unwrap(), &options).await.unwrap()
+}
+
+/// Each step says when it is taken.
+fn clocks() -> Clocks {
+    Clocks::believed(Arc::new(Timestamp::from_unix_micros(0).unwrap()))
 }
 
 fn audit_key() -> AuditKey {

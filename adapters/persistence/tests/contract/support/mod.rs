@@ -4,6 +4,7 @@ mod data;
 mod sql;
 mod tasks;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reprieve_application::StoreError;
@@ -12,8 +13,8 @@ use reprieve_application::ports::{
 };
 use reprieve_application::use_cases::RipeProcess;
 use reprieve_domain::audit::AuditKey;
-use reprieve_domain::{Address, DeletionProcess, Identity, Status, Step};
-use reprieve_persistence::{ConnectionOptions, Database, Store};
+use reprieve_domain::{Address, DeletionProcess, Identity, Status, Step, Timestamp};
+use reprieve_persistence::{Clocks, ConnectionOptions, Database, Store};
 use reprieve_tests::TestDatabase;
 
 pub(crate) use data::*;
@@ -85,7 +86,7 @@ impl Prepared for Opened {
     async fn prepared(database: TestDatabase) -> Self {
         let connected = connect(&database, &options()).await;
         connected.migrate().await.unwrap();
-        let store = connected.into_store(audit_key()).await.unwrap();
+        let store = connected.into_store(audit_key(), clocks()).await.unwrap();
         Self { store, sql: Sql::connect(database.url()).await, database }
     }
 }
@@ -103,6 +104,11 @@ pub(crate) async fn connect(database: &TestDatabase, options: &ConnectionOptions
     Database::connect(&database.reached_url().parse().unwrap(), options).await.unwrap()
 }
 
+/// Each step says when it is taken.
+pub(crate) fn clocks() -> Clocks {
+    Clocks::believed(Arc::new(Timestamp::from_unix_micros(0).unwrap()))
+}
+
 pub(crate) fn audit_key() -> AuditKey {
     AuditKey::new(&(0..32).collect::<Vec<u8>>()).unwrap()
 }
@@ -111,7 +117,7 @@ impl Opened {
     /// A second store on the same database, with connections of its own: another process, as far as the database can
     /// tell.
     pub(crate) async fn another_store(&self) -> Store {
-        connect(&self.database, &options()).await.into_store(audit_key()).await.unwrap()
+        connect(&self.database, &options()).await.into_store(audit_key(), clocks()).await.unwrap()
     }
 
     pub(crate) async fn load(&self, address: &Address) -> Loaded<Identity> {
