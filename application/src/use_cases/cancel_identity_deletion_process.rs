@@ -145,7 +145,7 @@ mod tests {
         identities.expect_save().once().returning(|_, _, _| Err(StoreError::Conflict));
         let mut clock = crate::ports::MockClock::new();
         let mut times = vec![at(ENDS_AT), at(ENDS_AT - 1)];
-        clock.expect_now().returning(move || times.pop().unwrap());
+        clock.expect_moment().returning(move || times.pop().unwrap().into());
         let use_case = CancelIdentityDeletionProcess::new(Arc::new(identities), Arc::new(clock));
         let error = use_case.execute(&caller()).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::GracePeriodHasAlreadyExpired);

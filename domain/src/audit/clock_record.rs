@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn whatever_is_changed_changes_the_seal() {
-        let key = AuditKey::new(&[7; 32]).unwrap();
+        let key = AuditKey::new(&(0..32).collect::<Vec<u8>>()).unwrap();
         let head = ChainHead { length: 1, hash: [1; 32].into() };
         let record = ClockRecord { noted: 1, doubted: None, confirmations: ChainHead::EMPTY };
         let records = [

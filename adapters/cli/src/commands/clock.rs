@@ -81,13 +81,9 @@ mod tests {
             let (result, out) = run_on(&host(Some(noted), doubt), &["clock", "show"]).await;
             assert_eq!(result, Ok(()));
             assert!(out.contains("Deciding: 2026-11-29T12:00:00.000000Z\n") && out.contains(says), "{out}");
-            let (_, out) = run_on(&host(None, doubt), &["--json", "clock", "show"]).await;
+            let (_, out) = run_on(&host(None, doubt), &["clock", "show", "--output", "json"]).await;
             let shown: Value = serde_json::from_str(&out).unwrap();
-            assert_eq!(
-                (&shown["result"]["doubt"], &shown["result"]["noted"]),
-                (&code, &Value::Null),
-                "{out}"
-            );
+            assert_eq!((&shown["doubt"], &shown["noted"]), (&code, &Value::Null), "{out}");
         }
     }
 

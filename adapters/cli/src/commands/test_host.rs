@@ -165,6 +165,7 @@ fn now() -> Timestamp {
 fn clock() -> Arc<MockClock> {
     let mut clock = MockClock::new();
     clock.expect_now().returning(now);
+    clock.expect_moment().returning(|| now().into());
     Arc::new(clock)
 }
 

@@ -13,7 +13,7 @@ impl MigrationName for Migration {
 }
 
 /// In microseconds of Unix time. The planner puts its body where it is called, so that it costs no call.
-const DECIDING_CLOCK: &str = "CREATE FUNCTION deciding_clock() RETURNS bigint LANGUAGE sql VOLATILE \
+const DECIDING_CLOCK: &str = "CREATE OR REPLACE FUNCTION deciding_clock() RETURNS bigint LANGUAGE sql VOLATILE \
                               AS 'SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)'";
 
 #[expect(

@@ -12,6 +12,7 @@ mod support;
 
 mod any_rows;
 mod audit_trail;
+mod clocks;
 mod closing;
 mod corrupt_rows;
 mod deletion_processes;
