@@ -9,6 +9,7 @@ mod campaign;
 mod contenders;
 mod database;
 mod eraser;
+mod fake_clock;
 mod http;
 mod moments;
 mod namespace;
@@ -31,6 +32,7 @@ pub use campaign::rounds;
 pub use contenders::Contenders;
 pub use database::{POOLER, POSTGRES_URL, TestDatabase};
 pub use eraser::{Answer, Asked, EraserService, eraser_toml};
+pub use fake_clock::{FakeClock, faketime};
 pub use http::{Connection, Reply, Request};
 pub use moments::Moments;
 pub use namespace::{

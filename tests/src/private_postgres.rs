@@ -6,11 +6,14 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::FakeClock;
+
 /// A server of the test's own, of the installed programs. It is stopped, and its data removed, when this is dropped.
 pub struct PrivatePostgres {
     folder: TempDir,
     programs: PathBuf,
     port: u16,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// Where `pg_ctl` is: the newest in the folders of Debian, or else where the shell finds it.
@@ -43,7 +46,17 @@ impl PrivatePostgres {
     /// Starts it on a free port.
     #[must_use]
     pub fn start() -> Self {
-        let server = Self::unborn();
+        Self::start_seeing(Vec::new())
+    }
+
+    /// Starts it with a clock of its own.
+    #[must_use]
+    pub fn with_clock(clock: &FakeClock) -> Self {
+        Self::start_seeing(clock.environment())
+    }
+
+    fn start_seeing(environment: Vec<(&'static str, String)>) -> Self {
+        let server = Self::unborn(environment);
         server.run("initdb", &["-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale"]);
         server.start_again();
         server
@@ -52,7 +65,17 @@ impl PrivatePostgres {
     /// Starts a hot standby of this one, which follows it and can only be read.
     #[must_use]
     pub fn standby(&self) -> Self {
-        let standby = Self::unborn();
+        self.standby_seeing(Vec::new())
+    }
+
+    /// The same, with a clock of its own.
+    #[must_use]
+    pub fn standby_with_clock(&self, clock: &FakeClock) -> Self {
+        self.standby_seeing(clock.environment())
+    }
+
+    fn standby_seeing(&self, environment: Vec<(&'static str, String)>) -> Self {
+        let standby = Self::unborn(environment);
         let port = self.port.to_string();
         standby.run(
             "pg_basebackup",
@@ -63,11 +86,11 @@ impl PrivatePostgres {
     }
 
     /// A port and a folder without data.
-    fn unborn() -> Self {
+    fn unborn(environment: Vec<(&'static str, String)>) -> Self {
         // A socket's path has to be short, and the server's user must be let in.
         let folder = tempfile::Builder::new().prefix("reprieve-postgres.").tempdir_in("/tmp").unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Self { folder, programs: programs(), port };
+        let server = Self { folder, programs: programs(), port, environment };
         give_to_its_user(server.folder.path());
         server
     }
@@ -126,7 +149,7 @@ impl PrivatePostgres {
     fn run(&self, program: &str, arguments: &[&str]) {
         let program = self.programs.join(program);
         let mut command = as_its_user(&program);
-        command.arg("-D").arg(self.data()).args(arguments).env("LC_ALL", "C");
+        command.arg("-D").arg(self.data()).args(arguments).env("LC_ALL", "C").envs(self.environment.clone());
         // Into a file: the server keeps what it inherits open.
         let said = tempfile::NamedTempFile::new().unwrap();
         command.stdout(said.reopen().unwrap()).stderr(said.reopen().unwrap());

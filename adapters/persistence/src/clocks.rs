@@ -16,11 +16,10 @@ use reprieve_domain::{Moment, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::Store;
-use crate::deletion_processes::numbered;
 use crate::erasure_tasks::execute;
 use crate::error::store_error;
 use crate::mapping::Row;
-use crate::pool::{Pool, end};
+use crate::pool::{Pool, Transaction, end};
 
 /// What the deciding clock shows, where the database has one.
 pub(crate) const DECIDING: &str = "deciding_clock()";
@@ -151,10 +150,26 @@ impl DecidingClock {
     }
 
     async fn look(&self) -> Result<(), StoreError> {
+        self.look_through(&self.pool).await
+    }
+
+    async fn look_through(&self, connection: &impl ConnectionTrait) -> Result<(), StoreError> {
         let sql = format!("SELECT 1 AS one{}", self.columns());
         let statement = Statement::from_string(self.pool.get_database_backend(), sql);
-        let row = self.pool.query_one_raw(statement).await.map_err(store_error)?;
+        let row = connection.query_one_raw(statement).await.map_err(store_error)?;
         row.as_ref().map_or(Ok(()), |row| self.learn(row))
+    }
+
+    /// Asks the clocks within a transaction that forgets.
+    ///
+    /// # Errors
+    /// If they are not believed.
+    pub(crate) async fn check_in(&self, transaction: &Transaction) -> Result<(), StoreError> {
+        if self.clocks.limits.is_none() {
+            return Ok(());
+        }
+        self.look_through(transaction).await?;
+        self.refusal(Needs::NoGap).map_or(Ok(()), Err)
     }
 
     /// What the clocks show: the deciding one, the machine's and what was noted.

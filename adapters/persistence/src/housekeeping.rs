@@ -108,7 +108,11 @@ impl Store {
         statements: &[&str],
     ) -> Result<u64, StoreError> {
         let transaction = self.writer.in_bulk().begin().await.map_err(store_error)?;
-        let forgotten = forget_in(&transaction, select, key, table, (instant, limit), statements).await;
+        let forgotten = async {
+            self.clock.check_in(&transaction).await?;
+            forget_in(&transaction, select, key, table, (instant, limit), statements).await
+        };
+        let forgotten = forgotten.await;
         end(transaction, forgotten).await
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
 
-use reprieve_tests::{Outcome, Sandbox};
+use reprieve_tests::{Outcome, Sandbox, faketime};
 
 const UNUSABLE: &str = "error.reprieve.clock.unusable";
 
@@ -39,15 +39,6 @@ const LINES: [&str; 26] = [
     "database backup copy.db",
     "config show",
 ];
-
-fn faketime() -> String {
-    let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
-    let library = folders.iter().map(|folder| format!("{folder}/faketime/libfaketime.so.1"));
-    library
-        .into_iter()
-        .find(|library| fs::exists(library).unwrap())
-        .expect("libfaketime is not there: use tests/run")
-}
 
 fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().unwrap();

@@ -19,6 +19,7 @@ fn without_configuration_the_defaults_are_in_force_and_nothing_is_created() {
     assert_eq!(
         shown,
         json!({
+            "clock": {"tolerance_in_seconds": 5.0, "greatest_gap_in_hours": 48.0},
             "database": {
                 "url": format!("sqlite:{}", folder.join("reprieve.db").display()),
                 "timeout_in_seconds": 5.0,
