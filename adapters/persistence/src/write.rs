@@ -140,22 +140,10 @@ impl Write {
             // An insertion that comes after one that has written nothing writes nothing either.
             format!("FROM deletion_processes WHERE id = {} AND changes() > 0", parameters.bind(id.clone()))
         };
+        let guard = guard(backend, &mut parameters, clock, deadline, needs, audit_entry.created_at);
         let process = match expected {
-            None => {
-                let guard = guard(
-                    backend,
-                    &mut parameters,
-                    clock,
-                    Deadline::DoesNotMatter,
-                    needs,
-                    Some(process.created_at),
-                );
-                initiate(backend, &mut parameters, process, audit_entry.identity_hash.clone(), &guard)
-            }
-            Some(expected) => {
-                let guard = guard(backend, &mut parameters, clock, deadline, needs, None);
-                step(&mut parameters, process, audit_entry.created_at, expected, &guard)
-            }
+            None => initiate(backend, &mut parameters, process, audit_entry.identity_hash.clone(), &guard),
+            Some(expected) => step(&mut parameters, process, audit_entry.created_at, expected, &guard),
         };
         let mut others = vec![insert_audit_entry(&mut parameters, audit_entry)];
         for task in tasks {
@@ -281,7 +269,7 @@ fn guard(
     clock: &DecidingClock,
     deadline: Deadline,
     needs: Needs,
-    created_at: Option<i64>,
+    dated: i64,
 ) -> String {
     let mut sql = String::new();
     let mut also = |condition: &str| {
@@ -316,15 +304,14 @@ fn guard(
              OR ({now} - {NOTED} > {greatest_gap} AND {ends} > {NOTED}))"
         )),
     }
-    match (deadline, created_at) {
-        (Deadline::IsReachedAt(_), _) => also(&format!("{ends} <= {now}")),
-        (Deadline::IsAfter(_), _) if needs != Needs::Nothing => also(&format!("{ends} > {now}")),
-        // What is dated ahead of the clock was dated by one that has been set back.
-        (_, Some(created_at)) => {
-            let created_at = parameters.bind(created_at);
-            also(&format!("{created_at} <= {now} + {tolerance}"));
-        }
-        _ => {}
+    match deadline {
+        Deadline::IsReachedAt(_) => also(&format!("{ends} <= {now}")),
+        Deadline::IsAfter(_) if needs != Needs::Nothing => also(&format!("{ends} > {now}")),
+        Deadline::IsAfter(_) | Deadline::DoesNotMatter => {}
+    }
+    if needs != Needs::Nothing {
+        // A clock may have been set between the two, and a promise that was dated by the other time would be no promise.
+        also(&format!("abs({} - {now}) <= {tolerance}", parameters.bind(dated)));
     }
     sql
 }

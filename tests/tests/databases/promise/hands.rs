@@ -101,6 +101,7 @@ fn keep(sql: &mut Sql, prefix: &str, tables: &[String]) {
 async fn lived_in(database: TestDatabase) -> World {
     let (files, mail) = (TestEraser::new("files"), TestEraser::new("mail"));
     let world = World::new(database, &[files, mail.clone()]).await;
+    world.confirm_clock().await;
     let retention = Retention { cancelled_processes: Duration::from_hours(1), ..Retention::default() };
     // An identity that cancelled, was forgotten, asked again and was deleted.
     world.initiate(1).await;

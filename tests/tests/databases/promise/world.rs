@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use reprieve_application::ports::{
-    AuditTrail, Clock, DeletionProcesses, Eraser, ErasureLedger, ErasureTasks, Identities, Receipts,
-    TaskStatus,
+    AuditTrail, Clock, ClockGuard as _, DeletionProcesses, Eraser, ErasureLedger, ErasureTasks, Identities,
+    Receipts, TaskStatus,
 };
 use reprieve_application::use_cases::{
     CancelIdentityDeletionProcess, CancelIdentityDeletionProcessError, ErasureSettings, ErasuresRun,
@@ -74,8 +74,12 @@ async fn connect(database: &TestDatabase) -> Database {
     Database::connect(&database.url().parse().unwrap(), &options).await.unwrap()
 }
 
+fn audit_key() -> AuditKey {
+    AuditKey::new(&(0..32).collect::<Vec<u8>>()).unwrap()
+}
+
 async fn store(database: Database) -> Arc<Store> {
-    let key = AuditKey::new(&(0..32).collect::<Vec<u8>>()).unwrap();
+    let key = audit_key();
     Arc::new(
         database
             .into_store(key, Clocks::believed(Arc::new(Timestamp::from_unix_micros(0).unwrap())))
@@ -222,6 +226,17 @@ impl World {
 
     pub(crate) async fn erase(&self) -> ErasuresRun {
         self.erasures().execute().await.unwrap()
+    }
+
+    /// Leaves a record of the clock, which the stores of the tests do without.
+    pub(crate) async fn confirm_clock(&self) {
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let clocks = Clocks::compared(clock, Clocks::TOLERANCE, Clocks::GREATEST_GAP);
+        let store = connect(&self.database).await.into_store(audit_key(), clocks).await.unwrap();
+        for _ in 0..2 {
+            store.confirm(self.clock.now()).await.unwrap();
+        }
+        store.close().await;
     }
 
     pub(crate) fn retry(&self) -> RetryErasures {
