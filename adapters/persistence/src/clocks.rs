@@ -301,7 +301,11 @@ impl Store {
 
     fn sealed_record(&self, row: &QueryResult) -> Result<Option<ClockRecord>, StoreError> {
         let row = Row::named(row, "clock_record", "1");
-        let doubted = row.get::<Option<i64>>("doubted_since")?.zip(row.get("doubted_until")?);
+        let doubted = match (row.get("doubted_since")?, row.get("doubted_until")?) {
+            (None, None) => None,
+            (Some(since), Some(until)) => Some((since, until)),
+            (Some(_), None) | (None, Some(_)) => return Ok(None),
+        };
         let confirmations =
             ChainHead { length: row.get("confirmations")?, hash: row.bytes::<32>("confirmed")?.into() };
         let record = ClockRecord { noted: row.get("noted")?, doubted, confirmations };
@@ -326,15 +330,15 @@ impl Store {
     /// Whether the record and every confirmation are what this deployment has written.
     pub(crate) async fn verify_clock_record(&self) -> Result<bool, StoreError> {
         let backend = self.reader.get_database_backend();
-        let record = Statement::from_string(backend, RECORD);
-        let Some(row) = self.reader.query_one_raw(record).await.map_err(store_error)? else {
-            // Where clocks are not compared there is none.
-            return Ok(self.clock.limits().is_none());
-        };
-        let Some(record) = self.sealed_record(&row).ok().flatten() else { return Ok(false) };
         let all = "SELECT sequence, clock, noted_before, noted FROM clock_confirmations ORDER BY sequence";
         let rows =
             self.reader.query_all_raw(Statement::from_string(backend, all)).await.map_err(store_error)?;
+        let record = Statement::from_string(backend, RECORD);
+        let Some(row) = self.reader.query_one_raw(record).await.map_err(store_error)? else {
+            // Where clocks are not compared there is none.
+            return Ok(self.clock.limits().is_none() && rows.is_empty());
+        };
+        let Some(record) = self.sealed_record(&row).ok().flatten() else { return Ok(false) };
         let mut head = ChainHead::EMPTY;
         for row in &rows {
             let row = Row::named(row, "clock_confirmations", "unknown");

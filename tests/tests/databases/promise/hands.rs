@@ -17,6 +17,7 @@ use super::world::{DAY, END, TestEraser, World, address};
 /// harmless and which are gaps.
 const NOT_FOUND: &[(&str, &str, &str)] = &[
     ("answered_requests", "*", "gap: a repeated request is answered from it"),
+    ("clock_record", "id", "can only be 1"),
     ("closed_processes", "logical_time", "only orders events"),
     ("deletion_processes", "logical_time", "only orders events"),
     ("deletion_processes", "number", "only keeps two initiations apart"),
