@@ -1,20 +1,33 @@
 //! Small models of the whole system, explored to the last state: every interleaving, crash and lost answer there is.
 //!
-//! The transitions call the state machine of the domain and keep its processes; the store, the actors and the order in
-//! which things happen are the model's. [`race`] is about the deadline, [`erasure`] about what comes after it. Each test
-//! of a mistake takes one safeguard away and sees that a rule breaks: what no model can miss need not be believed.
+//! What runs is the production code. A use case is a future that nothing but its ports can delay, so what it has asked and
+//! been answered until now says all about it: [`trace`] keeps the answers, [`desk`] runs a use case from its start to where
+//! it waits, and does so once for each sequence of answers, however many states it is part of. A crash forgets the answers.
+//! Only what lies behind the ports is the model's: [`store`] does what their documentation promises, each call at once;
+//! audit entries are sealed and verified by the domain, with a key.
 //!
-//! Instants are a few microseconds around the deadline.
+//! [`world`] says who takes part and what can happen, [`rules`] what must hold. Time is counted in ticks, as few as reach
+//! over a grace period; what a lease or a wait between two attempts has to do with time is left out: each may be over
+//! whenever its time could have come. A pass that finds nothing to do begins again only when something has changed.
+//!
+//! Each test of a mistake takes one safeguard of the store away and sees that a rule breaks: what no model can miss need
+//! not be believed. Which rule breaks when a use case is changed is a matter of changing it.
 
 #![cfg(test)]
 
-mod erasure;
-mod erasure_rules;
-mod erasure_state;
+mod calls;
+mod clocks;
+mod desk;
 mod erasure_tests;
-mod erasure_worker;
-mod race;
-mod race_actors;
-mod race_rules;
+mod hand_tests;
+mod jobs;
+mod moves;
+mod ports;
 mod race_tests;
+mod row;
+mod rules;
+mod rules_of_erasure;
 mod store;
+mod tasks;
+mod trace;
+mod world;

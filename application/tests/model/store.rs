@@ -1,296 +1,304 @@
-//! The database of the model: what the ports promise of it, in as little state as possible, with steps of the domain.
+//! The database and the ledger of the model: what the ports promise of them, each call at once.
 
-use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use reprieve_domain::{
-    Address, Deadline, DeletionProcess, DeletionProcessId, DeletionProcessRecord, DeviceId, EraserName,
-    Erasure, GracePeriod, Identity, State, Status, Step, Timestamp,
-};
+use reprieve_application::ports::{ErasureTask, Settlement, TaskOutcome, Version};
+use reprieve_domain::{Status, Timestamp};
 
-/// How long a grace period lasts here, in microseconds: the shortest with an instant inside that is not its first.
-pub(crate) const GRACE_PERIOD: i64 = 2;
+use crate::calls::{Answer, Call, Key, Refusal, Save, With};
+use crate::clocks::{Clock, Untimely, guard};
+use crate::row::{Row, number_of};
+use crate::tasks::{Kind, Task};
 
-pub(crate) fn at(micros: i64) -> Timestamp {
-    Timestamp::from_unix_micros(micros).unwrap()
-}
-
-pub(crate) fn address() -> Address {
-    "did:web:example.org".parse().unwrap()
-}
-
-pub(crate) fn device() -> DeviceId {
-    "DVC0123456789abcdefg".parse().unwrap()
-}
-
-pub(crate) fn eraser(number: usize) -> EraserName {
-    format!("eraser{number}").parse().unwrap()
-}
-
-pub(crate) fn process_id(number: usize) -> DeletionProcessId {
-    format!("IDP{number:017}").parse().unwrap()
-}
-
-pub(crate) fn erasers() -> BTreeSet<EraserName> {
-    [eraser(0), eraser(1)].into()
-}
-
-pub(crate) fn grace_period() -> GracePeriod {
-    GracePeriod::between(at(0), at(GRACE_PERIOD)).unwrap()
-}
-
-/// A process of the domain that states can be told apart by.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Process(pub(crate) Arc<DeletionProcess>, u64);
-
-impl Process {
-    pub(crate) fn new(process: DeletionProcess) -> Self {
-        let mut hasher = DefaultHasher::new();
-        hash(&process, &mut hasher);
-        Self(Arc::new(process), hasher.finish())
-    }
-
-    pub(crate) fn is_open(&self) -> bool {
-        self.0.status().is_open()
-    }
-
-    /// The one that its id was made of.
-    pub(crate) fn number(&self) -> usize {
-        number_of(self.0.id())
-    }
-}
-
-pub(crate) fn number_of(id: &DeletionProcessId) -> usize {
-    id.as_str().bytes().last().map_or(0, |digit| usize::from(digit - b'0'))
-}
-
-impl Hash for Process {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.1.hash(hasher);
-    }
-}
-
-fn hash(process: &DeletionProcess, hasher: &mut DefaultHasher) {
-    fn hash_erasures<'a>(
-        erasures: impl Iterator<Item = (&'a EraserName, &'a Erasure)>,
-        hasher: &mut DefaultHasher,
-    ) {
-        for (eraser, erasure) in erasures {
-            eraser.hash(hasher);
-            match erasure {
-                Erasure::Pending { failures } => (false, *failures, 0).hash(hasher),
-                Erasure::Acknowledged { at, count } => (true, *count, at.unix_micros()).hash(hasher),
-                Erasure::Waived { at, code } => (code, at).hash(hasher),
-            }
-        }
-    }
-    (process.id(), process.created_at(), process.grace_period_ends_at(), process.status()).hash(hasher);
-    match process.state() {
-        State::Active(_) => {}
-        State::Cancelled(cancelled) => cancelled.at().hash(hasher),
-        State::Deleting(deleting) => {
-            deleting.started_at().hash(hasher);
-            hash_erasures(deleting.erasures(), hasher);
-        }
-        State::Deleted(deleted) => {
-            (deleted.started_at(), deleted.completed_at()).hash(hasher);
-            hash_erasures(deleted.erasures(), hasher);
-        }
-    }
-}
-
-/// A step that was decided and not stored yet, and the version it was decided on.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Decided {
-    pub(crate) step: Arc<Step>,
-    pub(crate) process: Process,
-    pub(crate) version: usize,
-}
-
-impl Decided {
-    pub(crate) fn new(step: Step, version: usize) -> Self {
-        Self { process: Process::new(step.process().clone()), step: Arc::new(step), version }
-    }
-}
-
-impl Hash for Decided {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        (&self.process, self.step.audit_entry().action.message_key(), self.version).hash(hasher);
-    }
-}
-
-/// What was loaded of an identity: its open process, and in which version.
-#[derive(Debug, Clone, PartialEq, Hash)]
-pub(crate) struct Loaded {
-    pub(crate) open: Option<Process>,
-    pub(crate) version: usize,
-}
-
-impl Loaded {
-    /// What is assumed of an identity that was not loaded.
-    pub(crate) const NOBODY: Self = Self { open: None, version: 0 };
-
-    pub(crate) fn identity(&self) -> Identity {
-        match &self.open {
-            Some(process) => Identity::with_open_process((*process.0).clone()).unwrap(),
-            None => Identity::new(address()),
-        }
-    }
-
-    pub(crate) fn decided(&self, step: Step) -> Decided {
-        Decided::new(step, self.version)
-    }
-}
-
-/// One process with its trail and the events about it.
-#[derive(Debug, Clone, PartialEq, Hash)]
-pub(crate) struct Row {
-    pub(crate) process: Process,
-    pub(crate) version: usize,
-    /// The column that the condition of a statement reads.
-    pub(crate) ends_at: Timestamp,
-    /// What the person was told when the process was created.
-    pub(crate) promised: Timestamp,
-    pub(crate) trail: Vec<&'static str>,
-    pub(crate) events: Vec<&'static str>,
-}
-
-impl Row {
-    pub(crate) fn status(&self) -> Status {
-        self.process.0.status()
-    }
-
-    pub(crate) fn tells(&self, key: &str) -> bool {
-        self.count(key) > 0
-    }
-
-    pub(crate) fn count(&self, key: &str) -> usize {
-        self.trail.iter().filter(|told| **told == key).count()
-    }
-
-    /// The process as the columns say it.
-    fn restored(&self) -> Process {
-        if self.ends_at == self.process.0.grace_period_ends_at() {
-            return self.process.clone();
-        }
-        let record =
-            DeletionProcessRecord { grace_period_ends_at: self.ends_at, ..self.process.0.to_record() };
-        Process::new(DeletionProcess::restore(record).unwrap())
-    }
-
-    fn write_trail(&mut self, step: &Step) {
-        self.trail.push(step.audit_entry().action.message_key());
-        self.events.extend(step.event().map(|event| event.kind.name()));
-    }
-
-    /// Whether process, trail and events tell the same story.
-    pub(crate) fn is_in_step(&self) -> bool {
-        let told = self.trail.iter().filter_map(|key| match *key {
-            "StartedByOwner" => Some("IdentityToBeDeleted"),
-            "CancelledByOwner" => Some("IdentityDeletionCancelled"),
-            "DeletionStarted" => Some("IdentityDeletionStarted"),
-            "DeletionCompleted" => Some("IdentityDeleted"),
-            _ => None,
-        });
-        let events = self.events.iter().filter(|event| **event != "IdentityErasureStuck");
-        let status = match self.trail.last() {
-            Some(&"StartedByOwner") => Some(Status::Active),
-            Some(&"CancelledByOwner") => Some(Status::Cancelled),
-            Some(&("DeletionStarted" | "DataDeleted" | "ErrorDuringDeletion")) => Some(Status::Deleting),
-            Some(&"DeletionCompleted") => Some(Status::Deleted),
-            _ => None,
-        };
-        self.trail.len() == self.version
-            && told.eq(events.copied())
-            && status == Some(self.status())
-            && self.trail.iter().rposition(|key| *key == "StartedByOwner") == Some(0)
-    }
-}
-
-/// Why nothing was saved.
+/// What is wrong with the store, to see that the model would show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    Conflict,
-    OpenProcessExists,
+pub(crate) enum Mistake {
+    VersionNotChecked,
+    DeadlineNotChecked,
+    ClocksNotCompared,
+    SecondOpenProcessAllowed,
+    LoserLeavesTrail,
+    AnswerNotRecorded,
+    FenceNotChecked,
+    TasksNotStored,
+    LeaseNeverEnds,
+    AcknowledgementLeavesFenceOfFinish,
+    CloseRemovesNewcomer,
+    NothingIsVerified,
 }
 
-/// What a save is guarded by. All of it, except where a test takes something away.
-#[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "each is taken away by itself")]
-pub(crate) struct Guards {
-    pub(crate) version: bool,
-    pub(crate) deadline: bool,
-    pub(crate) one_open: bool,
-    pub(crate) trail_with_process: bool,
-}
-
-impl Guards {
-    pub(crate) const ALL: Self =
-        Self { version: true, deadline: true, one_open: true, trail_with_process: true };
-}
-
-/// Every process of the one identity, the oldest first.
+/// Everything that is stored of the one identity, the oldest process first.
 #[derive(Debug, Clone, PartialEq, Hash, Default)]
 pub(crate) struct Store {
-    pub(crate) rows: Vec<Row>,
-    /// That the deadline alone has kept a step out.
-    pub(crate) deadline_refused: bool,
+    pub(crate) rows: Vec<Arc<Row>>,
+    /// What was stored of a process until it was removed.
+    pub(crate) closed: Option<Arc<Row>>,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) answers: BTreeMap<Key, u16>,
+    /// Which processes the store says are in the ledger, and which are.
+    noted: BTreeSet<usize>,
+    pub(crate) ledger: BTreeSet<usize>,
+    pub(crate) stored_without_lease: bool,
+    pub(crate) has_trusted_a_wrong_clock: bool,
+}
+
+/// Who calls, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    pub(crate) clock: Clock,
+    pub(crate) now: i64,
+    pub(crate) mistake: Option<Mistake>,
+}
+
+impl Caller {
+    fn makes(&self, mistake: Mistake) -> bool {
+        self.mistake == Some(mistake)
+    }
 }
 
 impl Store {
-    pub(crate) fn load(&self) -> Loaded {
-        self.rows
-            .iter()
-            .find(|row| row.process.is_open())
-            .map_or(Loaded::NOBODY, |row| Loaded { open: Some(row.restored()), version: row.version })
+    pub(crate) fn row(&self, number: usize) -> Option<&Arc<Row>> {
+        self.rows.iter().find(|row| row.number == number)
     }
 
-    /// As `Identities::save` documents it.
-    pub(crate) fn save(&mut self, decided: &Decided, guards: Guards) -> Result<(), Refusal> {
-        let step = decided.step.as_ref();
-        let process = decided.process.clone();
-        if step.audit_entry().old_status.is_none() {
-            if guards.one_open && self.rows.iter().any(|row| row.process.is_open()) {
-                return Err(Refusal::OpenProcessExists);
+    pub(crate) fn open(&self) -> Option<&Arc<Row>> {
+        self.rows.iter().find(|row| row.is_open())
+    }
+
+    /// Does what is asked. What an eraser is asked is no matter of the store.
+    pub(crate) fn perform(&mut self, call: &Call, caller: Caller) -> Answer {
+        let mut after = self.clone();
+        match after.try_perform(call, caller) {
+            Ok(answer) => {
+                *self = after;
+                answer
             }
-            let ends_at = step.process().grace_period_ends_at();
-            let mut row = Row {
-                process,
-                version: 1,
-                ends_at,
-                promised: ends_at,
-                trail: Vec::new(),
-                events: Vec::new(),
-            };
-            row.write_trail(step);
-            self.rows.push(row);
+            Err(refusal) => {
+                if caller.makes(Mistake::LoserLeavesTrail)
+                    && let Call::Save(save) = call
+                    && let Some(row) = self.rows.iter_mut().find(|row| row.number == save.number())
+                {
+                    *row = Arc::new(Row::after(Some(row), &save.step));
+                }
+                Answer::Refused(refusal)
+            }
+        }
+    }
+
+    fn try_perform(&mut self, call: &Call, caller: Caller) -> Result<Answer, Refusal> {
+        Ok(match call {
+            Call::CheckClocks if !caller.clock.is_right() && !caller.makes(Mistake::ClocksNotCompared) => {
+                return Err(Refusal::Clocks);
+            }
+            Call::CheckClocks => Answer::Done,
+            Call::Load => Answer::Loaded(self.open().cloned()),
+            Call::Save(save) => {
+                self.save(save, caller)?;
+                Answer::Done
+            }
+            Call::SaveAll(saves) => {
+                let saved = saves.iter().map(|save| {
+                    let mut after = self.clone();
+                    let is_saved = after.save(save, caller).is_ok();
+                    if is_saved {
+                        *self = after;
+                    }
+                    is_saved
+                });
+                Answer::Saved(saved.collect())
+            }
+            Call::FindDue(ends_by) => {
+                let is_due = |row: &&Arc<Row>| {
+                    row.status() == Status::Active && row.process.grace_period_ends_at() <= *ends_by
+                };
+                Answer::Found(self.rows.iter().filter(is_due).map(|row| row.number).collect())
+            }
+            Call::Verify(numbers) => {
+                let rows = numbers.iter().filter_map(|number| self.row(*number)).cloned();
+                let verifies = |row: &Row| row.verified().is_ok() || caller.makes(Mistake::NothingIsVerified);
+                Answer::Verified(rows.map(|row| (row.clone(), verifies(&row))).collect())
+            }
+            Call::Claim { due_at, lease_ends_at, limit } => self.claim(*due_at, *lease_ends_at, *limit),
+            Call::NoteInLedger(numbers) => {
+                self.noted.extend(numbers);
+                Answer::Done
+            }
+            Call::Settle(task, settlement) => {
+                let settled = self.fenced(task, caller)?;
+                settled.settle(settlement);
+                if *settlement == Settlement::Known {
+                    self.tasks.retain(|other| !other.is(task));
+                    self.wake_finish(task.process_id.as_str(), crate::clocks::at(caller.now), caller);
+                }
+                Answer::Done
+            }
+            Call::Close(task, version) => {
+                self.close(task, *version, caller)?;
+                Answer::Done
+            }
+            Call::Append(numbers) => {
+                self.ledger.extend(numbers);
+                Answer::Done
+            }
+            Call::Erase { .. } => unreachable!("an eraser is asked"),
+            Call::ListTasks(number) => Answer::Listed(self.tasks.iter().any(|task| task.process == *number)),
+            Call::Retry(number, now) => {
+                let mut retried = 0;
+                let erases = |task: &&mut Task| task.process == *number && task.kind != Kind::Finish;
+                for task in self.tasks.iter_mut().filter(erases) {
+                    if task.lease_ends_at.is_some_and(|ends_at| ends_at > now.unix_micros()) {
+                        continue;
+                    }
+                    if task.is_stuck {
+                        (task.is_stuck, task.failures, task.since) = (false, 0, None);
+                    }
+                    task.due_at = task.due_at.min(now.unix_micros());
+                    retried += 1;
+                }
+                Answer::Retried(retried)
+            }
+            Call::FindAnswer(key) => Answer::Answered(self.answers.get(key).copied()),
+            Call::KeepAnswer(key, answer) => {
+                self.answer(*key, *answer, caller)?;
+                Answer::Done
+            }
+        })
+    }
+
+    fn answer(&mut self, key: Key, answer: u16, caller: Caller) -> Result<(), Refusal> {
+        if caller.makes(Mistake::AnswerNotRecorded) {
             return Ok(());
         }
-        let number = process.number();
-        let Some(row) = self.rows.iter_mut().find(|row| row.process.number() == number) else {
-            return Err(Refusal::Conflict);
-        };
-        if !guards.trail_with_process {
-            row.write_trail(step);
+        if self.answers.contains_key(&key) {
+            return Err(Refusal::AlreadyAnswered);
         }
-        if guards.version && row.version != decided.version {
+        self.answers.insert(key, answer);
+        Ok(())
+    }
+
+    fn save(&mut self, save: &Save, caller: Caller) -> Result<(), Refusal> {
+        match &save.with {
+            With::Nothing => {}
+            With::Answer(key, answer) => self.answer(*key, *answer, caller)?,
+            With::Task(task, outcome, _) => {
+                self.fenced(task, caller)?.fail(outcome);
+                if *outcome == TaskOutcome::Acknowledged {
+                    self.tasks.retain(|other| !other.is(task));
+                }
+            }
+            With::Waiver(_, kind) => {
+                self.tasks.retain(|task| task.process != save.number() || task.kind != *kind);
+            }
+        }
+        let is_new = save.step.audit_entry().old_status.is_none();
+        let before =
+            if is_new { None } else { Some(self.row(save.number()).cloned().ok_or(Refusal::Conflict)?) };
+        if is_new {
+            if self.open().is_some() && !caller.makes(Mistake::SecondOpenProcessAllowed) {
+                return Err(Refusal::OpenProcessExists);
+            }
+        } else if before.as_ref().is_some_and(|row| row.head != save.version)
+            && !caller.makes(Mistake::VersionNotChecked)
+        {
             return Err(Refusal::Conflict);
         }
-        let is_in_time = match step.deadline() {
-            Deadline::IsAfter(now) => row.ends_at > now,
-            Deadline::IsReachedAt(now) => row.ends_at <= now,
-            Deadline::DoesNotMatter => true,
-        };
-        if guards.deadline && !is_in_time {
-            self.deadline_refused = true;
-            return Err(Refusal::Conflict);
+        let ends_at = before
+            .as_ref()
+            .map_or(save.step.process().grace_period_ends_at(), |row| row.process.grace_period_ends_at());
+        match guard(&save.step, ends_at, caller.clock, caller.now) {
+            Err(Untimely::Deadline) if !caller.makes(Mistake::DeadlineNotChecked) => {
+                return Err(Refusal::Conflict);
+            }
+            Err(Untimely::Clocks) if !caller.makes(Mistake::ClocksNotCompared) => {
+                return Err(Refusal::Clocks);
+            }
+            Err(Untimely::Clocks) => self.has_trusted_a_wrong_clock = true,
+            _ => {}
         }
-        row.process = process;
-        row.version += 1;
-        if guards.trail_with_process {
-            row.write_trail(step);
+        let row = save.row_after(before);
+        match self.rows.iter_mut().find(|row| row.number == save.number()) {
+            Some(stored) => *stored = row,
+            None => self.rows.push(row),
+        }
+        if !caller.makes(Mistake::TasksNotStored) {
+            self.tasks.extend(save.step.tasks().iter().map(|task| Task::new(save.number(), task)));
+            self.tasks.sort_by_key(|task| (task.process, task.kind));
+        }
+        match &save.with {
+            With::Task(task, TaskOutcome::Acknowledged, now) => {
+                self.wake_finish(task.process_id.as_str(), *now, caller);
+            }
+            With::Waiver(at, _) => self.wake_finish(save.step.process().id().as_str(), *at, caller),
+            _ => {}
         }
         Ok(())
+    }
+
+    fn claim(&mut self, due_at: Timestamp, lease_ends_at: Timestamp, limit: u32) -> Answer {
+        let mut due: Vec<_> = self.tasks.iter_mut().filter(|task| task.is_due(due_at)).collect();
+        due.sort_by_key(|task| (task.due_at, task.process, task.kind));
+        due.truncate(limit.try_into().unwrap());
+        let claimed = due.into_iter().map(|task| {
+            task.due_at = lease_ends_at.unix_micros();
+            task.lease_ends_at = Some(lease_ends_at.unix_micros());
+            task.fence += 1;
+            (*task, self.noted.contains(&task.process))
+        });
+        Answer::Claimed(claimed.collect())
+    }
+
+    /// The task, if this claim is still its last one.
+    fn fenced(&mut self, task: &ErasureTask, caller: Caller) -> Result<&mut Task, Refusal> {
+        let stored = self.tasks.iter_mut().find(|stored| stored.is(task)).ok_or(Refusal::LeaseLost)?;
+        if stored.fence != task.fence {
+            if !caller.makes(Mistake::FenceNotChecked) {
+                return Err(Refusal::LeaseLost);
+            }
+            self.stored_without_lease = true;
+        }
+        Ok(stored)
+    }
+
+    fn wake_finish(&mut self, process: &str, now: Timestamp, caller: Caller) {
+        let number = number_of(process);
+        let is_finish = |task: &&mut Task| task.process == number && task.kind == Kind::Finish;
+        for task in self.tasks.iter_mut().filter(is_finish) {
+            task.due_at = now.unix_micros();
+            task.lease_ends_at = None;
+            task.fence += i64::from(!caller.makes(Mistake::AcknowledgementLeavesFenceOfFinish));
+        }
+    }
+
+    fn close(&mut self, task: &ErasureTask, version: Version, caller: Caller) -> Result<(), Refusal> {
+        let number = number_of(task.process_id.as_str());
+        let row = self.row(number).cloned();
+        let is_verified = |row: &Arc<Row>| row.status() == Status::Deleted && row.head == version;
+        let Some(row) = row.filter(is_verified) else {
+            self.fenced(task, caller)?;
+            return Err(Refusal::Conflict);
+        };
+        self.fenced(task, caller)?;
+        self.tasks.retain(|task| task.process != number);
+        let goes = |row: &Row| {
+            row.number == number
+                || row.status() == Status::Cancelled
+                || caller.makes(Mistake::CloseRemovesNewcomer)
+        };
+        self.rows.retain(|row| !goes(row));
+        self.closed = Some(row);
+        Ok(())
+    }
+}
+
+impl Save {
+    pub(crate) fn number(&self) -> usize {
+        number_of(self.step.process().id().as_str())
+    }
+
+    fn row_after(&self, before: Option<Arc<Row>>) -> Arc<Row> {
+        let mut rows = self.rows.lock().unwrap();
+        let after = |before: &Option<Arc<Row>>| Arc::new(Row::after(before.as_deref(), &self.step));
+        rows.entry(before).or_insert_with_key(after).clone()
     }
 }

@@ -1,0 +1,29 @@
+//! A hand in the database, which has no key: it changes a process at any moment.
+
+use crate::clocks::Clock;
+use crate::race_tests::{assert_breaks, explore};
+use crate::store::Mistake;
+use crate::world::{Luck, Request, Role, World};
+
+fn touched() -> World {
+    let owner = Role::Owner { first: 0, requests: &[Request::Initiate, Request::Cancel], has_keys: false };
+    World {
+        roles: vec![owner, Role::Starter, Role::Eraser(1)],
+        clocks: vec![vec![Clock::default(); 3]],
+        ticks: 3,
+        erasers: 1,
+        luck: Luck { hands: 1, ..Luck::default() },
+        ..World::default()
+    }
+}
+
+#[test]
+fn what_a_hand_has_changed_is_not_acted_on() {
+    explore(touched(), 177_516, &["a cancel wins", "a deletion comes to its end"]);
+}
+
+#[test]
+fn what_is_not_verified_deletes_whom_a_hand_likes() {
+    let world = World { mistake: Some(Mistake::NothingIsVerified), ..touched() };
+    assert_breaks(world, "nothing is acted on that does not verify");
+}
