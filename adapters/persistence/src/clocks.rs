@@ -191,7 +191,6 @@ impl DecidingClock {
         let (deciding, machine, noted) = self.readings();
         let (now, noted_instant) = (instant(deciding), instant(noted));
         match needs {
-            Needs::Nothing => None,
             Needs::Agreement | Needs::NoGap if (machine - deciding).abs() > tolerance => {
                 Some(StoreError::ClocksDisagree { machine: instant(machine), database: now })
             }
@@ -201,7 +200,7 @@ impl DecidingClock {
             Needs::Agreement if noted - deciding > tolerance => {
                 Some(StoreError::ClockBehind { now, noted: noted_instant })
             }
-            Needs::Agreement | Needs::NoGap => None,
+            Needs::Nothing | Needs::Agreement | Needs::NoGap => None,
         }
     }
 }
@@ -419,13 +418,12 @@ impl ClockGuard for Store {
                 execute(&transaction, "LOCK TABLE clock_record IN EXCLUSIVE MODE", Vec::new()).await?;
             }
             let record = self.clock_record(&transaction).await?;
-            let before = match record {
-                Some(record) => record.confirmations,
+            let before = if let Some(record) = record {
+                record.confirmations
+            } else {
                 // What was there is not to be trusted: all that is still there begins anew.
-                None => {
-                    execute(&transaction, "DELETE FROM clock_confirmations", Vec::new()).await?;
-                    ChainHead::EMPTY
-                }
+                execute(&transaction, "DELETE FROM clock_confirmations", Vec::new()).await?;
+                ChainHead::EMPTY
             };
             let confirmation = ClockConfirmation {
                 clock: self.clock.readings().0,

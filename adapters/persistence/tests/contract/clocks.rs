@@ -137,6 +137,7 @@ on_postgres!(
     a_clock_that_jumps_between_the_decision_and_the_statement_is_noticed,
 );
 on_each_database!(
+    a_step_that_was_dated_before_the_clock_was_set_is_dated_anew,
     a_clock_that_is_far_ahead_starts_nothing_until_the_time_is_confirmed,
     a_clock_that_is_behind_what_was_noted_lets_nobody_ask,
     a_record_that_was_changed_stops_deletions_and_never_cancellations,
@@ -226,6 +227,19 @@ async fn a_clock_that_jumps_between_the_decision_and_the_statement_is_noticed(cl
         assert_eq!(clockwork.store.save_all(&[(step, version)]).await.unwrap().remove(0).unwrap(), false);
         clockwork.set(ENDS_AT, ENDS_AT).await;
     }
+}
+
+async fn a_step_that_was_dated_before_the_clock_was_set_is_dated_anew(clockwork: Clockwork) {
+    clockwork.sound(0).await;
+    for before in [-HOUR, HOUR] {
+        clockwork.set(before, before).await;
+        let loaded = clockwork.store.load(&address(1)).await.unwrap();
+        let step = initiate(&loaded.value, 1, before);
+        clockwork.set(0, 0).await;
+        let refused = save(&clockwork.store, &step, loaded.version).await.unwrap_err();
+        assert!(matches!(refused, StoreError::OpenProcessExists), "{before}: {refused}");
+    }
+    assert!(clockwork.initiate(1).await.unwrap().is_some());
 }
 
 async fn a_clock_that_is_far_ahead_starts_nothing_until_the_time_is_confirmed(clockwork: Clockwork) {
