@@ -90,7 +90,7 @@ mod tests {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let days = |days: u64| Some(Duration::from_hours(24 * days));
         let seen = asked.clone();
-        processes.expect_find_due().returning(move |due, _, _| {
+        processes.expect_find_due().times(3).returning(move |due, _, _| {
             seen.lock().unwrap().push((due.reminded, due.ends_after, due.ends_by, due.longer_than));
             Ok(Found::default())
         });
