@@ -18,7 +18,7 @@ pub(crate) type Key = (u8, u8);
 pub(crate) enum Call {
     CheckClocks,
     Load,
-    Save(Save),
+    Save(Box<Save>),
     SaveAll(Vec<Save>),
     /// The end of the grace period is reached at this instant.
     FindDue(Timestamp),

@@ -29,6 +29,11 @@ impl Clock {
         self.offset.abs() <= TOLERANCE
     }
 
+    /// Whether an end lies ahead by the clock that decides, or by its own if the two disagree.
+    pub(crate) fn is_before(self, ends_at: Timestamp, deciding: i64) -> bool {
+        ends_at > at(deciding) || !self.is_right() && ends_at > at(deciding + self.offset)
+    }
+
     /// As the port promises it.
     pub(crate) fn moment(self, deciding: i64) -> Moment {
         let moment = Moment::from(at(deciding + self.error));
@@ -55,10 +60,7 @@ pub(crate) fn guard(step: &Step, ends_at: Timestamp, writer: Clock, deciding: i6
     let is_in_time = match step.deadline() {
         Deadline::IsAfter(now) if needs_agreement => ends_at > now && ends_at > at(deciding),
         // In time by one clock is in time, if the two disagree.
-        Deadline::IsAfter(now) => {
-            let by_machine = !writer.is_right() && ends_at > at(deciding + writer.offset);
-            ends_at > now && (ends_at > at(deciding) || by_machine)
-        }
+        Deadline::IsAfter(now) => ends_at > now && writer.is_before(ends_at, deciding),
         Deadline::IsReachedAt(now) => ends_at <= now && ends_at <= at(deciding),
         Deadline::DoesNotMatter => true,
     };

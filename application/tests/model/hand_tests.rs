@@ -27,3 +27,9 @@ fn what_is_not_verified_deletes_whom_a_hand_likes() {
     let world = World { mistake: Some(Mistake::NothingIsVerified), ..touched() };
     assert_breaks(world, "nothing is acted on that does not verify");
 }
+
+#[test]
+fn what_is_not_verified_deletes_who_has_cancelled_and_is_made_active_by_a_hand() {
+    let world = World { mistake: Some(Mistake::NothingIsVerified), ..touched() };
+    assert_breaks(world, "no eraser is asked after a cancel was acknowledged");
+}

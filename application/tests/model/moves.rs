@@ -25,7 +25,7 @@ impl World {
                 state.actors[actor].run = Run::At(trace.after(call, &answer, state.now));
                 self.end_pass(&mut state, actor);
             }
-            Action::Tell(actor) => self.tell(&mut state, actor),
+            Action::Tell(actor) => Self::tell(&mut state, actor),
             Action::Crash(actor) => {
                 state.luck.crashes -= 1;
                 state.actors[actor].run = Run::Idle;
@@ -109,7 +109,7 @@ impl World {
         let Run::At(trace) = state.actors[number].run.clone() else { return None };
         let what = trace.call(call);
         let answer = match how {
-            How::Replies(reply) => self.ask(state, &trace, what, reply),
+            How::Replies(reply) => Self::ask(state, &trace, what, reply),
             How::Fails => Answer::Refused(Refusal::Unavailable),
             How::Well | How::Asleep => self.store(state, number, &trace, what),
             How::Lost => {
@@ -159,13 +159,18 @@ impl World {
         match (call, &answer) {
             (Call::Save(save), Answer::Done) => {
                 state.actors[number].has_saved = true;
+                let process = save.step.process();
+                if process.status() == Status::Cancelled {
+                    let ends_at = process.grace_period_ends_at();
+                    state.facts.cancelled_too_late |= !caller.clock.is_before(ends_at, state.now);
+                }
                 if let With::Answer(key, _) = &save.with {
                     *state.taken.entry(*key).or_default() += 1;
                 }
                 state.facts.acted_unverified |= is_irreversible(save) && !trace.has_verified(save.number());
             }
-            (Call::SaveAll(saves), Answer::Saved(saved)) => {
-                for (save, _) in saves.iter().zip(saved).filter(|(_, is_saved)| **is_saved) {
+            (Call::SaveAll(steps), Answer::Saved(saved)) => {
+                for (save, _) in steps.iter().zip(saved).filter(|(_, is_saved)| **is_saved) {
                     state.facts.acted_unverified |=
                         is_irreversible(save) && !trace.has_verified(save.number());
                 }
@@ -183,7 +188,7 @@ impl World {
     }
 
     /// The eraser acts, and the worker has its answer, in memory.
-    fn ask(&self, state: &mut State, trace: &Trace, call: &Call, reply: Reply) -> Answer {
+    fn ask(state: &mut State, trace: &Trace, call: &Call, reply: Reply) -> Answer {
         let Call::Erase { eraser, process } = *call else { unreachable!("only erasers reply") };
         let store = &state.store;
         let row = store.row(process).or(store.closed.as_ref().filter(|row| row.number == process));
@@ -211,7 +216,7 @@ impl World {
         Answer::Replied(reply)
     }
 
-    fn tell(&self, state: &mut State, number: usize) {
+    fn tell(state: &mut State, number: usize) {
         let Run::At(trace) = state.actors[number].run.clone() else { return };
         let Some(outcome) = trace.outcome else { return };
         let actor = &mut state.actors[number];

@@ -123,12 +123,12 @@ impl Identities for Ports {
         version: Version,
         alongside: Alongside<'a>,
     ) -> Result<(), StoreError> {
-        self.ask(Call::Save(save(step, version, alongside))).await.map(drop)
+        self.ask(Call::Save(Box::new(save(step, version, alongside)))).await.map(drop)
     }
 
     async fn save_all(&self, steps: &[Decided]) -> Result<Vec<Result<bool, StoreError>>, StoreError> {
-        let saves = steps.iter().map(|(step, version)| save(step, *version, Alongside::Nothing));
-        let Answer::Saved(saved) = self.ask(Call::SaveAll(saves.collect())).await? else { unreachable!() };
+        let asked = steps.iter().map(|(step, version)| save(step, *version, Alongside::Nothing));
+        let Answer::Saved(saved) = self.ask(Call::SaveAll(asked.collect())).await? else { unreachable!() };
         Ok(saved.into_iter().map(Ok).collect())
     }
 }

@@ -47,6 +47,9 @@ fn always() -> Vec<Property<World>> {
         Property::always("no deletion starts before the end by the deciding clock", |_, state: &State| {
             sound(state).all(|row| !row.tells("DeletionStarted") || at(state.now) >= row.promised)
         }),
+        Property::always("a cancel counts only if it is in time by a clock", |_, state: &State| {
+            !state.facts.cancelled_too_late
+        }),
         Property::always("no deadline moves", |_, state: &State| {
             sound(state).all(|row| row.process.grace_period_ends_at() == row.promised)
         }),

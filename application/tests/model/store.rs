@@ -97,8 +97,8 @@ impl Store {
                 self.save(save, caller)?;
                 Answer::Done
             }
-            Call::SaveAll(saves) => {
-                let saved = saves.iter().map(|save| {
+            Call::SaveAll(steps) => {
+                let saved = steps.iter().map(|save| {
                     let mut after = self.clone();
                     let is_saved = after.save(save, caller).is_ok();
                     if is_saved {

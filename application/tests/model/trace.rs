@@ -129,7 +129,7 @@ impl std::fmt::Debug for Trace {
             .debug_struct("Trace")
             .field("job", &self.job)
             .field("waiting", &waiting.collect::<Vec<_>>())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

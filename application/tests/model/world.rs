@@ -107,7 +107,7 @@ pub(crate) struct Facts {
     pub(crate) told_what_is_not: bool,
     pub(crate) refused_what_is: bool,
     pub(crate) was_retried: bool,
-    pub(crate) was_late_for_a_cancel: bool,
+    pub(crate) cancelled_too_late: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Hash)]
@@ -173,7 +173,7 @@ impl World {
             let version = reprieve_application::ports::Version::EMPTY;
             let save = Save { step, version, with: With::Nothing, rows: <_>::default() };
             let caller = Caller { clock: Clock::default(), now: FIRST, mistake: None };
-            store.perform(&Call::Save(save), caller);
+            store.perform(&Call::Save(Box::new(save)), caller);
         }
         store
     }
