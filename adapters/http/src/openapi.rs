@@ -91,6 +91,8 @@ impl IntoResponses for ConnectorRefusals {
             ErrorCode::InvalidJsonInPayload,
             ErrorCode::IdempotencyKeyInvalid,
             ErrorCode::IdempotencyKeyReused,
+            ErrorCode::ClockBehind,
+            ErrorCode::ClocksDisagree,
             ErrorCode::ConnectorUnauthorized,
             ErrorCode::ConnectorForbidden,
         ])
@@ -107,6 +109,8 @@ impl IntoResponses for ConsumerRefusals {
             ErrorCode::PlatformInvalidPropertyValue,
             ErrorCode::PlatformRecordNotFound,
             ErrorCode::PlatformUnauthorized,
+            ErrorCode::ClockBehind,
+            ErrorCode::ClocksDisagree,
             ErrorCode::IdempotencyKeyInvalid,
             ErrorCode::IdempotencyKeyReused,
         ])

@@ -174,7 +174,6 @@ pub(crate) fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Overloaded
         | ErrorCode::TimedOut
-        | ErrorCode::ClockAhead
         | ErrorCode::ClockBehind
         | ErrorCode::ClocksDisagree
         | ErrorCode::DatabaseConflict

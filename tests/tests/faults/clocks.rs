@@ -21,7 +21,7 @@ const TOLERANCE: Duration = Duration::from_secs(5);
 const ON_THE_WAY: Duration = Duration::from_secs(1);
 
 /// When an eraser was first asked for a process.
-type Erased = Arc<Mutex<BTreeMap<String, Instant>>>;
+type FirstAsked = Arc<Mutex<BTreeMap<String, Instant>>>;
 
 /// Three services on one database, each with a clock of its own, and an eraser.
 struct Deployment {
@@ -29,7 +29,7 @@ struct Deployment {
     clocks: Vec<FakeClock>,
     /// The database's, if it has one.
     database: Option<FakeClock>,
-    erased: Erased,
+    first_asked: FirstAsked,
     sandboxes: Vec<Sandbox>,
     _eraser: EraserService,
     _server: Option<PrivatePostgres>,
@@ -47,6 +47,10 @@ struct Process {
 /// A server whose clock jumps by a year takes what waits for a lock for what has waited for a year.
 fn may_be_repeated(code: &str) -> bool {
     code.starts_with("error.reprieve.clock.") || code == "error.reprieve.database.unavailable"
+}
+
+fn token(number: u64) -> String {
+    Identity::new(number).token(PUBLIC_URL)
 }
 
 impl Deployment {
@@ -68,8 +72,8 @@ impl Deployment {
         database: Option<FakeClock>,
         server: Option<PrivatePostgres>,
     ) -> Self {
-        let erased = Erased::default();
-        let noted = erased.clone();
+        let first_asked = FirstAsked::default();
+        let noted = first_asked.clone();
         let eraser = EraserService::start(move |asked| {
             noted.lock().unwrap().entry(asked.process().to_owned()).or_insert_with(Instant::now);
             Answer::Erased(1)
@@ -89,7 +93,7 @@ impl Deployment {
             erasures_every_in_seconds = 0.2
             housekeeping_every_in_seconds = 0.2
             {eraser}",
-            key = (0..32).map(|byte| format!("{byte:02x}")).collect::<String>(),
+            key = "0123456789abcdef".repeat(4),
             home = first.home().display(),
             eraser = eraser.toml("files", 20.0)
         ));
@@ -108,21 +112,17 @@ impl Deployment {
             })
             .collect();
         let sandboxes = std::iter::once(first).chain(sandboxes).collect();
-        Self { services, clocks, database, erased, sandboxes, _eraser: eraser, _server: server }
+        Self { services, clocks, database, first_asked, sandboxes, _eraser: eraser, _server: server }
     }
 
     fn ask(&self, service: usize, request: &Request) -> Reply {
         self.services[service % self.services.len()].send(request)
     }
 
-    fn token(&self, number: u64) -> String {
-        Identity::new(number).token(PUBLIC_URL)
-    }
-
     /// Asks for a deletion after so long; nothing if that is refused because of the clocks.
     fn initiate(&self, service: usize, number: u64) -> Option<Process> {
         let grace = GRACE[service];
-        let token = self.token(number);
+        let token = token(number);
         let asked = Instant::now();
         let asked_at = reprieve_tests::unix_seconds();
         let request = Request::post(SELF).bearer(&token);
@@ -166,7 +166,7 @@ impl Deployment {
     }
 
     fn was_erased(&self, process: &Process) -> Option<Instant> {
-        self.erased.lock().unwrap().get(&process.id).copied()
+        self.first_asked.lock().unwrap().get(&process.id).copied()
     }
 }
 
@@ -303,7 +303,7 @@ fn a_standby_with_another_clock_takes_over() {
         standby.promote();
         let start = Instant::now();
         let refused = loop {
-            let reply = deployment.ask(0, &Request::post(SELF).bearer(&deployment.token(9)));
+            let reply = deployment.ask(0, &Request::post(SELF).bearer(&token(9)));
             let code = reply.code().unwrap_or_default();
             if reply.status == 201 || code.starts_with("error.reprieve.clock.") {
                 break reply.status != 201;
