@@ -1,9 +1,9 @@
 //! The one way to take a step: load, ask the domain, save; again if another step was stored meanwhile.
 
-use reprieve_domain::{Address, Identity, Step, Timestamp};
+use reprieve_domain::{Address, CancelError, DeletionProcessId, Identity, Moment, Step, Timestamp};
 
 use crate::ports::{Alongside, ErasureTask, Identities, Loaded, TaskOutcome, Waiver};
-use crate::{Recording, StoreError};
+use crate::{Caller, Recording, StoreError};
 
 /// How often a decision is made anew before giving up. Each conflict means that another step of the same process was
 /// stored, so that among all who try one always gets ahead, and a process has only as many steps at once as it has erasers.
@@ -73,4 +73,42 @@ pub(crate) async fn decide_on<E: From<StoreError>>(
         }
     }
     Err(StoreError::Conflict.into())
+}
+
+/// Cancels the open process although that was refused, if it does not verify: then not its columns decide, but what its
+/// chain proves. If there is no such process, it stays `refused`.
+///
+/// # Errors
+/// What is refused all the same, and whatever the store reports.
+pub(crate) async fn cancel_doubted<E: From<StoreError> + From<CancelError>>(
+    refused: E,
+    identities: &dyn Identities,
+    caller: &Caller,
+    id: Option<&DeletionProcessId>,
+    recording: Option<&Recording<'_>>,
+    now: impl Fn() -> Moment + Send,
+) -> Result<Step, E> {
+    for _ in 0..ATTEMPTS {
+        let doubted = identities.load_doubted(&caller.address).await?;
+        let Some(doubted) = doubted.filter(|doubted| id.is_none_or(|id| doubted.id() == id)) else {
+            return Err(refused);
+        };
+        let step = doubted.cancel(caller.device.clone(), now())?;
+        let answered = recording.map(|recording| recording.answered(step.process()));
+        let alongside = answered.as_ref().map_or(Alongside::Nothing, Alongside::Answer);
+        match identities.save(&step, doubted.head(), alongside).await {
+            Ok(()) => {
+                tracing::warn!(fault = %doubted.fault(), "a process that does not verify was cancelled by its owner");
+                return Ok(step);
+            }
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::Conflict.into())
+}
+
+/// Whether a cancellation was refused because of what is stored, which may have been changed.
+pub(crate) fn may_be_doubted(error: &StoreError) -> bool {
+    matches!(error, StoreError::Conflict | StoreError::Corrupt { .. })
 }

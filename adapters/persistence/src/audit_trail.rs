@@ -93,6 +93,13 @@ pub(crate) fn chains_of(backend: DbBackend, processes: &[DeletionProcessId]) -> 
     numbered(backend, CHAINS.replace("$TASKS", "").replace("$IDS", &ids), values)
 }
 
+/// The open process of an identity, which the index finds that allows but one; see there for the condition.
+pub(crate) fn chains_of_open_process(backend: DbBackend, address: &Address) -> Statement {
+    let ids =
+        "SELECT id FROM deletion_processes WHERE address = $1 AND status NOT IN ('Cancelled', 'Deleted')";
+    numbered(backend, CHAINS.replace("$TASKS", "").replace("$IDS", ids), vec![address.as_str().into()])
+}
+
 #[async_trait]
 impl AuditTrail for Store {
     async fn chains(&self, after: Option<String>, limit: u32) -> Result<Vec<Chain>, StoreError> {
@@ -193,7 +200,7 @@ pub(crate) fn entries_of(identity_hash: Vec<u8>, process: Option<&DeletionProces
 }
 
 /// The rows of [`CHAINS`].
-fn chains_from(rows: &[QueryResult], with_tasks: bool) -> Result<Vec<Chain>, StoreError> {
+pub(crate) fn chains_from(rows: &[QueryResult], with_tasks: bool) -> Result<Vec<Chain>, StoreError> {
     let mut chains: Vec<Chain> = Vec::new();
     for result in rows {
         let row = Row::new(result, "audit_entries", "process_id")?;

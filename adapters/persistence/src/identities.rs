@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::{Alongside, Decided, Identities, Loaded, TaskOutcome, Version};
-use reprieve_domain::audit::ChainHead;
+use reprieve_domain::audit::{AuditedAction, ChainHead, DoubtedProcess};
 use reprieve_domain::{Address, Deadline, Identity, Status, Step};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
+use crate::audit_trail::{chains_from, chains_of_open_process};
 use crate::clocks::{DecidingClock, Needs};
 use crate::deletion_processes::placeholders;
 use crate::erasure_tasks::{self, TaskRow};
@@ -48,12 +49,24 @@ impl Identities for Store {
         Ok(Loaded { value, version })
     }
 
+    async fn load_doubted(&self, address: &Address) -> Result<Option<DoubtedProcess>, StoreError> {
+        let statement = chains_of_open_process(self.writer.get_database_backend(), address);
+        let rows = self.writer.query_all_raw(statement).await.map_err(store_error)?;
+        let chain = chains_from(&rows, false)?.into_iter().next();
+        Ok(chain.and_then(|chain| self.audit_key.doubt(address, &chain)))
+    }
+
     async fn save<'a>(
         &self,
         step: &Step,
         version: Version,
         alongside: Alongside<'a>,
     ) -> Result<(), StoreError> {
+        if names_fault(step) {
+            let transaction = self.writer.begin().await.map_err(store_error)?;
+            let saved = self.save_doubted(&transaction, step, version, alongside).await;
+            return end(transaction, saved).await;
+        }
         let write = self.write_of(step, version, alongside)?;
         let (needs, not_written) = (write.needs, write.not_written());
         // A step that was dated by nothing but the clock of this machine is dated anew.
@@ -84,6 +97,14 @@ impl Identities for Store {
     }
 }
 
+/// Whether a process is cancelled that does not verify.
+fn names_fault(step: &Step) -> bool {
+    matches!(step.audit_entry().action, AuditedAction::CancelledByOwner { fault: Some(_) })
+}
+
+const NEWEST_ENTRY: &str =
+    "SELECT sequence, hash FROM audit_entries WHERE process_id = $1 ORDER BY sequence DESC LIMIT 1";
+
 /// Why steps were not saved together.
 enum NotSaved {
     Any(StoreError),
@@ -91,6 +112,39 @@ enum NotSaved {
 }
 
 impl Store {
+    /// Stores the cancellation of a process that does not verify. Its entry comes behind the newest that there is, whatever
+    /// the row says of it, and what tasks were made of it are gone.
+    async fn save_doubted(
+        &self,
+        transaction: &Transaction,
+        step: &Step,
+        version: Version,
+        alongside: Alongside<'_>,
+    ) -> Result<(), StoreError> {
+        let id = step.process().id().as_str();
+        let newest = self.statement(NEWEST_ENTRY.to_owned(), vec![id.into()]);
+        let newest = transaction.query_one_raw(newest).await.map_err(store_error)?;
+        let mut head = version;
+        if let Some(newest) = newest {
+            let row = Row::named(&newest, "audit_entries", id);
+            head = ChainHead { length: row.get("sequence")?, hash: row.bytes::<32>("hash")?.into() };
+        }
+        let mut write = self.write_of(step, head, alongside)?;
+        write.expected = Some(version);
+        write.is_whole = true;
+        erasure_tasks::execute(
+            transaction,
+            "DELETE FROM erasure_tasks WHERE process_id = $1",
+            vec![id.into()],
+        )
+        .await?;
+        if write_in(transaction, write, alongside, &self.clock).await? {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict)
+        }
+    }
+
     /// Everything that storing a step writes.
     fn write_of(&self, step: &Step, version: Version, alongside: Alongside<'_>) -> Result<Write, StoreError> {
         let is_new = step.audit_entry().old_status.is_none();
@@ -108,6 +162,7 @@ impl Store {
             tasks: step.tasks().iter().map(TaskRow::from).collect(),
             answered,
             expected: (!is_new).then_some(version),
+            is_whole: false,
             deadline: step.deadline(),
             needs: match (step.deadline(), step.process().status()) {
                 (Deadline::DoesNotMatter, _) if is_new => Needs::Agreement,

@@ -31,6 +31,8 @@ pub(crate) struct Write {
     pub(crate) answered: Option<answered_request::Model>,
     /// The version that must be stored now; none for a process that must not exist yet.
     pub(crate) expected: Option<Version>,
+    /// Whether every column is written, and not only what the step changes.
+    pub(crate) is_whole: bool,
     /// What must hold of the stored deadline.
     pub(crate) deadline: Deadline,
     /// What the step needs of the clocks.
@@ -130,7 +132,7 @@ impl Write {
     /// Writes the process if the guard finds its row, or if there is none yet, and everything else *from* the row that
     /// was written: where the guard finds no row, nothing else comes to exist.
     pub(crate) fn into_statement(self, backend: DbBackend, clock: &DecidingClock) -> Statement {
-        let Self { process, audit_entry, event, tasks, answered, expected, deadline, needs } = self;
+        let Self { process, audit_entry, event, tasks, answered, expected, is_whole, deadline, needs } = self;
         let address = process.address.clone();
         let (id, revision) = (process.id.clone(), process.revision);
         let mut parameters = Parameters(Vec::with_capacity(64));
@@ -143,6 +145,11 @@ impl Write {
         let guard = guard(backend, &mut parameters, clock, deadline, needs, audit_entry.created_at);
         let process = match expected {
             None => initiate(backend, &mut parameters, process, audit_entry.identity_hash.clone(), &guard),
+            Some(expected) if is_whole => {
+                let restored = restored(&mut parameters, &process);
+                let step = step(&mut parameters, process, audit_entry.created_at, expected, &guard);
+                step.replacen("SET ", &format!("SET {restored}, "), 1)
+            }
             Some(expected) => step(&mut parameters, process, audit_entry.created_at, expected, &guard),
         };
         let mut others = vec![insert_audit_entry(&mut parameters, audit_entry)];
@@ -324,6 +331,21 @@ pub(crate) fn is_written(
     let Some(row) = answer.map_err(store_error)? else { return Ok(false) };
     clock.learn(&row)?;
     row.try_get::<Option<String>>("", "id").map(|id| id.is_some()).map_err(store_error)
+}
+
+/// What a cancellation leaves alone otherwise.
+fn restored(parameters: &mut Parameters, process: &deletion_process::Model) -> String {
+    parameters.assignments([
+        ("created_at", process.created_at.into()),
+        ("created_by_device", process.created_by_device.clone().into()),
+        ("grace_period_ends_at", process.grace_period_ends_at.into()),
+        ("reminder1_sent_at", process.reminder1_sent_at.into()),
+        ("reminder2_sent_at", process.reminder2_sent_at.into()),
+        ("reminder3_sent_at", process.reminder3_sent_at.into()),
+        ("deletion_started_at", process.deletion_started_at.into()),
+        ("deletion_completed_at", process.deletion_completed_at.into()),
+        ("erasures", process.erasures.clone().into()),
+    ])
 }
 
 fn insert_audit_entry(parameters: &mut Parameters, entry: audit_entry::Model) -> String {

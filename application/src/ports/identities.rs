@@ -1,7 +1,7 @@
 //! The aggregate: loading an identity to decide, and storing what was decided.
 
 use async_trait::async_trait;
-use reprieve_domain::audit::ChainHead;
+use reprieve_domain::audit::{ChainHead, DoubtedProcess};
 use reprieve_domain::{Address, Identity, Step, Timestamp};
 
 use super::{ErasureTask, TaskOutcome, Waiver};
@@ -47,9 +47,19 @@ pub trait Identities: Send + Sync {
     /// If the store fails or its content is corrupt.
     async fn load(&self, address: &Address) -> Result<Loaded<Identity>, StoreError>;
 
+    /// The open process of this identity if it does not verify, so that its owner can cancel it all the same. Only asked once
+    /// what [`load`](Self::load) gives was refused.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn load_doubted(&self, address: &Address) -> Result<Option<DoubtedProcess>, StoreError>;
+
     /// Stores process, audit entry, event and new tasks of a step, and what is stored `alongside`, all together or
     /// nothing, durably before it returns; and only if the process is still in the version that was loaded and the step's
     /// [deadline](reprieve_domain::Deadline) holds of what is stored.
+    ///
+    /// A step that names a fault puts all of the row to what the step says of the process, behind the newest entry that there
+    /// is, and removes the tasks that it may have.
     ///
     /// When an eraser acknowledges or is waived, the task that finishes the process is due; a worker that has claimed that one before
     /// has lost it, or it would put it off again although the last acknowledgement has come since it looked.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reprieve_domain::{CancelError, DeletionProcess};
 
-use crate::decide::decide;
+use crate::decide::{cancel_doubted, decide, may_be_doubted};
 use crate::ports::{Clock, Identities};
 use crate::{Caller, Coded, ErrorCode, Recording, StoreError};
 
@@ -57,8 +57,25 @@ impl CancelIdentityDeletionProcess {
                 identity.cancel(caller.device.clone(), self.clock.moment())?,
             )
         })
-        .await?;
-        Ok(step.into_process())
+        .await;
+        let step = match step {
+            Err(refused) if refused.may_be_doubted() => {
+                let now = || self.clock.moment();
+                cancel_doubted(refused, self.identities.as_ref(), caller, None, recording, now).await
+            }
+            decided => decided,
+        };
+        Ok(step?.into_process())
+    }
+}
+
+impl CancelIdentityDeletionProcessError {
+    /// Whether it was refused because of what is stored of a process.
+    fn may_be_doubted(&self) -> bool {
+        match self {
+            Self::Refused(refused) => *refused != CancelError::NoOpenProcess,
+            Self::Store(error) => may_be_doubted(error),
+        }
     }
 }
 
@@ -86,6 +103,7 @@ mod tests {
     #[tokio::test]
     async fn a_timely_cancel_saves_the_step_in_the_version_it_was_decided_on() {
         let mut identities = MockIdentities::new();
+        identities.expect_load_doubted().returning(|_| Ok(None));
         identities.expect_load().returning(|_| Ok(loaded(active())));
         identities
             .expect_save()
@@ -104,6 +122,7 @@ mod tests {
     #[tokio::test]
     async fn a_late_cancel_saves_nothing() {
         let mut identities = MockIdentities::new();
+        identities.expect_load_doubted().returning(|_| Ok(None));
         identities.expect_load().returning(|_| Ok(loaded(active())));
         identities.expect_save().never();
         let use_case = CancelIdentityDeletionProcess::new(Arc::new(identities), clock_at(ENDS_AT));
@@ -118,6 +137,7 @@ mod tests {
         let none = Loaded { value: Identity::new(address), version: version() };
         for (identity, told) in [(none, "no active"), (loaded(deleting()), "Deleting")] {
             let mut identities = MockIdentities::new();
+            identities.expect_load_doubted().returning(|_| Ok(None));
             identities.expect_load().returning(move |_| Ok(identity.clone()));
             identities.expect_save().never();
             let use_case = CancelIdentityDeletionProcess::new(Arc::new(identities), clock_at(1));
@@ -130,6 +150,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_loses_a_race_decides_again_on_what_the_winner_left() {
         let mut identities = MockIdentities::new();
+        identities.expect_load_doubted().returning(|_| Ok(None));
         let mut states = vec![deleting(), active()];
         identities.expect_load().times(2).returning(move |_| Ok(loaded(states.pop().unwrap())));
         identities.expect_save().once().returning(|_, _, _| Err(StoreError::Conflict));
@@ -141,6 +162,7 @@ mod tests {
     #[tokio::test]
     async fn the_clock_is_read_again_when_it_decides_again() {
         let mut identities = MockIdentities::new();
+        identities.expect_load_doubted().returning(|_| Ok(None));
         identities.expect_load().times(2).returning(|_| Ok(loaded(active())));
         identities.expect_save().once().returning(|_, _, _| Err(StoreError::Conflict));
         let mut clock = crate::ports::MockClock::new();
@@ -154,6 +176,7 @@ mod tests {
     #[tokio::test]
     async fn conflicts_without_end_end_in_an_error() {
         let mut identities = MockIdentities::new();
+        identities.expect_load_doubted().returning(|_| Ok(None));
         identities.expect_load().returning(|_| Ok(loaded(active())));
         identities.expect_save().returning(|_, _, _| Err(StoreError::Conflict));
         let use_case = CancelIdentityDeletionProcess::new(Arc::new(identities), clock_at(1));
@@ -164,6 +187,7 @@ mod tests {
     #[tokio::test]
     async fn a_failing_store_is_not_asked_twice() {
         let mut identities = MockIdentities::new();
+        identities.expect_load_doubted().returning(|_| Ok(None));
         identities.expect_load().returning(|_| Ok(loaded(active())));
         identities.expect_save().once().returning(|_, _, _| Err(StoreError::Unavailable("gone".into())));
         let use_case = CancelIdentityDeletionProcess::new(Arc::new(identities), clock_at(1));

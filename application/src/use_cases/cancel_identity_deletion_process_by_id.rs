@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reprieve_domain::{CancelError, DeletionProcess, DeletionProcessId, InvalidId, Status};
 
-use crate::decide::decide;
+use crate::decide::{cancel_doubted, decide, may_be_doubted};
 use crate::ports::{Clock, DeletionProcesses, Identities};
 use crate::{Caller, Coded, ErrorCode, Recording, StoreError};
 
@@ -71,12 +71,16 @@ impl CancelIdentityDeletionProcessById {
             if identity.open_process().is_none_or(|open| *open.id() != id) {
                 return Err(Error::NotFound { id: id.clone() });
             }
-            identity.cancel(caller.device.clone(), self.clock.moment()).map_err(|refused| match refused {
-                CancelError::NotActive { status } => Error::NotActive { status },
-                other => Error::Refused(other),
-            })
+            Ok(identity.cancel(caller.device.clone(), self.clock.moment())?)
         })
         .await;
+        let decided = match decided {
+            Err(refused) if refused.may_be_doubted() => {
+                let now = || self.clock.moment();
+                cancel_doubted(refused, self.identities.as_ref(), caller, Some(&id), recording, now).await
+            }
+            decided => decided,
+        };
         match decided {
             // It is not the open one, but it may be one of those before it.
             Err(Error::NotFound { id }) => match self.processes.find(&caller.address, &id).await? {
@@ -84,6 +88,26 @@ impl CancelIdentityDeletionProcessById {
                 None => Err(Error::NotFound { id }),
             },
             other => Ok(other?.into_process()),
+        }
+    }
+}
+
+impl Error {
+    /// Whether it was refused because of what is stored of a process.
+    fn may_be_doubted(&self) -> bool {
+        match self {
+            Self::NotActive { .. } | Self::Refused(_) => true,
+            Self::InvalidId(_) | Self::NotFound { .. } => false,
+            Self::Store(error) => may_be_doubted(error),
+        }
+    }
+}
+
+impl From<CancelError> for Error {
+    fn from(refused: CancelError) -> Self {
+        match refused {
+            CancelError::NotActive { status } => Self::NotActive { status },
+            other => Self::Refused(other),
         }
     }
 }
@@ -123,6 +147,7 @@ mod tests {
         now: i64,
     ) -> CancelIdentityDeletionProcessById {
         let mut identities = MockIdentities::new();
+        identities.expect_load_doubted().returning(|_| Ok(None));
         identities.expect_load().returning(move |_| {
             Ok(open.clone().map_or_else(
                 || Loaded { value: Identity::new(caller().address), version: version() },

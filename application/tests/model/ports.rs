@@ -11,7 +11,9 @@ use reprieve_application::ports::{
     RetriedTasks, Settlement, TaskStatus, Version, Waiver,
 };
 use reprieve_application::{AnsweredRequest, IdempotencyKey, KeyPair, Receipt, StoreError};
-use reprieve_domain::audit::{Chain, ErasureLedgerEntry, Fault, InvalidLedgerEntry, KeyedHash, SealedEntry};
+use reprieve_domain::audit::{
+    Chain, DoubtedProcess, ErasureLedgerEntry, Fault, InvalidLedgerEntry, KeyedHash, SealedEntry,
+};
 use reprieve_domain::{
     Address, DeletionProcess, DeletionProcessId, DeviceId, EraserName, FailureCode, Identity, Moment, Step,
     TaskKind, Timestamp,
@@ -115,6 +117,11 @@ impl Identities for Ports {
                 version: row.head,
             },
         ))
+    }
+
+    /// The models say what becomes of those who ask in time of what is stored.
+    async fn load_doubted(&self, _: &Address) -> Result<Option<DoubtedProcess>, StoreError> {
+        Ok(None)
     }
 
     async fn save<'a>(

@@ -125,6 +125,23 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    const ALL: [Self; 8] = [
+        Self::Changed,
+        Self::Removed,
+        Self::Inserted,
+        Self::DoesNotFollow,
+        Self::ProcessDiffers,
+        Self::TasksDiffer,
+        Self::ReceiptDiffers,
+        Self::EventDiffers,
+    ];
+
+    /// The one with this reason.
+    #[must_use]
+    pub fn with_reason(reason: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.reason() == reason)
+    }
+
     /// A short reason for logs, metrics and audit entries. It never changes.
     #[must_use]
     pub fn reason(self) -> &'static str {
@@ -335,7 +352,7 @@ impl AuditKey {
     }
 
     /// The hash over the canonical content of an entry and the hash before it.
-    fn hash(&self, entry: &SealedEntry, previous: &[u8]) -> KeyedHash {
+    pub(super) fn hash(&self, entry: &SealedEntry, previous: &[u8]) -> KeyedHash {
         self.chain_hash(
             &Canonical::new("entry")
                 .text(&entry.process_id)

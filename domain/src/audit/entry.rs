@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::FaultKind;
 use super::chain::json_object;
 use crate::{
     Address, DeletionProcessId, DeviceId, EraserName, FailureCode, Reminder, Status, Timestamp, WaiverCode,
@@ -35,7 +36,10 @@ pub enum AuditedAction {
         grace_period_ends_at: Timestamp,
     },
     /// The owner cancelled.
-    CancelledByOwner,
+    CancelledByOwner {
+        /// What was wrong with the process, if that had to be looked at.
+        fault: Option<FaultKind>,
+    },
     /// A reminder was sent.
     GracePeriodReminderSent(Reminder),
     /// The grace period was over and erasing began.
@@ -74,7 +78,7 @@ impl AuditedAction {
     pub fn message_key(&self) -> &'static str {
         match self {
             Self::StartedByOwner { .. } => "StartedByOwner",
-            Self::CancelledByOwner => "CancelledByOwner",
+            Self::CancelledByOwner { .. } => "CancelledByOwner",
             Self::GracePeriodReminderSent(Reminder::First) => "GracePeriodReminder1Sent",
             Self::GracePeriodReminderSent(Reminder::Second) => "GracePeriodReminder2Sent",
             Self::GracePeriodReminderSent(Reminder::Third) => "GracePeriodReminder3Sent",
@@ -108,7 +112,8 @@ impl AuditedAction {
             Self::DataDeletionWaivedBySupport { eraser, code } => {
                 vec![("aggregateType", eraser.to_string()), ("code", code.to_string())]
             }
-            Self::CancelledByOwner
+            Self::CancelledByOwner { fault: Some(fault) } => vec![("fault", fault.reason().to_owned())],
+            Self::CancelledByOwner { fault: None }
             | Self::GracePeriodReminderSent(_)
             | Self::DeletionStarted { erasers: None }
             | Self::DeletionCompleted => Vec::new(),
@@ -122,7 +127,10 @@ impl AuditedAction {
             ("StartedByOwner", [("gracePeriodEndsAt", at)]) => {
                 Self::StartedByOwner { grace_period_ends_at: at.parse().ok()? }
             }
-            ("CancelledByOwner", []) => Self::CancelledByOwner,
+            ("CancelledByOwner", []) => Self::CancelledByOwner { fault: None },
+            ("CancelledByOwner", [("fault", reason)]) => {
+                Self::CancelledByOwner { fault: Some(FaultKind::with_reason(reason)?) }
+            }
             ("GracePeriodReminder1Sent", []) => Self::GracePeriodReminderSent(Reminder::First),
             ("GracePeriodReminder2Sent", []) => Self::GracePeriodReminderSent(Reminder::Second),
             ("GracePeriodReminder3Sent", []) => Self::GracePeriodReminderSent(Reminder::Third),
@@ -168,7 +176,17 @@ mod tests {
             (0..253_402_300_800_000_000_i64).prop_map(|at| Timestamp::from_unix_micros(at).unwrap());
         prop_oneof![
             instant.prop_map(|at| AuditedAction::StartedByOwner { grace_period_ends_at: at }),
-            Just(AuditedAction::CancelledByOwner),
+            prop::option::of(prop::sample::select(vec![
+                FaultKind::Changed,
+                FaultKind::Removed,
+                FaultKind::Inserted,
+                FaultKind::DoesNotFollow,
+                FaultKind::ProcessDiffers,
+                FaultKind::TasksDiffer,
+                FaultKind::ReceiptDiffers,
+                FaultKind::EventDiffers,
+            ]))
+            .prop_map(|fault| AuditedAction::CancelledByOwner { fault }),
             prop::sample::select(&Reminder::ALL).prop_map(AuditedAction::GracePeriodReminderSent),
             prop::option::of(prop::collection::btree_set(name(), 0..4))
                 .prop_map(|erasers| AuditedAction::DeletionStarted { erasers }),

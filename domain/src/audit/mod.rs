@@ -13,6 +13,7 @@
 mod canonical;
 mod chain;
 mod clock_record;
+mod doubted_process;
 mod entry;
 mod key;
 mod ledger;
@@ -23,6 +24,7 @@ mod verified_process;
 
 pub use chain::{Chain, ChainHead, Fault, FaultKind, SealedEntry, StoredHead, Subject};
 pub use clock_record::{ClockConfirmation, ClockRecord};
+pub use doubted_process::DoubtedProcess;
 pub use entry::{AuditEntry, AuditedAction};
 pub use key::{AuditKey, InvalidAuditKey, InvalidKeyedHash, KeyedHash};
 pub use ledger::{ErasureLedgerEntry, InvalidLedgerEntry};

@@ -1,7 +1,7 @@
 //! Active → Cancelled, while the grace period runs.
 
 use super::{Cancelled, DeletionProcess, State};
-use crate::audit::AuditedAction;
+use crate::audit::{AuditedAction, FaultKind};
 use crate::{Deadline, DeviceId, EventKind, Moment, Status, Step, Timestamp};
 
 /// Why a deletion cannot be cancelled.
@@ -35,22 +35,29 @@ impl DeletionProcess {
             State::Active(_) if self.grace_period_is_over(at.earliest()) => {
                 Err(CancelError::GracePeriodHasExpired { ended_at: self.grace_period_ends_at })
             }
-            State::Active(_) => {
-                // The clocks may disagree about whether it is in time, but what is written down is.
-                let last = self.grace_period_ends_at.checked_add_micros(-1).unwrap_or(self.created_at);
-                let now = at.now().min(last).max(self.created_at);
-                Ok(self.step_to(
-                    State::Cancelled(Cancelled { at: now, by_device: by.clone() }),
-                    now,
-                    Some(by),
-                    AuditedAction::CancelledByOwner,
-                    Some(EventKind::IdentityDeletionCancelled),
-                    Deadline::IsAfter(at.earliest()),
-                ))
-            }
+            State::Active(_) => Ok(self.cancelled(by, at, None, Deadline::IsAfter(at.earliest()))),
             State::Cancelled(_) | State::Deleting(_) | State::Deleted(_) => {
                 Err(CancelError::NotActive { status: self.status() })
             }
         }
+    }
+
+    /// Cancels what does not verify: whether that is in time was decided by what is proven, not by what is stored.
+    pub(crate) fn cancel_doubted(&self, by: DeviceId, at: Moment, fault: FaultKind) -> Step {
+        self.cancelled(by, at, Some(fault), Deadline::DoesNotMatter)
+    }
+
+    fn cancelled(&self, by: DeviceId, at: Moment, fault: Option<FaultKind>, deadline: Deadline) -> Step {
+        // The clocks may disagree about whether it is in time, but what is written down is.
+        let last = self.grace_period_ends_at.checked_add_micros(-1).unwrap_or(self.created_at);
+        let now = at.now().min(last).max(self.created_at);
+        self.step_to(
+            State::Cancelled(Cancelled { at: now, by_device: by.clone() }),
+            now,
+            Some(by),
+            AuditedAction::CancelledByOwner { fault },
+            Some(EventKind::IdentityDeletionCancelled),
+            deadline,
+        )
     }
 }

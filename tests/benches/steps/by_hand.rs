@@ -68,7 +68,7 @@ pub(crate) fn cancelled(key: &AuditKey, caller: &Caller, open: &Open) -> Rows {
         id: id.parse().unwrap(),
         old_status: Some(Status::Active),
         new_status: Status::Cancelled,
-        action: AuditedAction::CancelledByOwner,
+        action: AuditedAction::CancelledByOwner { fault: None },
         kind: EventKind::IdentityDeletionCancelled,
     };
     step.rows(key, caller, now, ends_at, ChainHead { length: *revision, hash: hash.into() })

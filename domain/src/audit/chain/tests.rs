@@ -37,7 +37,7 @@ fn chain() -> Chain {
             Status::Active,
             2,
         ),
-        entry(AuditedAction::CancelledByOwner, Some(Status::Active), Status::Cancelled, 3),
+        entry(AuditedAction::CancelledByOwner { fault: None }, Some(Status::Active), Status::Cancelled, 3),
     ] {
         let (sealed, next) = key.seal(&entry, head);
         entries.push(sealed);

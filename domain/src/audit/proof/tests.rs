@@ -314,7 +314,7 @@ fn each_entry_goes_on_where_the_one_before_ended() {
         (1, |entry| entry.old_status = Some(Status::Active)),
         (1, |entry| entry.new_status = Status::Deleting),
         (1, |entry| entry.device = None),
-        (1, |entry| entry.action = AuditedAction::CancelledByOwner),
+        (1, |entry| entry.action = AuditedAction::CancelledByOwner { fault: None }),
         (2, |entry| entry.old_status = None),
         (2, |entry| entry.old_status = Some(Status::Cancelled)),
         (2, |entry| entry.new_status = Status::Deleting),
@@ -323,7 +323,7 @@ fn each_entry_goes_on_where_the_one_before_ended() {
         (3, |entry| entry.old_status = Some(Status::Deleting)),
         (3, |entry| entry.new_status = Status::Active),
         (4, |entry| entry.old_status = Some(Status::Active)),
-        (4, |entry| entry.action = AuditedAction::CancelledByOwner),
+        (4, |entry| entry.action = AuditedAction::CancelledByOwner { fault: None }),
         (5, |entry| entry.new_status = Status::Deleting),
         (5, |entry| entry.action = AuditedAction::DeletionStarted { erasers: None }),
     ];

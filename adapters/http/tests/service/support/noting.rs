@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use reprieve_application::ports::{Alongside, Clock, Decided, Identities, Loaded, Version};
 use reprieve_application::use_cases::{CancelIdentityDeletionProcess, InitiateIdentityDeletionProcess};
 use reprieve_application::{GracePeriodSettings, StoreError, TraceContext};
+use reprieve_domain::audit::DoubtedProcess;
 use reprieve_domain::{Address, Identity, Step};
 use reprieve_persistence::Store;
 use reprieve_system::SystemIds;
@@ -22,6 +23,10 @@ pub(crate) struct Noting {
 impl Identities for Noting {
     async fn load(&self, address: &Address) -> Result<Loaded<Identity>, StoreError> {
         self.store.load(address).await
+    }
+
+    async fn load_doubted(&self, address: &Address) -> Result<Option<DoubtedProcess>, StoreError> {
+        self.store.load_doubted(address).await
     }
 
     async fn save<'a>(
