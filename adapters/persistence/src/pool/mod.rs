@@ -124,7 +124,8 @@ impl Pool {
     /// Whether nothing has happened since that would have led to another server.
     pub(crate) fn is_trusted_since(&self, instant: std::time::Instant) -> bool {
         match &self.engine {
-            Engine::Sqlite { .. } => true,
+            // The file is the same for as long as it is open.
+            Engine::Sqlite { .. } => instant <= std::time::Instant::now(),
             #[cfg(feature = "postgres")]
             Engine::Postgres { server, .. } => server.is_trusted_since(instant),
         }
