@@ -367,7 +367,7 @@ impl ClockGuard for Store {
         let mut after = ClockRecord { doubted: None, noted: record.noted.max(deciding), ..record };
         if deciding - record.noted > greatest_gap {
             // Two clocks that agree are still one if the database runs on the same machine; a single one may be believed in
-            // time, because a machine that was off for a month has nobody to ask.
+            // time, because a machine that was off for a month may have no operator.
             let doubted = match record.doubted {
                 Some((since, until)) if deciding >= until - tolerance => (since, until.max(deciding)),
                 Some(_) | None => (deciding, deciding),

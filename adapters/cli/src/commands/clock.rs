@@ -46,7 +46,7 @@ fn consequence(doubt: Option<ClockDoubt>) -> &'static str {
             "The deciding clock is too far ahead of what was noted: no deletion starts until the time is confirmed."
         }
         Some(ClockDoubt::Behind) => {
-            "The deciding clock is behind what was noted: nobody can ask for a deletion until it is set right or the time is confirmed."
+            "The deciding clock is behind what was noted: no deletion can be requested until it is set right or the time is confirmed."
         }
     }
 }
@@ -76,7 +76,7 @@ mod tests {
             (None, Value::Null, "are believed"),
             (Some(ClockDoubt::Disagree), json!("disagrees"), "disagree"),
             (Some(ClockDoubt::Ahead), json!("ahead"), "no deletion starts"),
-            (Some(ClockDoubt::Behind), json!("behind"), "nobody can ask"),
+            (Some(ClockDoubt::Behind), json!("behind"), "no deletion can be requested"),
         ] {
             let (result, out) = run_on(&host(Some(noted), doubt), &["clock", "show"]).await;
             assert_eq!(result, Ok(()));
