@@ -26,7 +26,8 @@
 //!
 //! // Second thoughts, one microsecond before it is too late.
 //! let identity = Identity::with_open_process(step.into_process())?;
-//! let step = identity.cancel(device, "2026-12-07T20:03:07.123455Z".parse()?)?;
+//! let second_thoughts_at: Timestamp = "2026-12-07T20:03:07.123455Z".parse()?;
+//! let step = identity.cancel(device, second_thoughts_at)?;
 //! assert_eq!(step.process().status().to_string(), "Cancelled");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
