@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use reprieve_domain::Timestamp;
 use reprieve_tests::{
     Answer, EraserService, FakeClock, Identity, PrivatePostgres, Random, Reply, Request, Sandbox, Service,
     rounds,
@@ -40,6 +41,8 @@ struct Process {
     id: String,
     token: String,
     ends: Instant,
+    /// How much longer or shorter the promise is than the grace period.
+    is_off_by: Duration,
     promised: String,
     cancelled: bool,
 }
@@ -47,6 +50,11 @@ struct Process {
 /// A server whose clock jumps by a year takes what waits for a lock for what has waited for a year.
 fn may_be_repeated(code: &str) -> bool {
     code.starts_with("error.reprieve.clock.") || code == "error.reprieve.database.unavailable"
+}
+
+/// Since 1970, by the right clock.
+fn now() -> Duration {
+    UNIX_EPOCH.elapsed().unwrap()
 }
 
 fn token(number: u64) -> String {
@@ -123,8 +131,7 @@ impl Deployment {
     fn initiate(&self, service: usize, number: u64) -> Option<Process> {
         let grace = GRACE[service];
         let token = token(number);
-        let asked = Instant::now();
-        let asked_at = reprieve_tests::unix_seconds();
+        let asked_at = now();
         let request = Request::post(SELF).bearer(&token);
         let reply = self.ask(service, &request);
         if reply.status != 201 {
@@ -136,11 +143,12 @@ impl Deployment {
         }
         let result = reply.result(201);
         let id = result["id"].as_str().unwrap().to_owned();
-        let promised = format!(
-            "{result} at {service}, asked at {asked_at:?}, told at {:?}",
-            reprieve_tests::unix_seconds()
-        );
-        Some(Process { id, token, ends: asked + grace, promised, cancelled: false })
+        // What was promised counts: it was dated by a clock that may be wrong by less than the tolerance.
+        let end: Timestamp = result["gracePeriodEndsAt"].as_str().unwrap().parse().unwrap();
+        let end = Duration::from_micros(end.unix_micros().try_into().unwrap());
+        let ends = Instant::now() + end.saturating_sub(now());
+        let is_off_by = end.abs_diff(asked_at + grace);
+        Some(Process { id, token, ends, is_off_by, promised: result.to_string(), cancelled: false })
     }
 
     /// As a client does: once more, if the service says that it cannot answer now.
@@ -215,7 +223,10 @@ fn run(deployment: &Deployment, is_compared: bool) {
         match deployment.initiate(service, number + 1) {
             // The promise is as long as it should be, by a clock that nothing speaks against until it is set.
             Some(_) if !is_compared && wrong.abs() > 5 => {}
-            Some(process) => processes.push(process),
+            Some(process) => {
+                assert!(process.is_off_by <= TOLERANCE + ON_THE_WAY, "{wrong}: {}", process.promised);
+                processes.push(process);
+            }
             None => refused_to_begin += 1,
         }
         // Somebody changes their mind.
