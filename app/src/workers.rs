@@ -467,8 +467,17 @@ fn tell(worker: WorkerKind, summary: &PassSummary) {
             events,
             sinks,
             answers,
+            quarantined,
         }) => {
-            tracing::info!(cancelled_processes, audit_trails, events, sinks, answers, "forgotten");
+            tracing::info!(
+                cancelled_processes,
+                audit_trails,
+                events,
+                sinks,
+                answers,
+                quarantined,
+                "forgotten"
+            );
         }
     }
 }

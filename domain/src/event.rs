@@ -1,5 +1,6 @@
 //! What other services are told when a step is taken.
 
+use crate::audit::FaultKind;
 use crate::{Address, DeletionProcessId, EraserName, Reminder, Timestamp, WaiverCode};
 
 /// Something that happened to a process and that other services may act on.
@@ -57,6 +58,11 @@ pub enum EventKind {
         /// Why.
         code: WaiverCode,
     },
+    /// What is stored of the process was changed by other means. It is left alone until that is put right; it can be cancelled.
+    IdentityDeletionProcessQuarantined {
+        /// What is wrong.
+        reason: FaultKind,
+    },
     /// Every eraser has acknowledged or was waived.
     IdentityDeleted,
 }
@@ -72,6 +78,7 @@ impl EventKind {
             Self::IdentityDeletionStarted => "IdentityDeletionStarted",
             Self::IdentityErasureStuck { .. } => "IdentityErasureStuck",
             Self::IdentityErasureWaived { .. } => "IdentityErasureWaived",
+            Self::IdentityDeletionProcessQuarantined { .. } => "IdentityDeletionProcessQuarantined",
             Self::IdentityDeleted => "IdentityDeleted",
         }
     }
@@ -106,6 +113,7 @@ mod tests {
                 eraser: "files".parse().unwrap(),
                 code: code.parse().unwrap(),
             }),
+            Just(EventKind::IdentityDeletionProcessQuarantined { reason: FaultKind::ProcessDiffers }),
             Just(EventKind::IdentityDeleted),
         ]
     }

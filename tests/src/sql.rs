@@ -87,6 +87,18 @@ impl Sql {
         self.text(&format!("SELECT CAST(count(*) AS TEXT) FROM {from}")).parse().unwrap()
     }
 
+    /// From now on a hand can change what the database would ignore, as it can where it may change the schema as well.
+    pub fn drop_triggers(&mut self) {
+        let triggers = self.texts(if self.is_postgres() {
+            "SELECT 'DROP TRIGGER ' || tgname || ' ON ' || tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal"
+        } else {
+            "SELECT 'DROP TRIGGER ' || name FROM sqlite_master WHERE type = 'trigger'"
+        });
+        for drop in triggers {
+            self.execute(&drop);
+        }
+    }
+
     /// Every table.
     pub fn tables(&mut self) -> Vec<String> {
         if self.is_postgres() {

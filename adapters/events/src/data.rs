@@ -39,6 +39,7 @@ pub(crate) fn identity(event: &OutgoingEvent) -> Object {
         EventKind::IdentityErasureWaived { eraser, code } => {
             identity.text("eraser", eraser).text("code", code)
         }
+        EventKind::IdentityDeletionProcessQuarantined { reason } => identity.text("reason", &reason.reason()),
         EventKind::IdentityDeletionCancelled
         | EventKind::IdentityDeletionStarted
         | EventKind::IdentityDeleted => identity,

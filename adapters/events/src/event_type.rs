@@ -23,6 +23,8 @@ pub enum EventType {
     ErasureStuck,
     /// An operator does without the acknowledgement of an eraser.
     ErasureWaived,
+    /// What is stored of a process was changed by other means: it is left alone until that is put right.
+    ProcessQuarantined,
     /// Every eraser has acknowledged or was waived.
     Deleted,
 }
@@ -34,7 +36,7 @@ pub struct UnknownEventType(String);
 
 impl EventType {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::StatusChanged,
         Self::ToBeDeleted,
         Self::DeletionCancelled,
@@ -42,6 +44,7 @@ impl EventType {
         Self::DeletionStarted,
         Self::ErasureStuck,
         Self::ErasureWaived,
+        Self::ProcessQuarantined,
         Self::Deleted,
     ];
 
@@ -56,6 +59,7 @@ impl EventType {
             Self::DeletionStarted => "reprieve.identityDeletionStarted",
             Self::ErasureStuck => "reprieve.identityErasureStuck",
             Self::ErasureWaived => "reprieve.identityErasureWaived",
+            Self::ProcessQuarantined => "reprieve.identityDeletionProcessQuarantined",
             Self::Deleted => "reprieve.identityDeleted",
         }
     }
@@ -69,6 +73,7 @@ impl EventType {
             EventKind::IdentityDeletionStarted => Self::DeletionStarted,
             EventKind::IdentityErasureStuck { .. } => Self::ErasureStuck,
             EventKind::IdentityErasureWaived { .. } => Self::ErasureWaived,
+            EventKind::IdentityDeletionProcessQuarantined { .. } => Self::ProcessQuarantined,
             EventKind::IdentityDeleted => Self::Deleted,
         }
     }

@@ -21,6 +21,7 @@ pub fn schema(event_type: EventType) -> &'static str {
         EventType::DeletionStarted => schema!("reprieve.identityDeletionStarted"),
         EventType::ErasureStuck => schema!("reprieve.identityErasureStuck"),
         EventType::ErasureWaived => schema!("reprieve.identityErasureWaived"),
+        EventType::ProcessQuarantined => schema!("reprieve.identityDeletionProcessQuarantined"),
         EventType::Deleted => schema!("reprieve.identityDeleted"),
     }
 }

@@ -147,6 +147,8 @@ pub(crate) struct FiguresData {
     deleting: u64,
     /// Erasures that have failed for so long that somebody has to look after them.
     stuck: u64,
+    /// Processes that were found not to verify, and that nothing is done about.
+    quarantined: u64,
     /// Active, and the grace period over.
     due: u64,
     /// Due for more than an hour.
@@ -235,8 +237,8 @@ impl TryFrom<SealedEntry> for AuditLogEntry {
 }
 
 impl From<Figures> for FiguresData {
-    fn from(Figures { open, deleting, stuck, due, overdue }: Figures) -> Self {
-        Self { open, deleting, stuck, due, overdue }
+    fn from(Figures { open, deleting, stuck, quarantined, due, overdue }: Figures) -> Self {
+        Self { open, deleting, stuck, quarantined, due, overdue }
     }
 }
 

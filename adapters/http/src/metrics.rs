@@ -52,6 +52,10 @@ impl Metrics {
             "reprieve_erasures_stuck",
             "Erasures that have failed for so long that somebody has to look after them"
         );
+        metrics::describe_gauge!(
+            "reprieve_quarantined_processes",
+            "Processes that were found not to verify, and that nothing is done about"
+        );
         metrics::describe_gauge!("reprieve_processes_due", "Active processes whose grace period is over");
         metrics::describe_gauge!(
             "reprieve_processes_overdue",
@@ -95,6 +99,7 @@ impl Metrics {
             ("reprieve_processes_open", figures.open),
             ("reprieve_processes_deleting", figures.deleting),
             ("reprieve_erasures_stuck", figures.stuck),
+            ("reprieve_quarantined_processes", figures.quarantined),
             ("reprieve_processes_due", figures.due),
             ("reprieve_processes_overdue", figures.overdue),
         ] {

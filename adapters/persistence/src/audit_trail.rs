@@ -21,6 +21,8 @@ use crate::deletion_processes::numbered;
 use crate::entities::audit_entry::{Column, Entity};
 use crate::error::store_error;
 use crate::mapping::{Row, stored_erasures};
+use crate::pool::end;
+use crate::quarantine;
 
 /// The ids of a page: of everything that knows of a process. The first page starts at the empty id, which is the least.
 const PAGE: &str = "\
@@ -84,12 +86,21 @@ const AT_ONCE: usize = 512;
 
 /// The processes among these that are stored, without their tasks.
 pub(crate) fn chains_of(backend: DbBackend, processes: &[DeletionProcessId]) -> Statement {
+    chains_in(backend, STORED, processes.iter().map(|id| id.as_str().into()).collect())
+}
+
+/// Those of some processes that are stored, and those that are closed.
+const STORED: &str = "SELECT id FROM deletion_processes WHERE id IN ($SOME)";
+const CLOSED: &str = "SELECT process_id AS id FROM closed_processes WHERE process_id IN ($SOME)";
+
+fn chains_in(backend: DbBackend, ids: &str, mut values: Vec<Value>) -> Statement {
     // As many placeholders as a power of two, so that a connection prepares few statements.
-    let mut values: Vec<Value> = processes.iter().map(|id| id.as_str().into()).collect();
     let count = values.len().next_power_of_two();
-    values.extend(processes.last().iter().cycle().take(count - values.len()).map(|id| id.as_str().into()));
+    if let Some(last) = values.last().cloned() {
+        values.resize(count, last);
+    }
     let placeholders: Vec<String> = (1..=values.len()).map(|number| format!("${number}")).collect();
-    let ids = format!("SELECT id FROM deletion_processes WHERE id IN ({})", placeholders.join(", "));
+    let ids = ids.replace("$SOME", &placeholders.join(", "));
     numbered(backend, CHAINS.replace("$TASKS", "").replace("$IDS", &ids), values)
 }
 
@@ -143,7 +154,15 @@ impl AuditTrail for Store {
         processes: &[DeletionProcessId],
     ) -> Result<BTreeMap<DeletionProcessId, Result<Loaded<DeletionProcess>, Fault>>, StoreError> {
         // Not through the readers: on SQLite they may see less than what a worker has just stored.
-        self.verified_through(&self.writer, processes).await
+        let verified = self.verified_through(&self.writer, processes).await?;
+        let faults: Vec<Fault> =
+            verified.values().filter_map(|found| found.as_ref().err().cloned()).collect();
+        if !faults.is_empty() {
+            let transaction = self.writer.begin().await.map_err(store_error)?;
+            let noted = quarantine::note(&transaction, &self.audit_key, &faults).await;
+            end(transaction, noted).await?;
+        }
+        Ok(verified)
     }
 
     async fn compared_events(&self, after: Option<i64>, limit: u32) -> Result<ComparedEvents, StoreError> {
@@ -156,6 +175,26 @@ impl AuditTrail for Store {
 }
 
 impl Store {
+    /// What is wrong with each of these processes, stored or closed; nothing is of those that are not in the answer.
+    pub(crate) async fn faults_of(
+        &self,
+        connection: &impl ConnectionTrait,
+        ids: &[String],
+    ) -> Result<Vec<Fault>, StoreError> {
+        let mut faults = Vec::new();
+        for some in ids.chunks(AT_ONCE) {
+            for of in [STORED, CLOSED] {
+                let values = some.iter().map(|id| id.as_str().into()).collect();
+                let statement = chains_in(connection.get_database_backend(), of, values);
+                let rows = connection.query_all_raw(statement).await.map_err(store_error)?;
+                faults.extend(
+                    chains_from(&rows, false)?.iter().filter_map(|chain| self.audit_key.verify(chain).err()),
+                );
+            }
+        }
+        Ok(faults)
+    }
+
     /// Verifies processes as this connection sees them, which may be a transaction that has locked them.
     pub(crate) async fn verified_through(
         &self,

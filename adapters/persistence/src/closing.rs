@@ -64,10 +64,15 @@ pub(crate) async fn close_in(
                 WHERE identity_hash = $2 AND identity_deleted_at IS NULL";
     execute(transaction, mark, vec![completed_at.clone(), hash]).await?;
     // No process goes whose head is not kept.
+    let verified = format!(
+        "INSERT INTO processes_being_forgotten (process_id) SELECT id FROM deletion_processes WHERE {GOING}"
+    );
+    execute(transaction, &verified, going.clone()).await?;
     let remove = format!(
         "DELETE FROM deletion_processes WHERE {GOING} AND id IN (SELECT process_id FROM closed_processes)"
     );
     execute(transaction, &remove, going).await?;
+    execute(transaction, "DELETE FROM processes_being_forgotten", Vec::new()).await?;
     execute(transaction, ANSWERS, vec![address.clone(), completed_at]).await?;
     // Whoever has asked again since needs the keys to cancel.
     let keys = "DELETE FROM own_identity WHERE address = $1 AND NOT EXISTS (\

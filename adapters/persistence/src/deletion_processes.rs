@@ -26,10 +26,17 @@ WHEN reminder1_sent_at IS NOT NULL THEN 1 ELSE 0 END)";
 /// The condition of the index `other_processes_by_status`, word for word.
 pub(crate) const NOT_ACTIVE: &str = "status IN ('Cancelled', 'Deleting', 'Deleted')";
 
+/// Every column of a process, by its name: a newer version may add columns while this one runs, and a statement that stays
+/// prepared must not have more of them then.
+const COLUMNS: &str = "\
+id, address, status, created_at, created_by_device, grace_period_ends_at, reminder1_sent_at, reminder2_sent_at, \
+reminder3_sent_at, cancelled_at, cancelled_by_device, deletion_started_at, deletion_completed_at, erasures, revision, \
+audit_head, audit_seal";
+
 /// The processes with one status on a page: a range of one of the two indexes. Active ones are in four parts of theirs.
 const PAGE_OF_STATUS: &str = "\
-SELECT * FROM (
-    SELECT * FROM deletion_processes
+SELECT $COLUMNS FROM (
+    SELECT $COLUMNS FROM deletion_processes
     WHERE $INDEXED AND $STATUS AND (grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at < $3
     ORDER BY grace_period_ends_at, id LIMIT $4
 ) AS page_of_status";
@@ -41,6 +48,7 @@ SELECT
     (SELECT count(*) FROM deletion_processes
         WHERE status IN ('Cancelled', 'Deleting', 'Deleted') AND status = 'Deleting') AS deleting,
     (SELECT count(*) FROM erasure_tasks WHERE stuck_at IS NOT NULL) AS stuck,
+    (SELECT count(*) FROM quarantined_processes) AS quarantined,
     (SELECT count(*) FROM deletion_processes
         WHERE $ACTIVE AND $REMINDED IN (0, 1, 2, 3) AND grace_period_ends_at <= $1) AS due,
     (SELECT count(*) FROM deletion_processes
@@ -104,6 +112,7 @@ impl DeletionProcesses for Store {
             open: count("open")?,
             deleting: count("deleting")?,
             stuck: count("stuck")?,
+            quarantined: count("quarantined")?,
             due: count("due")?,
             overdue: count("overdue")?,
         })
@@ -161,11 +170,11 @@ pub(crate) fn page_of(backend: DbBackend, page: &Page) -> Statement {
             [name] => format!("status = {name}"),
             names => format!("status IN ({})", names.join(", ")),
         };
-        let part = PAGE_OF_STATUS.replace("$STATUS", &is_wanted);
+        let part = PAGE_OF_STATUS.replace("$COLUMNS", COLUMNS).replace("$STATUS", &is_wanted);
         parts.extend(indexed.iter().map(|indexed| part.replace("$INDEXED", indexed)));
     }
     let page = parts.join(" UNION ALL ");
-    let sql = format!("SELECT * FROM ({page}) AS page ORDER BY grace_period_ends_at, id LIMIT $4");
+    let sql = format!("SELECT {COLUMNS} FROM ({page}) AS page ORDER BY grace_period_ends_at, id LIMIT $4");
     numbered(backend, sql, values)
 }
 

@@ -8,7 +8,7 @@
 
 use async_trait::async_trait;
 use reprieve_application::ports::{
-    ErasureTask, ErasureTasks, RetriedTasks, Settlement, TaskOutcome, TaskStatus, Waiver,
+    ErasureTask, ErasureTasks, Quarantined, RetriedTasks, Settlement, TaskOutcome, TaskStatus, Waiver,
 };
 use reprieve_application::{Receipt, StoreError};
 use reprieve_domain::{DeletionProcessId, EraserName, NewTask, TaskKind, Timestamp};
@@ -20,6 +20,7 @@ use crate::deletion_processes::numbered;
 use crate::error::store_error;
 use crate::mapping::Row;
 use crate::pool::{Transaction, end};
+use crate::quarantine;
 
 /// The eraser of the task that finishes a process: no eraser has an empty name.
 const FINISH: &str = "";
@@ -33,14 +34,14 @@ WITH due AS MATERIALIZED (
     SELECT process_id, eraser FROM erasure_tasks WHERE stuck_at IS NULL AND due_at <= $1
     ORDER BY due_at, process_id, eraser LIMIT $LIMIT FOR UPDATE SKIP LOCKED
 )
-UPDATE erasure_tasks AS task SET due_at = $2, lease_ends_at = $2, fence = task.fence + 1
+UPDATE erasure_tasks AS task SET due_at = $2, lease_ends_at = $2, fence = task.fence + 2
 FROM due WHERE task.process_id = due.process_id AND task.eraser = due.eraser
 RETURNING task.process_id, task.eraser, task.address, task.fence, task.failures, task.unfinished_since, task.poll,
     (SELECT finish.in_ledger FROM erasure_tasks AS finish
         WHERE finish.process_id = task.process_id AND finish.eraser = '') AS in_ledger";
 
 const CLAIM_SQLITE: &str = "\
-UPDATE erasure_tasks SET due_at = $2, lease_ends_at = $2, fence = fence + 1
+UPDATE erasure_tasks SET due_at = $2, lease_ends_at = $2, fence = fence + 2
 WHERE (process_id, eraser) IN (
     SELECT process_id, eraser FROM erasure_tasks WHERE stuck_at IS NULL AND due_at <= $1
     ORDER BY due_at, process_id, eraser LIMIT $LIMIT
@@ -134,9 +135,20 @@ impl ErasureTasks for Store {
             condition = "WHERE process_id = $2";
             values.push(process.as_str().into());
         }
-        let sql = format!("SELECT * FROM erasure_waivers {condition} ORDER BY process_id, eraser LIMIT $1");
+        let sql = format!(
+            "SELECT process_id, eraser, address, waived_at, code, note FROM erasure_waivers {condition} \
+             ORDER BY process_id, eraser LIMIT $1"
+        );
         let rows = self.reader.query_all_raw(self.statement(sql, values)).await.map_err(store_error)?;
         rows.iter().map(waiver).collect()
+    }
+
+    async fn quarantined<'a>(
+        &self,
+        process: Option<&'a DeletionProcessId>,
+        limit: u32,
+    ) -> Result<Vec<Quarantined>, StoreError> {
+        quarantine::list(&self.reader, process, "", limit).await
     }
 
     async fn list<'a>(
@@ -151,7 +163,8 @@ impl ErasureTasks for Store {
             values.push(process.as_str().into());
         }
         let sql = format!(
-            "SELECT * FROM erasure_tasks {condition} ORDER BY stuck_at IS NULL, process_id, eraser LIMIT $1"
+            "SELECT process_id, eraser, address, failures, unfinished_since, stuck_at, due_at FROM erasure_tasks {condition} \
+             ORDER BY stuck_at IS NULL, process_id, eraser LIMIT $1"
         );
         let rows = self.reader.query_all_raw(self.statement(sql, values)).await.map_err(store_error)?;
         rows.iter().map(task_status).collect()
@@ -298,7 +311,7 @@ pub(crate) async fn wake_finish(
     process: &DeletionProcessId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE erasure_tasks SET due_at = $1, lease_ends_at = NULL, fence = fence + 1 \
+    let sql = "UPDATE erasure_tasks SET due_at = $1, lease_ends_at = NULL, fence = fence + 2 \
                WHERE process_id = $2 AND eraser = ''";
     execute(transaction, sql, vec![now.unix_micros().into(), process.as_str().into()]).await?;
     Ok(())

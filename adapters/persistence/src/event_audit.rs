@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reprieve_application::StoreError;
 use reprieve_application::ports::{ComparedEvents, OwnIdentities};
 use reprieve_domain::audit::{Fault, FaultKind, KeyedHash, Proof, SealedEntry};
-use reprieve_domain::{Event, Status, Timestamp};
+use reprieve_domain::{Event, EventKind, Status, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 
 use crate::Store;
@@ -14,6 +14,7 @@ use crate::deletion_processes::numbered;
 use crate::error::store_error;
 use crate::mapping::Row;
 use crate::outbox::{StoredProcess, event_id};
+use crate::quarantine;
 
 /// How many faults of one kind are looked for.
 const MOST: u32 = 100;
@@ -33,7 +34,7 @@ ORDER BY page.position, entry.sequence";
 /// What contradicts itself: several events of one entry, retries of events of another identity, and events with a place
 /// that was never given away.
 const CONTRADICTIONS: [&str; 3] = [
-    "SELECT process_id, revision FROM outbox GROUP BY process_id, revision HAVING count(*) > 1 \
+    "SELECT process_id, revision FROM outbox WHERE revision >= 0 GROUP BY process_id, revision HAVING count(*) > 1 \
      ORDER BY process_id, revision LIMIT $1",
     "SELECT outbox.process_id, outbox.revision FROM event_retries \
      JOIN outbox ON outbox.sequence = event_retries.sequence \
@@ -105,6 +106,9 @@ impl Store {
         revision: i64,
         entries: Vec<SealedEntry>,
     ) -> Result<bool, StoreError> {
+        if revision < 0 {
+            return self.is_of_quarantine(row, process_id, revision);
+        }
         let (Some(first), Some(newest)) = (entries.first().cloned(), entries.last().cloned()) else {
             return Ok(false);
         };
@@ -141,6 +145,19 @@ impl Store {
         let Some(process) = process else { return Ok(!has_changed) };
         let stored = serde_json::from_str::<StoredProcess>(&process);
         Ok(has_changed && stored.is_ok_and(|stored| self.is_process(&stored, &proof, &first, &newest)))
+    }
+
+    fn is_of_quarantine(&self, row: &Row<'_>, process_id: &str, revision: i64) -> Result<bool, StoreError> {
+        let data: String = row.get("data")?;
+        let Ok(event) = serde_json::from_str::<Event>(&data) else { return Ok(false) };
+        let EventKind::IdentityDeletionProcessQuarantined { reason } = event.kind else { return Ok(false) };
+        let id = row.get::<Option<String>>("event_id")?.unwrap_or_default();
+        Ok(quarantine::is_told(&self.audit_key, &id, process_id, revision, reason)
+            && event.process_id.as_str() == process_id
+            && event.address.as_str() == row.get::<String>("address")?
+            && event.kind.name() == row.get::<String>("event_type")?
+            && event.occurred_at.unix_micros() == row.get::<i64>("occurred_at")?
+            && row.get::<Option<String>>("process")?.is_none())
     }
 
     /// Whether this is how the owner saw the process then.

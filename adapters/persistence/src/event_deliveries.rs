@@ -11,8 +11,9 @@ use reprieve_application::ports::{
     EventDeliveries, ParkedEvent, Progress, Redelivery, SetAside, SinkClaim, SinkFigures, SinkHealth,
     WaitingEvent,
 };
-use reprieve_application::{SinkName, StoreError};
-use reprieve_domain::Timestamp;
+use reprieve_application::{OutgoingEvent, SinkName, StoreError};
+use reprieve_domain::audit::{Fault, FaultKind, SealedEntry};
+use reprieve_domain::{EventKind, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::Store;
@@ -20,8 +21,9 @@ use crate::deletion_processes::numbered;
 use crate::erasure_tasks::execute;
 use crate::error::store_error;
 use crate::mapping::Row;
-use crate::outbox::{COLUMNS, EVENT_ID, LOGICAL_TIME, event_from_row};
+use crate::outbox::{COLUMNS, EVENT_ID, LOGICAL_TIME, event_from_row, event_id};
 use crate::pool::{Transaction, end};
+use crate::quarantine;
 
 /// How many events are given their places in one go at most.
 const AT_ONCE: u32 = 5000;
@@ -73,18 +75,18 @@ SELECT $COLUMNS, CAST(0 AS bigint) AS attempts, CAST(NULL AS bigint) AS failing_
     SELECT 1 FROM event_retries AS earlier
     WHERE earlier.sink = $1 AND earlier.address = outbox.address AND earlier.parked_at IS NULL
     AND earlier.sequence < outbox.sequence
-) AS INTEGER) AS is_behind
+) AS INTEGER) AS is_behind, 0 AS turn
 FROM outbox WHERE sequence > $2 AND NOT EXISTS (
     SELECT 1 FROM event_retries AS aside WHERE aside.sink = $1 AND aside.sequence = outbox.sequence AND aside.sequence > $2
 )
 ORDER BY sequence LIMIT $LIMIT";
 
 const SINCE: &str = "\
-SELECT $COLUMNS, CAST(0 AS bigint) AS attempts, CAST(NULL AS bigint) AS failing_since, 0 AS is_behind
+SELECT $COLUMNS, CAST(0 AS bigint) AS attempts, CAST(NULL AS bigint) AS failing_since, 0 AS is_behind, 0 AS turn
 FROM outbox WHERE sequence > $1 ORDER BY sequence LIMIT $LIMIT";
 
 const AGAIN: &str = "\
-SELECT $COLUMNS, retry.attempts, retry.failing_since, 0 AS is_behind
+SELECT $COLUMNS, retry.attempts, retry.failing_since, 0 AS is_behind, retry.due_at AS turn
 FROM event_retries AS retry JOIN outbox ON outbox.sequence = retry.sequence
 WHERE retry.sink = $1 AND retry.parked_at IS NULL AND retry.due_at <= $2 AND NOT EXISTS (
     SELECT 1 FROM event_retries AS earlier
@@ -100,6 +102,21 @@ SELECT name, (SELECT last FROM event_sequence) - settled_to AS waiting,
     (SELECT count(*) FROM event_retries WHERE sink = name AND parked_at IS NOT NULL) AS parked
 FROM event_sinks ORDER BY name";
 
+/// Events with the entry that each tells of, and the hash of the one before: with the events in the same statement, because
+/// another one would cost a round trip for each page.
+const WITH_ENTRIES: &str = "\
+SELECT waiting.*, entry.created_at AS entry_at, entry.old_status, entry.new_status, entry.message_key,
+    entry.additional_data, entry.identity_hash, entry.device_hash, entry.hash, preceding.hash AS hash_before
+FROM ($WAITING) AS waiting
+LEFT JOIN audit_entries AS entry ON entry.process_id = waiting.process_id AND entry.sequence = waiting.revision
+LEFT JOIN audit_entries AS preceding
+    ON preceding.process_id = waiting.process_id AND preceding.sequence = waiting.revision - 1
+ORDER BY waiting.turn, waiting.sequence";
+
+fn with_entries(sql: &str, limit: u32) -> String {
+    WITH_ENTRIES.replace("$WAITING", &limited(sql, limit))
+}
+
 /// Written out: a planner that does not know how few they are may read the whole table to find them.
 fn limited(sql: &str, limit: u32) -> String {
     let sql = sql.replace("$COLUMNS", COLUMNS).replace("$LOGICAL_TIME", LOGICAL_TIME);
@@ -113,11 +130,11 @@ pub(crate) fn is_to_be_claimed(backend: DbBackend, sink: &SinkName, now: Timesta
 }
 
 pub(crate) fn next_of(backend: DbBackend, sink: &SinkName, after: i64, limit: u32) -> Statement {
-    numbered(backend, limited(NEXT, limit), vec![sink.as_str().into(), after.into()])
+    numbered(backend, with_entries(NEXT, limit), vec![sink.as_str().into(), after.into()])
 }
 
 pub(crate) fn again_of(backend: DbBackend, sink: &SinkName, now: Timestamp, limit: u32) -> Statement {
-    numbered(backend, limited(AGAIN, limit), vec![sink.as_str().into(), now.unix_micros().into()])
+    numbered(backend, with_entries(AGAIN, limit), vec![sink.as_str().into(), now.unix_micros().into()])
 }
 
 /// Gives places behind this one to so many of those that have none, the oldest first.
@@ -153,7 +170,7 @@ impl EventDeliveries for Store {
 
     async fn since(&self, after: i64, limit: u32) -> Result<Vec<WaitingEvent>, StoreError> {
         let backend = self.writer.get_database_backend();
-        let since = |after: i64, limit| numbered(backend, limited(SINCE, limit), vec![after.into()]);
+        let since = |after: i64, limit| numbered(backend, with_entries(SINCE, limit), vec![after.into()]);
         self.read(after, limit, since).await
     }
 
@@ -228,7 +245,52 @@ impl Store {
     async fn waiting(&self, statement: Statement) -> Result<Vec<WaitingEvent>, StoreError> {
         // Not through the readers: on SQLite they may see less than what has just been stored.
         let rows = self.writer.query_all_raw(statement).await.map_err(store_error)?;
-        rows.iter().map(waiting_from_row).collect()
+        rows.iter().map(|row| self.waiting_from_row(row)).collect()
+    }
+
+    fn waiting_from_row(&self, row: &QueryResult) -> Result<WaitingEvent, StoreError> {
+        let mut waiting = waiting_from_row(row)?;
+        if let Ok(event) = &waiting.event {
+            let key = waiting.sequence.to_string();
+            let row = Row::named(row, "outbox", &key);
+            // Doubt never holds up that a deletion was cancelled.
+            if event.event.kind != EventKind::IdentityDeletionCancelled && !self.is_borne_out(event, &row)? {
+                waiting.event = Err(StoreError::Quarantined(Fault {
+                    process_id: row.get("process_id")?,
+                    sequence: row.get("revision")?,
+                    kind: FaultKind::EventDiffers,
+                }));
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Whether the entry that an event tells of says so; no entry tells of a quarantine, and its id is enough.
+    fn is_borne_out(&self, outgoing: &OutgoingEvent, row: &Row<'_>) -> Result<bool, StoreError> {
+        let OutgoingEvent { id, event, process, .. } = outgoing;
+        let (process_id, sequence): (String, i64) = (row.get("process_id")?, row.get("revision")?);
+        if let EventKind::IdentityDeletionProcessQuarantined { reason } = event.kind {
+            return Ok(quarantine::is_told(&self.audit_key, id, &process_id, sequence, reason));
+        }
+        let Some(hash) = row.get::<Option<Vec<u8>>>("hash")? else { return Ok(false) };
+        let old_id = format!("{process_id}r{sequence}");
+        let entry = SealedEntry {
+            process_id,
+            sequence,
+            created_at: row.get("entry_at")?,
+            old_status: row.get("old_status")?,
+            new_status: row.get("new_status")?,
+            message_key: row.get("message_key")?,
+            additional_data: row.get("additional_data")?,
+            identity_hash: row.get("identity_hash")?,
+            device_hash: row.get("device_hash")?,
+            hash,
+        };
+        let before: Option<Vec<u8>> = row.get("hash_before")?;
+        let is_of_status = process.as_ref().is_none_or(|process| process.status.as_str() == entry.new_status);
+        Ok(is_of_status
+            && (*id == event_id(&entry) || *id == old_id)
+            && self.audit_key.bears_out(event, &entry, before.as_deref()))
     }
 
     /// So many events behind a place, if there are so many: whoever gets fewer knows that these were all when he asked. No more

@@ -28,6 +28,7 @@ mod own_identities;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres_url;
+mod quarantine;
 #[cfg(test)]
 mod query_plans;
 mod receipts;

@@ -99,7 +99,7 @@ pub(crate) const EVENT_ID: &str = "coalesce(outbox.event_id, outbox.process_id |
 pub(crate) const LOGICAL_TIME: &str = "coalesce(logical_time, occurred_at)";
 
 /// The columns that [`event_from_row`] reads; the id is [`EVENT_ID`].
-pub(crate) const COLUMNS: &str = "outbox.sequence, outbox.address, $EVENT_ID AS event_id, outbox.data, outbox.process, \
+pub(crate) const COLUMNS: &str = "outbox.sequence, outbox.process_id, outbox.revision, outbox.address, $EVENT_ID AS event_id, outbox.data, outbox.process, \
     outbox.trace_parent, outbox.trace_state";
 
 pub(crate) fn event_from_row(row: &Row<'_>) -> Result<OutgoingEvent, StoreError> {

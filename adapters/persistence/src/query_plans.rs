@@ -203,6 +203,7 @@ async fn sqlite_claims_and_counts_by_index() {
                 "SCAN deletion_processes USING INDEX one_open_process_per_identity",
                 "SEARCH deletion_processes USING COVERING INDEX other_processes_by_status (status=?)",
                 "SCAN erasure_tasks USING INDEX stuck_erasure_tasks",
+                "SCAN quarantined_processes USING COVERING INDEX sqlite_autoindex_quarantined_processes_1",
                 &ripe,
                 &ripe,
             ],
@@ -375,6 +376,8 @@ async fn postgres_counts_what_needs_something_by_index() {
             let expected = [
                 ("other_processes_by_status", 0),
                 ("stuck_erasure_tasks", 2),
+                // All of a table that has nothing else.
+                ("no index", 0),
                 (BY_REMINDER, 5),
                 (BY_REMINDER, 1),
             ];

@@ -227,7 +227,8 @@ fn step(
 ) -> String {
     let is_active = process.status == Status::Active.as_str();
     let is_cancelled = process.status == Status::Cancelled.as_str();
-    // What the step cannot have changed is left alone as well.
+    // What the step cannot have changed is left alone as well; that is how the database tells this version from one that does
+    // not verify what it acts on, see `m20261129_000008_quarantine`.
     let of_status: &mut dyn Iterator<Item = _> = if is_active {
         &mut [
             ("reminder1_sent_at", process.reminder1_sent_at.into()),

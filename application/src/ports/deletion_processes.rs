@@ -28,6 +28,8 @@ pub struct Figures {
     pub deleting: u64,
     /// Erasures that have failed for so long that somebody has to look after them.
     pub stuck: u64,
+    /// Processes that were found not to verify.
+    pub quarantined: u64,
     /// Ripe: Active, and the grace period over.
     pub due: u64,
     /// Ripe for longer than it should take to start their deletion.
@@ -69,7 +71,7 @@ pub trait DeletionProcesses: Send + Sync {
     async fn addresses(&self, after: Option<String>, limit: u32) -> Result<Vec<String>, StoreError>;
 
     /// Counts the processes that are open, that are ripe at `now`, and that were ripe at `overdue_since` already, and the
-    /// erasures that are stuck.
+    /// erasures that are stuck and the processes that are quarantined.
     ///
     /// # Errors
     /// If the store fails.

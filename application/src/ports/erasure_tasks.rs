@@ -81,6 +81,19 @@ pub struct TaskStatus {
     pub due_at: Option<Timestamp>,
 }
 
+/// A process that was found not to verify, for people to look at. Plain values, because it may be of anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The process.
+    pub process_id: String,
+    /// The place in its chain, from 1.
+    pub sequence: i64,
+    /// What is wrong there: a [`FaultKind::reason`](reprieve_domain::audit::FaultKind::reason).
+    pub reason: String,
+    /// When that was found.
+    pub found_at: Timestamp,
+}
+
 /// An erasure that was waived, for people to look at, while the deletion is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiver {
@@ -172,6 +185,16 @@ pub trait ErasureTasks: Send + Sync {
         process: Option<&'a DeletionProcessId>,
         limit: u32,
     ) -> Result<Vec<Waiver>, StoreError>;
+
+    /// At most `limit` processes that are quarantined, or the one that is asked for.
+    ///
+    /// # Errors
+    /// If the store fails or its content is corrupt.
+    async fn quarantined<'a>(
+        &self,
+        process: Option<&'a DeletionProcessId>,
+        limit: u32,
+    ) -> Result<Vec<Quarantined>, StoreError>;
 
     /// At most `limit` tasks of one process, or of all, those that wait for somebody first.
     ///

@@ -36,14 +36,14 @@ pub use due_processes::{Due, DueProcesses, Found, Position};
 pub use eraser::{EraseAnswer, ErasePlan, EraseRequest, Eraser};
 pub use erasure_ledger::{ErasureLedger, LedgerContent, LedgerError};
 pub use erasure_tasks::{
-    ErasureTask, ErasureTasks, RetriedTasks, Settlement, TaskOutcome, TaskStatus, Waiver,
+    ErasureTask, ErasureTasks, Quarantined, RetriedTasks, Settlement, TaskOutcome, TaskStatus, Waiver,
 };
 pub use event_deliveries::{
     EventDeliveries, ParkedEvent, Progress, Redelivery, SetAside, SinkClaim, SinkFigures, SinkHealth,
     WaitingEvent,
 };
 pub use event_sink::{EventSink, SendError};
-pub use housekeeping::Housekeeping;
+pub use housekeeping::{Batch, Housekeeping};
 pub use identities::{Alongside, Decided, Identities, Loaded, Version};
 pub use ids::{Ids, RandomSourceFailed};
 pub use own_identities::{DeletedOwnIdentity, OwnIdentities};

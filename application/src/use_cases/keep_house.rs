@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::AnswerOnce;
 use crate::backoff::before;
-use crate::ports::{AnsweredRequests, Clock, ClockGuard, Housekeeping};
+use crate::ports::{AnsweredRequests, Batch, Clock, ClockGuard, Housekeeping};
 use crate::{SinkName, StoreError};
 
 /// How many are forgotten in one go, so that nothing is held up for long.
@@ -53,6 +53,8 @@ pub struct Forgotten {
     pub sinks: u64,
     /// Answers that no repetition of a request can ask for any more.
     pub answers: u64,
+    /// Processes that are left alone, because they do not verify.
+    pub quarantined: u64,
 }
 
 impl KeepHouse {
@@ -81,28 +83,42 @@ impl KeepHouse {
         let (cancelled, trails, events) =
             (before(now, cancelled_processes), before(now, audit_trails), before(now, events));
         let answers = AnswerOnce::forgotten_before(now);
+        let left = house.review_quarantine().await?;
+        let of_processes = all(|| house.cancelled_processes(cancelled, BATCH)).await?;
+        // The sinks first: events may be kept for them alone.
+        let sinks = house.sinks(&self.sinks, events).await?;
+        let events = all(|| forgotten(house.events(&self.sinks, events, BATCH))).await?.forgotten;
+        // After the events, whose trails stay.
+        let of_trails = all(|| house.audit_trails(trails, BATCH)).await?;
         Ok(Forgotten {
-            cancelled_processes: all(|| house.cancelled_processes(cancelled, BATCH)).await?,
-            // The sinks first: events may be kept for them alone.
-            sinks: house.sinks(&self.sinks, events).await?,
-            events: all(|| house.events(&self.sinks, events, BATCH)).await?,
-            // After the events, whose trails stay.
-            audit_trails: all(|| house.audit_trails(trails, BATCH)).await?,
-            answers: all(|| self.answered.forget_before(answers, BATCH)).await?,
+            cancelled_processes: of_processes.forgotten,
+            sinks,
+            events,
+            audit_trails: of_trails.forgotten,
+            answers: all(|| forgotten(self.answered.forget_before(answers, BATCH))).await?.forgotten,
+            quarantined: left + of_processes.quarantined + of_trails.quarantined,
         })
     }
 }
 
 /// Goes on until a batch is not full.
-async fn all<F: Future<Output = Result<u64, StoreError>>>(batch: impl Fn() -> F) -> Result<u64, StoreError> {
-    let mut forgotten = 0;
+async fn all<F: Future<Output = Result<Batch, StoreError>>>(
+    batch: impl Fn() -> F,
+) -> Result<Batch, StoreError> {
+    let mut all = Batch::default();
     loop {
-        let count = batch().await?;
-        forgotten += count;
-        if count < u64::from(BATCH) {
-            return Ok(forgotten);
+        let Batch { forgotten, quarantined } = batch().await?;
+        all.forgotten += forgotten;
+        all.quarantined += quarantined;
+        if forgotten + quarantined < u64::from(BATCH) {
+            return Ok(all);
         }
     }
+}
+
+/// Of what needs no verifying.
+async fn forgotten(count: impl Future<Output = Result<u64, StoreError>>) -> Result<Batch, StoreError> {
+    Ok(Batch { forgotten: count.await?, quarantined: 0 })
 }
 
 #[cfg(test)]
@@ -114,13 +130,19 @@ mod tests {
     #[tokio::test]
     async fn it_goes_on_until_nothing_old_is_left() {
         let mut house = MockHousekeeping::new();
-        let mut batches = vec![7, 1000, 1000];
+        house.expect_review_quarantine().returning(|| Ok(1));
+        // One that does not verify holds up nothing behind it.
+        let mut batches = vec![(7, 0), (999, 1), (1000, 0)];
+        house.expect_cancelled_processes().withf(|instant, _| *instant == at(770 * DAY)).times(3).returning(
+            move |_, _| {
+                let (forgotten, quarantined) = batches.pop().unwrap();
+                Ok(Batch { forgotten, quarantined })
+            },
+        );
         house
-            .expect_cancelled_processes()
-            .withf(|instant, _| *instant == at(770 * DAY))
-            .times(3)
-            .returning(move |_, _| Ok(batches.pop().unwrap()));
-        house.expect_audit_trails().withf(|instant, _| *instant == at(69 * DAY)).returning(|_, _| Ok(2));
+            .expect_audit_trails()
+            .withf(|instant, _| *instant == at(69 * DAY))
+            .returning(|_, _| Ok(Batch { forgotten: 2, quarantined: 3 }));
         let sinks: Vec<SinkName> = vec!["mail".parse().unwrap()];
         let known = sinks.clone();
         house
@@ -138,8 +160,14 @@ mod tests {
             Retention::default(),
             sinks,
         );
-        let forgotten =
-            Forgotten { cancelled_processes: 2007, audit_trails: 2, events: 3, sinks: 5, answers: 4 };
+        let forgotten = Forgotten {
+            cancelled_processes: 2006,
+            audit_trails: 2,
+            events: 3,
+            sinks: 5,
+            answers: 4,
+            quarantined: 5,
+        };
         assert_eq!(use_case.execute().await.unwrap(), forgotten);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reprieve_domain::{DeletionProcessId, EraserName};
 
-use crate::ports::{Clock, ErasureTasks, RetriedTasks, TaskStatus, Waiver};
+use crate::ports::{Clock, ErasureTasks, Quarantined, RetriedTasks, TaskStatus, Waiver};
 use crate::{Coded, ErrorCode, StoreError};
 
 /// How many tasks are shown at most.
@@ -17,6 +17,8 @@ pub struct ErasuresShown {
     pub tasks: Vec<TaskStatus>,
     /// What is not done any more.
     pub waivers: Vec<Waiver>,
+    /// What nothing is done about, because it does not verify.
+    pub quarantined: Vec<Quarantined>,
 }
 
 /// Shows the tasks of deletions that are under way.
@@ -32,19 +34,20 @@ impl ShowErasures {
     }
 
     /// The tasks of one process, or of all: the first thousand, the stuck ones before all others; and as many
-    /// waivers.
+    /// waivers and quarantined processes.
     ///
     /// # Errors
-    /// If the process has none, or if the store fails.
+    /// If the process has no task and is not quarantined, or if the store fails.
     pub async fn execute(
         &self,
         process: Option<&DeletionProcessId>,
     ) -> Result<ErasuresShown, ManageErasuresError> {
         let tasks = self.tasks.list(process, SHOWN).await?;
-        if process.is_some() && tasks.is_empty() {
+        let quarantined = self.tasks.quarantined(process, SHOWN).await?;
+        if process.is_some() && tasks.is_empty() && quarantined.is_empty() {
             return Err(ManageErasuresError::NotFound);
         }
-        Ok(ErasuresShown { tasks, waivers: self.tasks.waivers(process, SHOWN).await? })
+        Ok(ErasuresShown { tasks, waivers: self.tasks.waivers(process, SHOWN).await?, quarantined })
     }
 }
 

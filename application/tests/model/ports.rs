@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use reprieve_application::ports::{
     Alongside, AnsweredRequests, AuditTrail, Clock, ClockGuard, ClockReadings, ComparedEvents, Decided, Due,
     DueProcesses, EraseAnswer, ErasePlan, EraseRequest, Eraser, ErasureLedger, ErasureTask, ErasureTasks,
-    Found, Identities, Ids, LedgerContent, LedgerError, Loaded, Position, RandomSourceFailed, ReceiptSigner,
-    RetriedTasks, Settlement, TaskStatus, Version, Waiver,
+    Found, Identities, Ids, LedgerContent, LedgerError, Loaded, Position, Quarantined, RandomSourceFailed,
+    ReceiptSigner, RetriedTasks, Settlement, TaskStatus, Version, Waiver,
 };
 use reprieve_application::{AnsweredRequest, IdempotencyKey, KeyPair, Receipt, StoreError};
 use reprieve_domain::audit::{
@@ -254,6 +254,14 @@ impl ErasureTasks for Ports {
     }
 
     async fn waivers<'a>(&self, _: Option<&'a DeletionProcessId>, _: u32) -> Result<Vec<Waiver>, StoreError> {
+        unreachable!("nobody looks")
+    }
+
+    async fn quarantined<'a>(
+        &self,
+        _: Option<&'a DeletionProcessId>,
+        _: u32,
+    ) -> Result<Vec<Quarantined>, StoreError> {
         unreachable!("nobody looks")
     }
 

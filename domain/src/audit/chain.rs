@@ -102,15 +102,20 @@ pub struct Fault {
 
 /// What can be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "camelCase"))]
 pub enum FaultKind {
     /// The content of the entry does not match its hash: it was changed, or written by somebody without the key.
+    #[cfg_attr(feature = "serde", serde(rename = "entryChanged"))]
     Changed,
     /// There is no such entry although there must be.
+    #[cfg_attr(feature = "serde", serde(rename = "entryRemoved"))]
     Removed,
     /// There is such an entry although there must not be.
+    #[cfg_attr(feature = "serde", serde(rename = "entryInserted"))]
     Inserted,
     /// The entry is sound, but the state before it does not allow this step at this time: it was taken on a process that
     /// had been changed outside the application.
+    #[cfg_attr(feature = "serde", serde(rename = "entryDoesNotFollow"))]
     DoesNotFollow,
     /// The entries are sound, but the process row does not say what they say: it was changed outside the application.
     ProcessDiffers,
@@ -366,6 +371,12 @@ impl AuditKey {
                 .optional(entry.device_hash.as_deref())
                 .bytes(previous),
         )
+    }
+
+    /// Tells a fault of a process from any other, so that only a holder of the key can say that it was found.
+    #[must_use]
+    pub fn quarantine_id(&self, process_id: &str, sequence: i64, reason: &str) -> KeyedHash {
+        self.chain_hash(&Canonical::new("quarantine").text(process_id).number(sequence).text(reason))
     }
 
     fn head_seal(&self, process_id: &str, length: i64, hash: &[u8]) -> KeyedHash {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{AuditedAction, SealedEntry};
+use super::{AuditKey, AuditedAction, KeyedHash, SealedEntry};
 use crate::deletion_process::whole_days_until;
-use crate::{EraserName, Erasure, EventKind, Reminder, Reminders, Status, Timestamp};
+use crate::{EraserName, Erasure, Event, EventKind, Reminder, Reminders, Status, Timestamp};
 
 /// The state that follows from a chain which is complete and continuous: it begins with the request, and each further
 /// entry is a step that the state before it allows. The order of two instants counts only where the deadline decides: a
@@ -213,6 +213,47 @@ impl Proof {
     /// Every eraser that the chain names, and what it says of it.
     pub fn erasures(&self) -> impl Iterator<Item = (&EraserName, &Erasure)> {
         self.erasures.iter()
+    }
+}
+
+impl AuditKey {
+    /// Whether an event is that of this entry, which is sound behind the entry with the hash `before`. Nothing else of the
+    /// chain is looked at.
+    #[must_use]
+    pub fn bears_out(&self, event: &Event, entry: &SealedEntry, before: Option<&[u8]>) -> bool {
+        let before = if entry.sequence == 1 { Some(KeyedHash::ZERO.as_bytes().as_slice()) } else { before };
+        let is_sound =
+            before.is_some_and(|before| self.hash(entry, before).as_bytes() == entry.hash.as_slice());
+        is_sound
+            && event.process_id.as_str() == entry.process_id
+            && event.occurred_at.unix_micros() == entry.created_at
+            && self.pseudonym_of_identity(&event.address).as_bytes() == entry.identity_hash.as_slice()
+            && read(entry).is_some_and(|action| is_of(&event.kind, &action))
+    }
+}
+
+fn is_of(kind: &EventKind, action: &AuditedAction) -> bool {
+    match (kind, action) {
+        (
+            EventKind::IdentityToBeDeleted { grace_period_ends_at: told },
+            AuditedAction::StartedByOwner { grace_period_ends_at },
+        ) => told == grace_period_ends_at,
+        (
+            EventKind::IdentityDeletionReminderDue { reminder: told, .. },
+            AuditedAction::GracePeriodReminderSent(reminder),
+        ) => told == reminder,
+        (
+            EventKind::IdentityErasureStuck { eraser: told, .. },
+            AuditedAction::ErrorDuringDeletion { eraser, .. },
+        ) => told == eraser,
+        (
+            EventKind::IdentityErasureWaived { eraser, code },
+            AuditedAction::DataDeletionWaivedBySupport { eraser: of, code: why },
+        ) => eraser == of && code == why,
+        (EventKind::IdentityDeletionCancelled, AuditedAction::CancelledByOwner { .. })
+        | (EventKind::IdentityDeletionStarted, AuditedAction::DeletionStarted { .. })
+        | (EventKind::IdentityDeleted, AuditedAction::DeletionCompleted) => true,
+        _ => false,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use reprieve_application::WaiverNote;
-use reprieve_application::ports::{TaskStatus, Waiver};
+use reprieve_application::ports::{Quarantined, TaskStatus, Waiver};
 use reprieve_application::use_cases::ErasuresShown;
 use reprieve_domain::{Address, DeletionProcessId, EraserName, TaskKind, Timestamp, WaiverCode};
 use serde::Serialize;
@@ -45,11 +45,31 @@ struct WaiverJson<'a> {
     note: Option<&'a str>,
 }
 
+/// A process that is quarantined, in the same list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct QuarantinedJson<'a> {
+    process_id: &'a str,
+    kind: &'static str,
+    state: &'static str,
+    reason: &'a str,
+    entry: i64,
+    found_at: Timestamp,
+}
+
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum ShownJson<'a> {
     Task(TaskJson<'a>),
     Waiver(WaiverJson<'a>),
+    Quarantined(QuarantinedJson<'a>),
+}
+
+impl<'a> From<&'a Quarantined> for QuarantinedJson<'a> {
+    fn from(Quarantined { process_id, sequence, reason, found_at }: &'a Quarantined) -> Self {
+        let (entry, found_at) = (*sequence, *found_at);
+        Self { process_id, kind: "process", state: "quarantined", reason, entry, found_at }
+    }
 }
 
 impl<'a> From<&'a Waiver> for WaiverJson<'a> {
@@ -93,11 +113,22 @@ impl<'a> From<&'a TaskStatus> for TaskJson<'a> {
 
 pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>, id: Option<&str>) -> Result<(), Failure> {
     let id = id.map(parse::<DeletionProcessId>).transpose()?;
-    let ErasuresShown { tasks, waivers } = host.show_erasures().await?.execute(id.as_ref()).await?;
+    let ErasuresShown { tasks, waivers, quarantined } =
+        host.show_erasures().await?.execute(id.as_ref()).await?;
     let waived = waivers.iter().map(|waiver| ShownJson::Waiver(waiver.into()));
+    let left_alone = quarantined.iter().map(|process| ShownJson::Quarantined(process.into()));
     let json: Vec<ShownJson<'_>> =
-        tasks.iter().map(|task| ShownJson::Task(task.into())).chain(waived).collect();
-    output.result(&json, &(table(&tasks) + &lines(&waivers)))
+        tasks.iter().map(|task| ShownJson::Task(task.into())).chain(waived).chain(left_alone).collect();
+    output.result(&json, &(table(&tasks) + &lines(&waivers) + &faults(&quarantined)))
+}
+
+fn faults(quarantined: &[Quarantined]) -> String {
+    let mut text = String::new();
+    for Quarantined { process_id, sequence, reason, found_at } in quarantined {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{process_id}  quarantined since {found_at}: {reason}, entry {sequence}");
+    }
+    text
 }
 
 fn lines(waivers: &[Waiver]) -> String {
@@ -170,9 +201,18 @@ mod tests {
     }
 
     fn host_with(tasks: Vec<TaskStatus>, waivers: Vec<Waiver>) -> TestHost {
+        host_with_all(tasks, waivers, vec![])
+    }
+
+    fn host_with_all(
+        tasks: Vec<TaskStatus>,
+        waivers: Vec<Waiver>,
+        quarantined: Vec<Quarantined>,
+    ) -> TestHost {
         let mut mock = MockErasureTasks::new();
         mock.expect_list().return_once(move |_, _| Ok(tasks));
         mock.expect_waivers().return_once(move |_, _| Ok(waivers));
+        mock.expect_quarantined().return_once(move |_, _| Ok(quarantined));
         TestHost::default().with_tasks(mock)
     }
 
@@ -258,6 +298,30 @@ IDP0123456789abcdefg  finish     waiting                                        
             })
         );
         assert_eq!(json[2]["note"], Value::Null);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_verify_is_shown_with_the_fault_although_it_has_no_tasks() {
+        let shown = || {
+            let found_at = "2026-12-05T00:00:00Z".parse().unwrap();
+            let process_id = ID.to_owned();
+            let reason = "processDiffers".to_owned();
+            host_with_all(vec![], vec![], vec![Quarantined { process_id, sequence: 1, reason, found_at }])
+        };
+        let (result, out) = run_on(&shown(), &["deletions", "show", ID]).await;
+        result.unwrap();
+        let line =
+            "IDP0123456789abcdefg  quarantined since 2026-12-05T00:00:00.000000Z: processDiffers, entry 1\n";
+        assert!(out.ends_with(line), "{out}");
+        let (result, out) = run_on(&shown(), &["deletions", "show", "--output", "json"]).await;
+        result.unwrap();
+        assert_eq!(
+            serde_json::from_str::<Value>(&out).unwrap(),
+            json!([{
+                "processId": ID, "kind": "process", "state": "quarantined", "reason": "processDiffers", "entry": 1,
+                "foundAt": "2026-12-05T00:00:00.000000Z",
+            }])
+        );
     }
 
     #[tokio::test]

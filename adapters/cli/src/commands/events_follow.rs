@@ -79,6 +79,9 @@ fn text(event: &OutgoingEvent) -> String {
         EventKind::IdentityErasureStuck { eraser, failures } => {
             write!(text, "  Eraser: {eraser}; failures: {failures}")
         }
+        EventKind::IdentityDeletionProcessQuarantined { reason } => {
+            write!(text, "  Reason: {}", reason.reason())
+        }
         EventKind::IdentityErasureWaived { eraser, code } => {
             write!(text, "  Eraser: {eraser}; code: {code}")
         }

@@ -59,11 +59,12 @@ fn summary(pass: &PassSummary) -> (Value, String) {
             (
                 json!({
                     "worker": WorkerKind::Housekeeping, "cancelledProcesses": processes, "auditTrails": trails,
-                    "events": events, "sinks": sinks, "answers": answers,
+                    "events": events, "sinks": sinks, "answers": answers, "quarantined": forgotten.quarantined,
                 }),
                 format!(
                     "Forgotten: cancelled processes: {processes}; audit trails: {trails}; events: {events}; \
-                     sinks: {sinks}; answers: {answers}\n"
+                     sinks: {sinks}; answers: {answers}; quarantined: {}\n",
+                    forgotten.quarantined
                 ),
             )
         }
@@ -172,7 +173,7 @@ mod tests {
     }
 
     fn forgotten() -> Forgotten {
-        Forgotten { cancelled_processes: 1, audit_trails: 2, events: 3, sinks: 5, answers: 4 }
+        Forgotten { cancelled_processes: 1, audit_trails: 2, events: 3, sinks: 5, answers: 4, quarantined: 0 }
     }
 
     /// A sink that was told something, and is out of order if it has ever failed.
@@ -220,10 +221,10 @@ mod tests {
             ),
             (
                 "housekeeping",
-                "Forgotten: cancelled processes: 1; audit trails: 2; events: 3; sinks: 5; answers: 4\n",
+                "Forgotten: cancelled processes: 1; audit trails: 2; events: 3; sinks: 5; answers: 4; quarantined: 0\n",
                 json!({
                     "worker": "housekeeping", "cancelledProcesses": 1, "auditTrails": 2, "events": 3, "sinks": 5,
-                    "answers": 4,
+                    "answers": 4, "quarantined": 0,
                 }),
             ),
             (

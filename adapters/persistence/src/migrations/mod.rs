@@ -9,6 +9,7 @@ mod m20261128_000004_tell_the_world;
 mod m20261128_000005_order_of_events;
 mod m20261129_000006_erasure_tasks_and_waivers;
 mod m20261129_000007_clocks;
+mod m20261129_000008_quarantine;
 
 pub(crate) struct Migrator;
 
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000005_order_of_events::Migration),
             Box::new(m20261129_000006_erasure_tasks_and_waivers::Migration),
             Box::new(m20261129_000007_clocks::Migration),
+            Box::new(m20261129_000008_quarantine::Migration),
         ]
     }
 }

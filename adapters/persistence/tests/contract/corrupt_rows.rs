@@ -99,6 +99,7 @@ const CHANGES: &[(Status, &str, &str)] = &[
 ];
 
 async fn a_corrupt_process_is_reported_by_whatever_reads_it(opened: Opened) {
+    opened.sql.drop_triggers().await;
     for (number, (status, change, column)) in CHANGES.iter().enumerate() {
         let (owner, id) = (address(number), process_id(number));
         opened.initiated_up_to(number, *status).await;

@@ -653,7 +653,8 @@ async fn many_who_step_and_many_who_read_at_once_agree_on_one_order(opened: Open
 async fn an_event_that_is_committed_late_gets_a_place_behind_those_that_were_seen(opened: Opened) {
     initiated(&opened, [1, 2]).await;
     let late = "INSERT INTO outbox (process_id, revision, address, event_type, occurred_at, data, event_id) \
-                SELECT process_id, 9, address, event_type, occurred_at, data, 'late' FROM outbox WHERE position = 1";
+                SELECT process_id, revision, address, event_type, occurred_at, data, process_id || 'r1' FROM outbox \
+                WHERE position = 1";
     opened.sql.run(&format!("BEGIN; {late}")).await;
     opened.step(&address(3), |identity| initiate(identity, 3, 5)).await;
     assert_eq!(sequences(&next(&opened.store, "mail", 0).await), [1, 2, 3]);
@@ -661,7 +662,7 @@ async fn an_event_that_is_committed_late_gets_a_place_behind_those_that_were_see
     let late = events(next(&opened.store, "mail", 3).await);
     assert_eq!(
         late.iter().map(|event| (event.sequence, event.id.as_str())).collect::<Vec<_>>(),
-        [(4, "late")]
+        [(4, "IDP00000000000000001r1")]
     );
     opened.step(&address(1), |identity| start(identity, &[], ENDS_AT)).await;
     assert_eq!(sequences(&next(&opened.store, "mail", 4).await), [5]);

@@ -26,4 +26,5 @@ mod migrations;
 mod order_of_events;
 mod outages;
 mod own_identities;
+mod quarantine;
 mod races;

@@ -4,14 +4,21 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reprieve_application::ports::{
+    AuditTrail, DeletionProcesses, ErasureTasks, EventDeliveries, Housekeeping, OwnIdentities, Page,
+};
 use reprieve_application::{Coded, ErrorCode};
+use reprieve_domain::Status;
 use reprieve_domain::audit::AuditKey;
 use reprieve_persistence::{ConnectionOptions, Database, DatabaseError};
 use reprieve_tests::TestDatabase;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::support::{Opened, Sql, audit_key, clocks, connect, on_each_database, on_sqlite, options};
+use crate::support::{
+    DAY, ENDS_AT, Opened, Sql, address, at, audit_key, clocks, connect, on_each_database, on_sqlite, options,
+    process_id, ripe,
+};
 
 on_each_database!(
     a_new_database_is_migrated_once,
@@ -21,6 +28,7 @@ on_each_database!(
     without_tables_there_is_no_store,
     a_database_keeps_to_the_first_audit_key,
     of_many_audit_keys_at_once_the_first_wins,
+    a_newer_version_may_add_columns_while_this_one_runs,
 );
 
 on_sqlite!(mod only_sqlite, who_opens_a_new_file_waits_for_whoever_else_does);
@@ -167,4 +175,42 @@ async fn of_many_audit_keys_at_once_the_first_wins(database: TestDatabase) {
         let again = connected(&database).await.into_store(another_key(number), clocks()).await;
         assert_eq!(again.is_ok(), number == winner);
     }
+}
+
+/// Takes every step, and reads through every port, with processes of these four numbers.
+async fn everything_is_done(opened: &Opened, first: usize) {
+    let (store, sink) = (&opened.store, "mail".parse().unwrap());
+    for (number, status) in (first..).zip(Status::ALL) {
+        opened.initiated_up_to(number, status).await;
+        assert_eq!(DeletionProcesses::list(store, &address(number)).await.unwrap().len(), 1);
+        assert!(store.find(&address(number), &process_id(number)).await.unwrap().is_some());
+        let page = Page { status: Some(status), ends_before: None, after: None, limit: 100 };
+        assert!(!store.page(&page).await.unwrap().is_empty());
+    }
+    assert!(!ripe(store, ENDS_AT, 10).await.unwrap().is_empty());
+    assert!(!ErasureTasks::list(store, None, 100).await.unwrap().is_empty());
+    assert!(!ErasureTasks::claim(store, at(ENDS_AT), at(ENDS_AT + DAY), 10).await.unwrap().is_empty());
+    store.waivers(None, 10).await.unwrap();
+    store.quarantined(None, 10).await.unwrap();
+    DeletionProcesses::figures(store, at(0), at(0)).await.unwrap();
+    for chain in store.chains(None, 100).await.unwrap() {
+        assert!(store.verify(&chain).is_ok(), "{chain:?}");
+    }
+    store.compared_events(None, 100).await.unwrap();
+    assert!(!store.next(&sink, 0, 100).await.unwrap().is_empty());
+    store.again(&sink, at(0), 10).await.unwrap();
+    store.parked(None, 10).await.unwrap();
+    OwnIdentities::load(store).await.unwrap();
+    store.review_quarantine().await.unwrap();
+    assert_eq!(store.cancelled_processes(at(ENDS_AT), 10).await.unwrap().forgotten, 1);
+}
+
+async fn a_newer_version_may_add_columns_while_this_one_runs(opened: Opened) {
+    everything_is_done(&opened, 0).await;
+    let kind = if opened.sql.is_sqlite() { "INTEGER" } else { "bigint" };
+    for table in opened.sql.tables().await {
+        opened.sql.run(&format!("ALTER TABLE {table} ADD COLUMN of_a_newer_version {kind}")).await;
+    }
+    // With the statements that are prepared.
+    everything_is_done(&opened, 4).await;
 }

@@ -122,7 +122,7 @@ async fn a_process_follows_those_that_were_forgotten(opened: Opened) {
     let store = &opened.store;
     step(store, 1, |identity| initiate(identity, 1, 0)).await;
     step(store, 1, |identity| cancel(identity, DAY)).await;
-    assert_eq!(store.cancelled_processes(at(2 * DAY), 9).await.unwrap(), 1);
+    assert_eq!(store.cancelled_processes(at(2 * DAY), 9).await.unwrap().forgotten, 1);
     step(store, 1, |identity| initiate(identity, 2, 5)).await;
     step(store, 1, |identity| start(identity, &["files"], ENDS_AT + 5)).await;
     step(store, 1, |identity| {

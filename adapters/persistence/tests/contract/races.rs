@@ -30,7 +30,7 @@ const CONTENDERS: usize = 32;
 
 type Outcome = Result<DeletionProcess, ErrorCode>;
 
-struct StoppedClock(Timestamp);
+pub(crate) struct StoppedClock(pub(crate) Timestamp);
 
 impl Clock for StoppedClock {
     fn now(&self) -> Timestamp {

@@ -301,11 +301,15 @@ impl<'a> Pass<'a> {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     sequence,
-                    "an event cannot be read"
+                    "an event cannot be published"
                 );
+                let reason = match &error {
+                    StoreError::Quarantined(fault) => fault.kind.reason(),
+                    _ => "unreadable",
+                };
                 let mut aside = self.untried(sequence, address);
                 aside.parked_at = Some(aside.due_at);
-                aside.failure = "unreadable".parse().ok();
+                aside.failure = reason.parse().ok();
                 return self.put_aside(aside, is_again);
             }
         };

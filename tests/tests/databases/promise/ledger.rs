@@ -54,6 +54,7 @@ impl World {
 
     async fn restore(&self) {
         self.with_sql(|database| {
+            database.drop_triggers();
             for table in TABLES {
                 database.execute(&format!("DELETE FROM {table}"));
                 database.execute(&format!("INSERT INTO {table} SELECT * FROM saved_{table}"));

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use reprieve_application::facade::ProcessData;
 use reprieve_application::{OutgoingEvent, TraceContext};
+use reprieve_domain::audit::FaultKind;
 use reprieve_domain::{Address, DeletionProcessId, DeviceId, Event, EventKind, Status, Timestamp};
 
 /// Any instant between the years 1 and 9999.
@@ -42,6 +43,7 @@ fn kind() -> impl Strategy<Value = EventKind> {
         ("[A-Za-z0-9._-]{1,64}", "[A-Za-z0-9._-]{1,64}").prop_map(|(eraser, code)| {
             EventKind::IdentityErasureWaived { eraser: eraser.parse().unwrap(), code: code.parse().unwrap() }
         }),
+        Just(EventKind::IdentityDeletionProcessQuarantined { reason: FaultKind::ProcessDiffers }),
         Just(EventKind::IdentityDeleted),
     ]
 }

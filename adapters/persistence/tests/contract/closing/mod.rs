@@ -200,7 +200,7 @@ async fn another_deletion_that_is_complete_is_closed_by_itself(opened: Opened) {
     let second = completed(&opened, 2, 2 * ENDS_AT + 1).await;
     // Whoever had the first lost it to a claim of the second.
     let first = (finish(&opened, 1, 9 * ENDS_AT).await, first.1);
-    let second = (ErasureTask { fence: second.0.fence + 1, ..second.0 }, second.1);
+    let second = (ErasureTask { fence: second.0.fence + 2, ..second.0 }, second.1);
     close(&opened, &second.0, &second.1).await;
     close(&opened, &first.0, &first.1).await;
     for number in [1, 2] {

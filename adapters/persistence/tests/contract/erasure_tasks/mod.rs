@@ -80,7 +80,7 @@ async fn a_claim_hands_out_the_longest_due_and_no_more_than_asked_for(opened: Op
     let mut claimed = Vec::new();
     for (now, limit) in [(-1, 9), (0, 0), (0, 9), (2, 1), (2, 1), (2, 9), (2, 9), (3, 9)] {
         let tasks = claim(&opened.store, ENDS_AT + now, ENDS_AT + LEASE, limit).await;
-        assert!(tasks.iter().all(|task| task.fence == 1 && task.address == process_address(task)));
+        assert!(tasks.iter().all(|task| task.fence == 2 && task.address == process_address(task)));
         claimed.push(kinds(&tasks));
     }
     let files = |number| (number, erase("files"));
@@ -112,7 +112,7 @@ async fn what_is_claimed_is_nobody_elses_until_the_lease_is_over(opened: Opened)
             process_id: process_id(1),
             address: address(1),
             kind: erase("files"),
-            fence: 1,
+            fence: 2,
             failures: 0,
             unfinished_since: None,
             poll: None,
@@ -122,7 +122,7 @@ async fn what_is_claimed_is_nobody_elses_until_the_lease_is_over(opened: Opened)
     assert_eq!(claim(&opened.another_store().await, ENDS_AT + LEASE - 1, ENDS_AT + LEASE, 9).await, []);
     assert_eq!(listed(&opened, 1).await[1].due_at, Some(at(ENDS_AT + LEASE)));
     let second = claim_one(&opened.store, ENDS_AT + LEASE, ENDS_AT + 2 * LEASE).await;
-    assert_eq!(second, ErasureTask { fence: 2, ..first });
+    assert_eq!(second, ErasureTask { fence: 4, ..first });
 }
 
 async fn with_an_old_claim_nothing_can_be_stored(opened: Opened) {
@@ -179,7 +179,7 @@ async fn of_many_claimants_each_task_has_one(opened: Opened) {
         });
     }
     let claimed = claimants.join_all().await.concat();
-    assert!(claimed.iter().all(|task| task.fence == 1));
+    assert!(claimed.iter().all(|task| task.fence == 2));
     let each = (0..PROCESSES).flat_map(|number| [(number, erase("files")), (number, erase("mail"))]);
     assert_eq!(kinds(&claimed), each.collect::<Vec<_>>());
 }

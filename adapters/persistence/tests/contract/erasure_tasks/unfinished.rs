@@ -32,7 +32,7 @@ async fn what_is_given_back_is_as_it_was_and_can_be_claimed_before_the_lease_is_
     settle(&opened.store, &task, given_back()).await.unwrap();
     assert_eq!(claim(&opened.store, ENDS_AT + 4, ENDS_AT + LEASE, 9).await, []);
     let again = claim_one(&opened.store, ENDS_AT + 5, ENDS_AT + LEASE).await;
-    assert_eq!(again, ErasureTask { fence: task.fence + 1, ..task.clone() });
+    assert_eq!(again, ErasureTask { fence: task.fence + 2, ..task.clone() });
     // Whoever has lost it gives nothing back.
     let refused = settle(&opened.store, &task, given_back()).await.unwrap_err();
     assert!(matches!(refused, StoreError::LeaseLost), "{refused:?}");
@@ -54,7 +54,7 @@ async fn a_failure_is_counted_and_the_task_is_due_again(opened: Opened) {
     failed(&opened, &task, Some(ENDS_AT + 100)).await;
     assert_eq!(claim(&opened.store, ENDS_AT + 99, ENDS_AT + LEASE, 9).await, []);
     let again = claim_one(&opened.store, ENDS_AT + 100, ENDS_AT + LEASE).await;
-    assert_eq!(again, ErasureTask { fence: 2, failures: 1, unfinished_since: Some(at(7)), ..task });
+    assert_eq!(again, ErasureTask { fence: 4, failures: 1, unfinished_since: Some(at(7)), ..task });
     failed(&opened, &again, Some(ENDS_AT + 200)).await;
     let tasks = listed(&opened, 1).await;
     assert_eq!(
@@ -82,7 +82,7 @@ async fn what_is_stuck_is_claimed_by_nobody_until_it_is_retried(opened: Opened) 
     let mail = claim(&opened.store, far, far + LEASE, 9).await;
     let mail: Vec<_> = mail.into_iter().filter(|task| task.kind == erase("mail")).collect();
     assert_eq!(kinds(&mail), [(1, erase("mail"))]);
-    assert_eq!((mail[0].failures, mail[0].unfinished_since, mail[0].fence), (0, None, 2));
+    assert_eq!((mail[0].failures, mail[0].unfinished_since, mail[0].fence), (0, None, 4));
     assert_eq!((retry(2, None).await, retry(2, None).await, retry(1, None).await), (2, 2, 1));
     let again = claim(&opened.store, far, far + LEASE, 9).await;
     assert_eq!(kinds(&again), [(1, erase("files")), (2, erase("files")), (2, erase("mail"))]);
@@ -148,7 +148,7 @@ async fn later_keeps_where_to_ask(opened: Opened) {
     settle(&opened.store, &task, later).await.unwrap();
     assert_eq!(claim(&opened.store, ENDS_AT + 49, ENDS_AT + LEASE, 9).await, []);
     let again = claim_one(&opened.store, ENDS_AT + 50, ENDS_AT + LEASE).await;
-    assert_eq!(again, ErasureTask { fence: 2, unfinished_since: Some(at(7)), poll, ..task });
+    assert_eq!(again, ErasureTask { fence: 4, unfinished_since: Some(at(7)), poll, ..task });
     // Until something else makes it due.
     settle(&opened.store, &again, Settlement::Later { at: None, since: at(7), poll: None }).await.unwrap();
     assert_eq!(listed(&opened, 1).await[1].due_at, None);
@@ -226,7 +226,7 @@ async fn a_corrupt_task_is_reported_in_its_place(opened: Opened) {
             format!("UPDATE erasure_tasks SET {change} WHERE process_id = '{id}' AND eraser = 'files'");
         opened.sql.run(&spoil).await;
     }
-    for (now, fence) in [(ENDS_AT, 1), (ENDS_AT + LEASE, 2)] {
+    for (now, fence) in [(ENDS_AT, 2), (ENDS_AT + LEASE, 4)] {
         let claimed = opened.store.claim(at(now), at(now + LEASE), 99).await.unwrap();
         let (mut sound, mut corrupt) = (Vec::new(), Vec::new());
         for task in claimed {

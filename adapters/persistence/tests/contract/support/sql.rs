@@ -71,8 +71,23 @@ impl Sql {
         values.remove(0)
     }
 
+    /// From now on a hand can change what the database would ignore; whoever can change rows can do so as well.
+    pub(crate) async fn drop_triggers(&self) {
+        let triggers: Vec<String> = self
+            .column(if self.is_sqlite() {
+                "SELECT 'DROP TRIGGER ' || name FROM sqlite_master WHERE type = 'trigger'"
+            } else {
+                "SELECT 'DROP TRIGGER ' || tgname || ' ON ' || tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal"
+            })
+            .await;
+        for drop in triggers {
+            self.run(&drop).await;
+        }
+    }
+
     /// Keeps what the tables hold now, for [`Self::put_back`].
     pub(crate) async fn keep(&self) {
+        self.drop_triggers().await;
         for table in KEPT {
             self.run(&format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}")).await;
         }
