@@ -12,9 +12,7 @@ use crate::{ReminderSettings, StoreError};
 /// Reminds everybody whose deletion is near and who was not reminded yet: of several reminders that are due, only the
 /// most urgent, and none whose time had come before the deletion was asked for.
 pub struct SendReminders {
-    processes: Arc<dyn DueProcesses>,
-    audit_trail: Arc<dyn AuditTrail>,
-    identities: Arc<dyn Identities>,
+    sweep: Sweep,
     clock: Arc<dyn Clock>,
     clocks: Arc<dyn ClockGuard>,
     settings: ReminderSettings,
@@ -31,7 +29,7 @@ impl SendReminders {
         clocks: Arc<dyn ClockGuard>,
         settings: ReminderSettings,
     ) -> Self {
-        Self { processes, audit_trail, identities, clock, clocks, settings }
+        Self { sweep: Sweep { processes, audit_trail, identities }, clock, clocks, settings }
     }
 
     /// One pass over what is due now.
@@ -40,7 +38,7 @@ impl SendReminders {
     /// If the clocks are not believed, or if the store fails as a whole; what was sent until then stays sent.
     pub async fn execute(&self) -> Result<Swept, StoreError> {
         self.clocks.check().await?;
-        let mut total = Swept::default();
+        let mut swept = Swept::default();
         for Window { reminder, ends_after, ends_by, wait } in self.settings.windows(self.clock.now()) {
             // Who got this reminder, or a more urgent one, is not due.
             let less_urgent = Reminder::ALL.into_iter().filter(|sent| *sent < reminder).map(Some);
@@ -51,27 +49,14 @@ impl SendReminders {
                 // If its time had come when the deletion was asked for, the confirmation has just said the same.
                 longer_than: Some(wait),
             });
-            let swept = self
-                .sweep()
-                .run(ranges, |identity| {
+            self.sweep
+                .run(&mut swept, ranges, |identity| {
                     let process = identity.open_process()?;
                     identity.remind(process.id(), reminder, self.clock.now()).ok()
                 })
                 .await?;
-            total.stepped += swept.stepped;
-            total.left_alone += swept.left_alone;
-            total.failed += swept.failed;
-            total.first_failure = total.first_failure.or(swept.first_failure);
         }
-        Ok(total)
-    }
-
-    fn sweep(&self) -> Sweep<'_> {
-        Sweep {
-            processes: self.processes.as_ref(),
-            audit_trail: self.audit_trail.as_ref(),
-            identities: self.identities.as_ref(),
-        }
+        Ok(swept)
     }
 }
 

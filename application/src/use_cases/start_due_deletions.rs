@@ -14,9 +14,7 @@ use crate::{Erasers, StoreError};
 /// can change it, and the deadline is in the condition of the statement that writes. A cancellation that committed first
 /// wins.
 pub struct StartDueDeletions {
-    processes: Arc<dyn DueProcesses>,
-    audit_trail: Arc<dyn AuditTrail>,
-    identities: Arc<dyn Identities>,
+    sweep: Sweep,
     clock: Arc<dyn Clock>,
     clocks: Arc<dyn ClockGuard>,
     erasers: Erasers,
@@ -33,7 +31,7 @@ impl StartDueDeletions {
         clocks: Arc<dyn ClockGuard>,
         erasers: Erasers,
     ) -> Self {
-        Self { processes, audit_trail, identities, clock, clocks, erasers }
+        Self { sweep: Sweep { processes, audit_trail, identities }, clock, clocks, erasers }
     }
 
     /// One pass over what is ripe now.
@@ -46,20 +44,14 @@ impl StartDueDeletions {
         let reminded = std::iter::once(None).chain(Reminder::ALL.map(Some));
         let ranges = reminded.map(|reminded| Due { reminded, ends_after: None, ends_by, longer_than: None });
         let names = self.erasers.names();
-        self.sweep()
-            .run(ranges, |identity| {
+        let mut swept = Swept::default();
+        self.sweep
+            .run(&mut swept, ranges, |identity| {
                 let process = identity.open_process()?;
                 identity.start_deletion(process.id(), names.clone(), self.clock.now()).ok()
             })
-            .await
-    }
-
-    fn sweep(&self) -> Sweep<'_> {
-        Sweep {
-            processes: self.processes.as_ref(),
-            audit_trail: self.audit_trail.as_ref(),
-            identities: self.identities.as_ref(),
-        }
+            .await?;
+        Ok(swept)
     }
 }
 

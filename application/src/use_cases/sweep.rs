@@ -1,5 +1,7 @@
 //! Going through everything that is due, a batch at a time.
 
+use std::sync::Arc;
+
 use reprieve_domain::{Identity, Step};
 
 use crate::StoreError;
@@ -22,21 +24,21 @@ pub struct Swept {
 }
 
 /// What a pass over many processes needs.
-pub(super) struct Sweep<'a> {
-    pub(super) processes: &'a dyn DueProcesses,
-    pub(super) audit_trail: &'a dyn AuditTrail,
-    pub(super) identities: &'a dyn Identities,
+pub(super) struct Sweep {
+    pub(super) processes: Arc<dyn DueProcesses>,
+    pub(super) audit_trail: Arc<dyn AuditTrail>,
+    pub(super) identities: Arc<dyn Identities>,
 }
 
-impl Sweep<'_> {
+impl Sweep {
     /// Steps everything in these ranges, once: what `decide` says of each, which is nothing if what made it due is no longer
     /// so. Only what verifies is decided on, and in the version that was verified.
     pub(super) async fn run(
         &self,
+        swept: &mut Swept,
         ranges: impl IntoIterator<Item = Due>,
         decide: impl Fn(&Identity) -> Option<Step>,
-    ) -> Result<Swept, StoreError> {
-        let mut swept = Swept::default();
+    ) -> Result<(), StoreError> {
         for due in ranges {
             let mut after = None;
             loop {
@@ -70,7 +72,7 @@ impl Sweep<'_> {
                 }
             }
         }
-        Ok(swept)
+        Ok(())
     }
 }
 
