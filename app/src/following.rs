@@ -8,7 +8,7 @@ use reprieve_events::{EventType, Format, Messages, schema};
 use tokio::sync::watch;
 
 use crate::event_configuration::EventConfiguration;
-use crate::serve::ToldToStop;
+use crate::serve;
 
 /// How long somebody may take to read what is just being shown when it is time to stop. A pipe can be full for ever.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -41,12 +41,10 @@ impl UntilToldToStop for UntilSignal {
 /// From now on a signal ends nothing by itself. Needs a runtime with a thread beside the one that shows events: while nobody
 /// reads what is shown, that one waits for nothing else.
 pub(crate) fn until_told_to_stop() -> Result<Box<dyn UntilToldToStop>, Failure> {
-    let mut told_to_stop = ToldToStop::listen()?;
-    let (stop, stopped) = watch::channel(false);
+    let stopped = serve::shutdown_signal()?;
+    let mut stopping = stopped.clone();
     tokio::spawn(async move {
-        told_to_stop.next().await;
-        // Nobody listens any more if it has come to its end by itself.
-        let _ = stop.send(true);
+        let _ = stopping.wait_for(|stop| *stop).await;
         tokio::time::sleep(PATIENCE).await;
         // What nobody reads is nobody's loss.
         std::process::exit(0);

@@ -13,7 +13,7 @@ use reprieve_http::{Ended, Metrics, Service, UseCases};
 use reprieve_persistence::Store;
 use reprieve_system::SystemIds;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -26,7 +26,7 @@ pub(crate) struct Bound {
     listening: Listening,
     service: Arc<Service>,
     workers: Option<Arc<Workers>>,
-    told_to_stop: ToldToStop,
+    shutdown: watch::Receiver<bool>,
 }
 
 /// A file that would grow beyond the limit of the process fails to be written, as on a full disk, instead of ending the
@@ -36,12 +36,6 @@ pub(crate) fn survive_large_files() -> Result<(), Failure> {
     const FILE_SIZE_EXCEEDED: i32 = 25;
     let kind = SignalKind::from_raw(FILE_SIZE_EXCEEDED);
     signal(kind).map(drop).map_err(|error| system_failed("cannot listen for signals", error))
-}
-
-/// The signals by which a service is told to stop.
-pub(crate) struct ToldToStop {
-    terminate: Signal,
-    interrupt: Signal,
 }
 
 fn system_failed(what: &str, error: impl std::fmt::Display) -> Failure {
@@ -81,13 +75,13 @@ pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<
         service = service.with_workers(move || workers.problems());
     }
     // Before anybody is told that the service listens: from then on a signal must not cut a request off.
-    let told_to_stop = ToldToStop::listen()?;
+    let shutdown = shutdown_signal()?;
     Ok(Bound {
         listener,
         listening: Listening { url: format!("http://{address}"), is_open: http.is_open },
         service: Arc::new(service),
         workers,
-        told_to_stop,
+        shutdown,
     })
 }
 
@@ -109,15 +103,13 @@ impl Server for Bound {
     }
 
     async fn run(self: Box<Self>) -> Result<(), Failure> {
-        let Self { listener, service, workers, told_to_stop, .. } = *self;
-        let (stop, stopped) = watch::channel(false);
-        let mut working = workers.map_or_else(JoinSet::new, |workers| workers.spawn_all(&stopped));
-        let told = async {
-            told_to_stop.first().await;
-            // They stop while the last requests are answered. Nobody listens if there are none.
-            let _ = stop.send(true);
+        let Self { listener, service, workers, mut shutdown, .. } = *self;
+        let mut working = workers.map_or_else(JoinSet::new, |workers| workers.spawn_all(&shutdown));
+        // The workers stop while the last requests are answered.
+        let stopping = async {
+            let _ = shutdown.wait_for(|stop| *stop).await;
         };
-        let ended = reprieve_http::serve(listener, service, told).await;
+        let ended = reprieve_http::serve(listener, service, stopping).await;
         while working.join_next().await.is_some() {}
         match ended {
             Ended::Drained => Ok(()),
@@ -129,27 +121,18 @@ impl Server for Bound {
     }
 }
 
-impl ToldToStop {
-    /// From now on, a signal ends nothing by itself.
-    pub(crate) fn listen() -> Result<Self, Failure> {
-        let listen_for =
-            |kind| signal(kind).map_err(|error| system_failed("cannot listen for signals", error));
-        Ok(Self {
-            terminate: listen_for(SignalKind::terminate())?,
-            interrupt: listen_for(SignalKind::interrupt())?,
-        })
-    }
-
-    /// Over when the first signal comes.
-    pub(crate) async fn first(mut self) {
-        self.next().await;
-    }
-
-    /// Over when the next signal comes. Giving up waiting for it loses none.
-    pub(crate) async fn next(&mut self) {
+/// True from the first signal on that asks the program to stop. From now on, a signal ends nothing by itself.
+pub(crate) fn shutdown_signal() -> Result<watch::Receiver<bool>, Failure> {
+    let listen_for = |kind| signal(kind).map_err(|error| system_failed("cannot listen for signals", error));
+    let (mut terminate, mut interrupt) =
+        (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
+    let (stop, shutdown) = watch::channel(false);
+    tokio::spawn(async move {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-    }
+        stop.send_replace(true);
+    });
+    Ok(shutdown)
 }

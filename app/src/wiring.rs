@@ -20,12 +20,10 @@ use reprieve_domain::audit::AuditKey;
 use reprieve_persistence::{Database, SqliteBackups, Store};
 use reprieve_remote::{RemoteIdentityDeletion, RemoteOptions};
 use reprieve_system::{AuditKeyFile, JwtSigner, SystemClock, SystemIds, verify_receipt};
-use tokio::sync::watch;
 
 use crate::configuration::{AuditKeySource, Configuration};
-use crate::following;
-use crate::serve::{self, ToldToStop};
 use crate::workers::{self, Workers};
+use crate::{following, serve};
 
 /// A command asks one question after the other: one connection answers them all.
 const ONE_CONNECTION: u32 = 1;
@@ -110,7 +108,7 @@ impl Wiring {
         Ok(database.into_store(key, configuration.clocks.clone()).await?)
     }
 
-    /// Who does what is to be done when nobody cancels. A pass does several things at once.
+    /// The workers. A pass does several things at once.
     async fn workers(&self, command: &str) -> Result<Workers, Failure> {
         self.local_only(command)?;
         let configuration = self.valid()?;
@@ -118,8 +116,8 @@ impl Wiring {
         Ok(Workers::new(store, configuration))
     }
 
-    /// The events in the own database, and who has received them.
-    async fn event_deliveries(&self, command: &str) -> Result<Arc<Store>, Failure> {
+    /// The own database.
+    async fn own_store(&self, command: &str) -> Result<Arc<Store>, Failure> {
         self.local_only(command)?;
         Ok(Arc::new(self.store(ONE_CONNECTION).await?))
     }
@@ -186,8 +184,7 @@ impl Host for Wiring {
     }
 
     async fn audit_trail(&self) -> Result<VerifyAuditTrail, Failure> {
-        self.local_only("audit verify")?;
-        let store = Arc::new(self.store(ONE_CONNECTION).await?);
+        let store = self.own_store("audit verify").await?;
         let receipts = workers::receipt_checker(&store, &self.valid()?.workers).await?;
         Ok(VerifyAuditTrail::new(store).with_receipts(Arc::new(receipts)))
     }
@@ -199,14 +196,8 @@ impl Host for Wiring {
     async fn run_worker(&self, worker: WorkerKind) -> Result<(), Failure> {
         let workers = self.workers("worker").await?;
         workers.check(worker).await?;
-        let told_to_stop = ToldToStop::listen()?;
-        let (stop, stopped) = watch::channel(false);
-        let stopping = async {
-            told_to_stop.first().await;
-            // The worker holds the other end.
-            let _ = stop.send(true);
-        };
-        tokio::join!(workers.run(worker, stopped), stopping);
+        let shutdown = serve::shutdown_signal()?;
+        workers.run(worker, shutdown).await;
         Ok(())
     }
 
@@ -216,24 +207,27 @@ impl Host for Wiring {
     }
 
     async fn clocks(&self) -> Result<Arc<dyn ClockGuard>, Failure> {
-        self.local_only("clock")?;
-        Ok(Arc::new(self.store(ONE_CONNECTION).await?))
+        Ok(self.own_store("clock").await?)
     }
 
     async fn show_erasures(&self) -> Result<ShowErasures, Failure> {
-        Ok(self.workers("deletions show").await?.show_erasures())
+        Ok(ShowErasures::new(self.own_store("deletions show").await?))
     }
 
     async fn retry_erasures(&self) -> Result<RetryErasures, Failure> {
-        Ok(self.workers("deletions retry").await?.retry_erasures())
+        let store = self.own_store("deletions retry").await?;
+        let clock = store.clock();
+        Ok(RetryErasures::new(store, clock))
     }
 
     async fn waive_erasure(&self) -> Result<WaiveErasure, Failure> {
-        Ok(self.workers("deletions waive").await?.waive_erasure())
+        let store = self.own_store("deletions waive").await?;
+        let clock = store.clock();
+        Ok(WaiveErasure::new(store.clone(), store, clock))
     }
 
     async fn show_receipt(&self) -> Result<ShowReceipt, Failure> {
-        Ok(self.workers("receipt show").await?.show_receipt())
+        Ok(ShowReceipt::new(self.own_store("receipt show").await?))
     }
 
     fn receipt_public_key(&self) -> Result<String, Failure> {
@@ -262,17 +256,17 @@ impl Host for Wiring {
     }
 
     async fn show_parked_events(&self) -> Result<ShowParkedEvents, Failure> {
-        Ok(ShowParkedEvents::new(self.event_deliveries("events parked").await?))
+        Ok(ShowParkedEvents::new(self.own_store("events parked").await?))
     }
 
     async fn redeliver_events(&self) -> Result<RedeliverEvents, Failure> {
-        let store = self.event_deliveries("events redeliver").await?;
+        let store = self.own_store("events redeliver").await?;
         let clock = store.clock();
         Ok(RedeliverEvents::new(store, clock))
     }
 
     async fn follow_events(&self, from_beginning: bool) -> Result<FollowEvents, Failure> {
-        Ok(FollowEvents::new(self.event_deliveries("events follow").await?, from_beginning))
+        Ok(FollowEvents::new(self.own_store("events follow").await?, from_beginning))
     }
 
     fn event_lines(&self) -> Result<EventLines, Failure> {

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use reprieve_application::ports::{Clock, Eraser, Ids, ReceiptChecker};
 use reprieve_application::use_cases::{
-    ErasuresRun, Forgotten, KeepHouse, PlanErasure, ReplayLedger, ReplayLedgerPorts, RetryErasures,
-    RunErasures, RunErasuresPorts, SendReminders, ShowErasures, ShowReceipt, StartDueDeletions, Swept,
-    WaiveErasure,
+    ErasuresRun, Forgotten, KeepHouse, PlanErasure, ReplayLedger, ReplayLedgerPorts, RunErasures,
+    RunErasuresPorts, SendReminders, StartDueDeletions, Swept,
 };
 use reprieve_application::{Erasers, ErrorCode, Receipt};
 use reprieve_cli::{Failure, PassSummary, WorkerKind};
@@ -404,22 +403,6 @@ impl Workers {
                 () = tokio::time::sleep(self.pause(worker)) => {}
             }
         }
-    }
-
-    pub(crate) fn show_erasures(&self) -> ShowErasures {
-        ShowErasures::new(self.store.clone())
-    }
-
-    pub(crate) fn retry_erasures(&self) -> RetryErasures {
-        RetryErasures::new(self.store.clone(), self.clock.clone())
-    }
-
-    pub(crate) fn waive_erasure(&self) -> WaiveErasure {
-        WaiveErasure::new(self.store.clone(), self.store.clone(), self.clock.clone())
-    }
-
-    pub(crate) fn show_receipt(&self) -> ShowReceipt {
-        ShowReceipt::new(self.store.clone())
     }
 
     pub(crate) fn replay_ledger(&self) -> Result<ReplayLedger, Failure> {
