@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reprieve_application::use_cases::{Pace, RelaySettings};
+use reprieve_application::use_cases::RelaySettings;
 use reprieve_application::{Backoff, SinkName};
 use reprieve_events::{EventType, Format, Messages, UnknownEventType};
 use reprieve_outbound::{AllowedHost, AllowedHosts};
+use reprieve_worker::PacePerSecond;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -98,28 +99,9 @@ enum RawFormat {
 pub(crate) struct EventConfiguration {
     pub(crate) source: String,
     pub(crate) settings: RelaySettings,
-    pub(crate) pace: PaceConfiguration,
+    pub(crate) pace: PacePerSecond,
     pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) sinks: Vec<SinkConfiguration>,
-}
-
-/// How fast a sink is told of what has just happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PaceConfiguration {
-    /// Events a second, about.
-    pub(crate) per_second: u32,
-    /// From this age on they are told as fast as the sink takes them.
-    pub(crate) hurry_after: Duration,
-}
-
-impl PaceConfiguration {
-    /// For passes with this pause in between.
-    pub(crate) fn between(self, pause: Duration) -> Pace {
-        // Neither is negative, and of a number that is too large the largest one is taken.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "said above")]
-        let at_once = (f64::from(self.per_second) * pause.as_secs_f64()) as u64;
-        Pace { at_once: at_once.max(1), hurry_after: self.hurry_after }
-    }
 }
 
 /// One sink.
@@ -207,8 +189,8 @@ pub(crate) fn validate(raw: &RawEvents) -> Result<EventConfiguration, String> {
     if raw.pace_per_second == 0 {
         return Err("key events.pace_per_second: must be at least 1".to_owned());
     }
-    let pace = PaceConfiguration {
-        per_second: raw.pace_per_second,
+    let pace = PacePerSecond {
+        events: raw.pace_per_second,
         hurry_after: between(raw.hurry_after_in_seconds, 0.0, LONGEST).ok_or_else(|| {
             format!("key events.hurry_after_in_seconds: must be between 0 and {LONGEST} seconds")
         })?,
@@ -341,6 +323,8 @@ fn foreign_members(raw: &RawSink) -> Result<(), Mistake> {
 
 #[cfg(test)]
 mod tests {
+    use reprieve_application::use_cases::Pace;
+
     use super::*;
 
     fn validated(text: &str) -> Result<EventConfiguration, String> {
@@ -361,7 +345,7 @@ mod tests {
 
     #[test]
     fn the_pace_is_kept_whatever_the_pause_between_passes() {
-        let of = |text: &str, pause| validated(text).unwrap().pace.between(Duration::from_millis(pause));
+        let of = |text: &str, pause| validated(text).unwrap().pace.after(Duration::from_millis(pause));
         let hurry_after = Duration::from_mins(5);
         assert_eq!(of("", 500), Pace { at_once: 500, hurry_after });
         assert_eq!(of("", 60_000), Pace { at_once: 60_000, hurry_after });

@@ -4,7 +4,7 @@ mod configuration;
 mod event_configuration;
 mod following;
 mod http_configuration;
-mod outbox;
+mod receipts;
 mod serve;
 mod server_configuration;
 mod sinks;

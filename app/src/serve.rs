@@ -26,6 +26,7 @@ pub(crate) struct Bound {
     listening: Listening,
     service: Arc<Service>,
     workers: Option<Arc<Workers>>,
+    store: Arc<Store>,
     shutdown: watch::Receiver<bool>,
 }
 
@@ -51,8 +52,6 @@ pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<
     let domain = configuration.identity_domain.clone();
     let own = ProvideOwnIdentity::new(store.clone(), ids.clone(), domain).execute().await?.caller();
     let workers = configuration.workers.enabled.then(|| Workers::new(store.clone(), configuration));
-    let workers = workers.map(Arc::new);
-    workers.iter().try_for_each(|workers| workers.prepare())?;
     let listener = TcpListener::bind(http.listen)
         .await
         .map_err(|error| system_failed(&format!("cannot listen on {}", http.listen), error))?;
@@ -70,7 +69,7 @@ pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<
     let use_cases = UseCases::new(&store, &clock, &ids, configuration.grace_period);
     let mut service = Service::new(use_cases, own, authentication, clock.clone(), ids, settings, metrics);
     if let Some(workers) = &workers {
-        workers.check_all().await;
+        workers.check_all().await?;
         let workers = workers.clone();
         service = service.with_workers(move || workers.problems());
     }
@@ -81,6 +80,7 @@ pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<
         listening: Listening { url: format!("http://{address}"), is_open: http.is_open },
         service: Arc::new(service),
         workers,
+        store,
         shutdown,
     })
 }
@@ -103,7 +103,9 @@ impl Server for Bound {
     }
 
     async fn run(self: Box<Self>) -> Result<(), Failure> {
-        let Self { listener, service, workers, mut shutdown, .. } = *self;
+        let Self { listener, service, workers, store, mut shutdown, .. } = *self;
+        // To the last commit, which may be work for another instance.
+        let _sharing = store.share_wake_ups(workers.is_some());
         let mut working = workers.map_or_else(JoinSet::new, |workers| workers.spawn_all(&shutdown));
         // The workers stop while the last requests are answered.
         let stopping = async {

@@ -23,7 +23,7 @@ use reprieve_system::{AuditKeyFile, JwtSigner, SystemClock, SystemIds, verify_re
 
 use crate::configuration::{AuditKeySource, Configuration};
 use crate::workers::{self, Workers};
-use crate::{following, serve};
+use crate::{following, receipts, serve};
 
 /// A command asks one question after the other: one connection answers them all.
 const ONE_CONNECTION: u32 = 1;
@@ -109,7 +109,7 @@ impl Wiring {
     }
 
     /// The workers. A pass does several things at once.
-    async fn workers(&self, command: &str) -> Result<Workers, Failure> {
+    async fn workers(&self, command: &str) -> Result<Arc<Workers>, Failure> {
         self.local_only(command)?;
         let configuration = self.valid()?;
         let store = Arc::new(self.store(configuration.connections).await?);
@@ -185,7 +185,7 @@ impl Host for Wiring {
 
     async fn audit_trail(&self) -> Result<VerifyAuditTrail, Failure> {
         let store = self.own_store("audit verify").await?;
-        let receipts = workers::receipt_checker(&store, &self.valid()?.workers).await?;
+        let receipts = receipts::receipt_checker(&store, &self.valid()?.workers).await?;
         Ok(VerifyAuditTrail::new(store).with_receipts(Arc::new(receipts)))
     }
 
@@ -197,6 +197,7 @@ impl Host for Wiring {
         let workers = self.workers("worker").await?;
         workers.check(worker).await?;
         let shutdown = serve::shutdown_signal()?;
+        let _sharing = workers.share_wake_ups();
         workers.run(worker, shutdown).await;
         Ok(())
     }
@@ -231,7 +232,7 @@ impl Host for Wiring {
     }
 
     fn receipt_public_key(&self) -> Result<String, Failure> {
-        Ok(workers::receipt_signer(&self.valid()?.workers)?.public_key_jwk())
+        Ok(receipts::receipt_signer(&self.valid()?.workers)?.public_key_jwk())
     }
 
     fn verify_receipt(&self, signed: &str, public_key: Option<&Path>) -> Result<serde_json::Value, Failure> {

@@ -1,37 +1,30 @@
-//! What happens when nobody cancels, a pass at a time: once, or again and again beside the service.
+//! The recurring work, wired: what each kind of it needs, and what runs it.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reprieve_application::ports::{Clock, Eraser, Ids, ReceiptChecker};
+use async_trait::async_trait;
+use clap::ValueEnum as _;
+use futures_util::future::{join_all, try_join_all};
+use reprieve_application::ports::{Clock, Eraser, EventSink, Ids};
 use reprieve_application::use_cases::{
-    ErasuresRun, Forgotten, KeepHouse, PlanErasure, ReplayLedger, ReplayLedgerPorts, RunErasures,
-    RunErasuresPorts, SendReminders, StartDueDeletions, Swept,
+    GetSinkFigures, KeepHouse, PlanErasure, RelayEvents, ReplayLedger, ReplayLedgerPorts, RunErasures,
+    RunErasuresPorts, SendReminders, StartDueDeletions,
 };
-use reprieve_application::{Erasers, ErrorCode, Receipt};
-use reprieve_cli::{Failure, PassSummary, WorkerKind};
+use reprieve_application::{Erasers, ErrorCode, PassSummary};
+use reprieve_cli::{Failure, WorkerKind};
 use reprieve_erasure::HttpEraser;
-use reprieve_persistence::Store;
-use reprieve_system::{
-    JwsReceiptChecker, JwsReceiptSigner, LedgerFile, ReceiptKeyFile, SystemClock, SystemIds,
-};
+use reprieve_persistence::{Due, Store};
+use reprieve_system::{LedgerFile, SystemClock, SystemIds};
+use reprieve_worker::{Driver, Mode, Next, Schedule, Sink, Work};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::configuration::Configuration;
 use crate::event_configuration::EventConfiguration;
-use crate::outbox::Outbox;
+use crate::receipts;
+use crate::sinks::sink;
 use crate::worker_configuration::WorkerConfiguration;
-
-/// Every kind of work.
-const ALL: [WorkerKind; 5] = [
-    WorkerKind::Reminders,
-    WorkerKind::Deletions,
-    WorkerKind::Erasures,
-    WorkerKind::Outbox,
-    WorkerKind::Housekeeping,
-];
 
 /// The workers, with all they need.
 pub(crate) struct Workers {
@@ -40,24 +33,14 @@ pub(crate) struct Workers {
     ids: Arc<dyn Ids>,
     configuration: WorkerConfiguration,
     events: EventConfiguration,
-    /// How long a pass may go on when it is told to stop.
-    patience: Duration,
-    /// Made when they are needed: whoever looks at what is under way needs none.
+    driver: Driver,
+    /// Made when they are needed: a command that shows what is under way needs none. Each keeps its connections from one
+    /// pass to the next.
     erasers: OnceLock<Erasers>,
-    outbox: OnceLock<Arc<Outbox>>,
-    /// Why the last pass of a kind of work ended early, or the next one would.
-    problems: Mutex<BTreeMap<&'static str, ErrorCode>>,
+    sinks: OnceLock<Vec<Arc<dyn EventSink>>>,
 }
 
-/// What is remembered of the deployment: which key receipts are signed with.
-const RECEIPT_KEY: &str = "receipt_key";
-
-fn another_receipt_key(file: &ReceiptKeyFile) -> Failure {
-    let message = format!("receipts were signed with another key than {}", file.path().display());
-    Failure::new(ErrorCode::ReceiptKeyUnusable, message)
-}
-
-fn invalid(message: &str) -> Failure {
+pub(crate) fn invalid(message: &str) -> Failure {
     Failure::new(ErrorCode::ConfigurationInvalid, message)
 }
 
@@ -72,79 +55,79 @@ fn erasers(configuration: &WorkerConfiguration) -> Result<Erasers, Failure> {
     Erasers::new(erasers).map_err(|error| invalid(&format!("key erasure.erasers: {error}")))
 }
 
-/// The file with the key that receipts are signed with.
-fn receipt_key_file(configuration: &WorkerConfiguration) -> Result<ReceiptKeyFile, Failure> {
-    let file = configuration.receipt_key.as_ref();
-    file.map(ReceiptKeyFile::new)
-        .ok_or_else(|| invalid("key receipts.key_file: is not set, and without HOME there is no default"))
-}
+/// Starting deletions, for which erasers may be missing.
+struct Deletions(Arc<Workers>);
 
-/// Who signs receipts, for whoever only reads them: a key that is not there is not made.
-pub(crate) fn receipt_signer(configuration: &WorkerConfiguration) -> Result<JwsReceiptSigner, Failure> {
-    let file = receipt_key_file(configuration)?;
-    let key = file.read()?.ok_or_else(|| {
-        Failure::new(
-            ErrorCode::ReceiptKeyUnusable,
-            format!("there is no key {}: it is made with the first deletion", file.path().display()),
-        )
-    })?;
-    Ok(JwsReceiptSigner::new(key))
-}
-
-/// Checks receipts with the key of the deployment. Where that is not at hand, what they say is compared all the same, and
-/// the first receipt that is met leaves a warning.
-pub(crate) struct ReceiptCheck {
-    checker: JwsReceiptChecker,
-    without_key: Once,
-    has_key: bool,
-}
-
-impl ReceiptChecker for ReceiptCheck {
-    fn is_receipt(&self, signed: &str, receipt: &Receipt) -> bool {
-        if !self.has_key {
-            self.without_key.call_once(|| {
-                tracing::warn!(
-                    "there is no receipt key here: what the receipts say is compared, but not who signed them"
-                );
-            });
-        }
-        self.checker.is_receipt(signed, receipt)
+impl Deletions {
+    fn made(&self) -> Result<StartDueDeletions, Failure> {
+        let (store, clock) = (&self.0.store, self.0.clock.clone());
+        let (processes, trail, identities, clocks) =
+            (store.clone(), store.clone(), store.clone(), store.clone());
+        let erasers = self.0.erasers_to_start_with()?;
+        Ok(StartDueDeletions::new(processes, trail, identities, clock, clocks, erasers))
     }
 }
 
-/// Checks the receipts of this deployment.
-pub(crate) async fn receipt_checker(
-    store: &Store,
-    configuration: &WorkerConfiguration,
-) -> Result<ReceiptCheck, Failure> {
-    let file = configuration.receipt_key.as_ref().map(ReceiptKeyFile::new);
-    let key = file.as_ref().map(ReceiptKeyFile::read).transpose()?.flatten();
-    let signer = key.map(JwsReceiptSigner::new);
-    if let (Some(signer), Some(file), Some(known)) = (&signer, &file, store.remembered(RECEIPT_KEY).await?)
-        && signer.key_id() != known
-    {
-        return Err(another_receipt_key(file));
+#[async_trait]
+impl Work for Deletions {
+    fn name(&self) -> &'static str {
+        WorkerKind::Deletions.as_str()
     }
-    let checker = JwsReceiptChecker::new(signer.as_ref());
-    Ok(ReceiptCheck { checker, without_key: Once::new(), has_key: signer.is_some() })
+
+    async fn check(&self) -> Result<(), Failure> {
+        self.made().map(drop)
+    }
+
+    async fn pass(&self, mode: &Mode) -> Result<(PassSummary, Next), Failure> {
+        self.made()?.pass(mode).await
+    }
+}
+
+/// Erasing, for which erasers, the ledger or the key of the receipts may be missing.
+struct Erasures(Arc<Workers>);
+
+#[async_trait]
+impl Work for Erasures {
+    fn name(&self) -> &'static str {
+        WorkerKind::Erasures.as_str()
+    }
+
+    async fn check(&self) -> Result<(), Failure> {
+        self.0.erasers()?;
+        self.0.ledger()?.check()?;
+        receipts::check_signer(&self.0.store, &self.0.configuration).await
+    }
+
+    async fn pass(&self, mode: &Mode) -> Result<(PassSummary, Next), Failure> {
+        let Workers { store, configuration, .. } = self.0.as_ref();
+        let ports = RunErasuresPorts {
+            tasks: store.clone(),
+            identities: store.clone(),
+            audit_trail: store.clone(),
+            ledger: Arc::new(self.0.ledger()?),
+            signer: Arc::new(receipts::signer(store, configuration).await?),
+            clock: self.0.clock.clone(),
+            ids: self.0.ids.clone(),
+        };
+        RunErasures::new(ports, self.0.erasers()?, configuration.erasure).pass(mode).await
+    }
 }
 
 impl Workers {
-    pub(crate) fn new(store: Arc<Store>, configuration: &Configuration) -> Self {
-        Self {
+    pub(crate) fn new(store: Arc<Store>, configuration: &Configuration) -> Arc<Self> {
+        let ids: Arc<dyn Ids> = Arc::new(SystemIds);
+        Arc::new(Self {
             clock: store.clock(),
             store,
-            ids: Arc::new(SystemIds),
+            driver: Driver::new(ids.clone(), configuration.http.settings.shutdown_timeout),
+            ids,
             configuration: configuration.workers.clone(),
             events: configuration.events.clone(),
-            patience: configuration.http.settings.shutdown_timeout,
             erasers: OnceLock::new(),
-            outbox: OnceLock::new(),
-            problems: Mutex::default(),
-        }
+            sinks: OnceLock::new(),
+        })
     }
 
-    /// The erasers in force; each keeps its connections from one pass to the next.
     fn erasers(&self) -> Result<Erasers, Failure> {
         if let Some(erasers) = self.erasers.get() {
             return Ok(erasers.clone());
@@ -153,18 +136,13 @@ impl Workers {
         Ok(self.erasers.get_or_init(|| erasers).clone())
     }
 
-    /// Makes what can only be made of a configuration that is valid in all its parts, before anybody relies on it.
-    pub(crate) fn prepare(&self) -> Result<(), Failure> {
-        self.outbox().map(drop)
-    }
-
-    /// Who tells the sinks; each keeps its connections from one pass to the next.
-    fn outbox(&self) -> Result<Arc<Outbox>, Failure> {
-        if let Some(outbox) = self.outbox.get() {
-            return Ok(outbox.clone());
+    fn sinks(&self) -> Result<&[Arc<dyn EventSink>], Failure> {
+        if let Some(sinks) = self.sinks.get() {
+            return Ok(sinks);
         }
-        let outbox = Outbox::new(self.store.clone(), self.clock.clone(), self.ids.clone(), &self.events)?;
-        Ok(self.outbox.get_or_init(|| Arc::new(outbox)).clone())
+        let sinks = self.events.sinks.iter().map(|one| sink(one, &self.events, &self.clock));
+        let sinks = sinks.collect::<Result<_, _>>()?;
+        Ok(self.sinks.get_or_init(|| sinks))
     }
 
     /// The erasers for deletions that start now. Without any, a deletion would count as complete as soon as it has started.
@@ -179,230 +157,118 @@ impl Workers {
         Ok(erasers)
     }
 
-    /// Who signs receipts. A deployment has one key for good: it is made once, and no other is taken for it.
-    async fn signer(&self) -> Result<JwsReceiptSigner, Failure> {
-        let file = receipt_key_file(&self.configuration)?;
-        let signer = match self.known_signer(&file).await? {
-            Some(signer) => signer,
-            None => JwsReceiptSigner::new(file.create()?),
-        };
-        let key_id = signer.key_id();
-        if self.store.remember(RECEIPT_KEY, &key_id).await? != key_id {
-            return Err(another_receipt_key(&file));
-        }
-        Ok(signer)
-    }
-
-    /// The same, if there is a key already.
-    async fn known_signer(&self, file: &ReceiptKeyFile) -> Result<Option<JwsReceiptSigner>, Failure> {
-        let known = self.store.remembered(RECEIPT_KEY).await?;
-        match (file.read()?.map(JwsReceiptSigner::new), known) {
-            (Some(signer), Some(known)) if signer.key_id() != known => Err(another_receipt_key(file)),
-            (None, Some(_)) => Err(Failure::new(
-                ErrorCode::ReceiptKeyUnusable,
-                format!(
-                    "receipts were signed before, but there is no key {}; set receipts.key_file",
-                    file.path().display()
-                ),
-            )),
-            (signer, _) => Ok(signer),
-        }
-    }
-
     fn ledger(&self) -> Result<LedgerFile, Failure> {
         let file = self.configuration.ledger.as_ref();
         file.map(LedgerFile::new)
             .ok_or_else(|| invalid("key ledger.file: is not set, and without HOME there is no default"))
     }
 
-    /// Whether a pass could do its work, as far as the configuration and the files that it names tell; makes nothing.
-    pub(crate) async fn check(&self, worker: WorkerKind) -> Result<(), Failure> {
-        match worker {
-            WorkerKind::Deletions => self.erasers_to_start_with().map(drop),
-            WorkerKind::Erasures => {
-                self.erasers()?;
-                self.ledger()?.check()?;
-                self.known_signer(&receipt_key_file(&self.configuration)?).await.map(drop)
-            }
-            WorkerKind::Outbox => self.outbox().map(drop),
-            WorkerKind::Reminders | WorkerKind::Housekeeping => Ok(()),
-        }
-    }
-
-    /// Looks before anything runs what would keep a kind of work from being done. Whatever it is, cancellations are served.
-    pub(crate) async fn check_all(&self) {
-        for worker in ALL {
-            let checked = self.check(worker).await;
-            if let Err(Failure { code, message }) = &checked {
-                tracing::error!(?worker, %code, message, "a worker cannot do its work");
-            }
-            self.note(worker, checked.err().map(|failure| failure.code));
-        }
-    }
-
-    fn note(&self, worker: WorkerKind, problem: Option<ErrorCode>) {
-        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        match problem {
-            Some(code) => problems.insert(worker.as_str(), code),
-            None => problems.remove(worker.as_str()),
-        };
-    }
-
-    /// Which kinds of work are not done, and why.
-    pub(crate) fn problems(&self) -> Vec<(&'static str, ErrorCode)> {
-        let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        problems.iter().map(|(worker, code)| (*worker, *code)).collect()
-    }
-
-    /// One pass.
-    pub(crate) async fn pass(&self, worker: WorkerKind) -> Result<PassSummary, Failure> {
+    /// What a kind of work consists of, and when it is done: the one place that knows. Each sink is work of its own.
+    fn work(self: &Arc<Self>, worker: WorkerKind) -> Result<(Vec<Box<dyn Work>>, Schedule), Failure> {
         let (store, clock) = (self.store.clone(), self.clock.clone());
+        let intervals = &self.configuration.intervals;
+        let every = |interval: Duration| Schedule { interval, wake_ups: None };
+        let woken = |interval, due| Schedule { interval, wake_ups: Some(self.store.wake_ups(due)) };
         Ok(match worker {
             WorkerKind::Reminders => {
                 let settings = self.configuration.reminders.clone();
-                PassSummary::Reminders(
-                    SendReminders::new(store.clone(), store.clone(), store.clone(), clock, store, settings)
-                        .execute()
-                        .await?,
-                )
+                let work =
+                    SendReminders::new(store.clone(), store.clone(), store.clone(), clock, store, settings);
+                (vec![Box::new(work)], every(intervals.reminders))
             }
-            WorkerKind::Deletions => {
-                let erasers = self.erasers_to_start_with()?;
-                PassSummary::Deletions(
-                    StartDueDeletions::new(
-                        store.clone(),
-                        store.clone(),
-                        store.clone(),
-                        clock,
-                        store,
-                        erasers,
-                    )
-                    .execute()
-                    .await?,
-                )
-            }
+            WorkerKind::Deletions => (vec![Box::new(Deletions(self.clone()))], every(intervals.deletions)),
             WorkerKind::Erasures => {
-                let ports = RunErasuresPorts {
-                    tasks: store.clone(),
-                    identities: store.clone(),
-                    audit_trail: store,
-                    ledger: Arc::new(self.ledger()?),
-                    signer: Arc::new(self.signer().await?),
-                    clock,
-                    ids: self.ids.clone(),
-                };
-                let use_case = RunErasures::new(ports, self.erasers()?, self.configuration.erasure);
-                PassSummary::Erasures(use_case.execute().await?)
+                (vec![Box::new(Erasures(self.clone()))], woken(intervals.erasures, Due::Erasures))
             }
-            WorkerKind::Outbox => PassSummary::Outbox(self.outbox()?.pass().await),
+            WorkerKind::Outbox => {
+                let relay = Arc::new(RelayEvents::new(store, clock, self.ids.clone(), self.events.settings));
+                let pace = self.events.pace;
+                let work = |sink: &Arc<dyn EventSink>| -> Box<dyn Work> {
+                    Box::new(Sink { sink: sink.clone(), relay: relay.clone(), pace })
+                };
+                (self.sinks()?.iter().map(work).collect(), woken(intervals.outbox, Due::Events))
+            }
             WorkerKind::Housekeeping => {
                 let retention = self.configuration.retention;
                 let sinks = self.events.sinks.iter().map(|sink| sink.name.clone()).collect();
-                PassSummary::Housekeeping(
-                    KeepHouse::new(store.clone(), store.clone(), clock, store, retention, sinks)
-                        .execute()
-                        .await?,
-                )
+                let work = KeepHouse::new(store.clone(), store.clone(), clock, store, retention, sinks);
+                (vec![Box::new(work)], every(intervals.housekeeping))
             }
         })
     }
 
-    /// Passes until `stop` says so. A pass that runs then comes to its end, if that is not long in coming; what is cut off
-    /// is taken up by whoever comes next.
-    pub(crate) async fn run(&self, worker: WorkerKind, mut stop: watch::Receiver<bool>) {
-        let mut stopping = stop.clone();
-        let too_late = async {
-            // It is never closed before it says so.
-            let _ = stopping.wait_for(|stop| *stop).await;
-            tokio::time::sleep(self.patience).await;
-        };
-        let passes = async {
-            if worker == WorkerKind::Outbox {
-                return self.tell_sinks(&stop).await;
-            }
-            while !*stop.borrow() {
-                match self.pass(worker).await {
-                    Ok(summary) => {
-                        // A pass that had nothing to do has not come across it.
-                        self.note(worker, self.check(worker).await.err().map(|failure| failure.code));
-                        tell(worker, &summary);
-                    }
-                    Err(failure) => {
-                        self.note(worker, Some(failure.code));
-                        count(worker, failure.code.as_str());
-                        let Failure { code, message } = failure;
-                        tracing::error!(?worker, %code, message, "a pass ended early");
-                    }
-                }
-                tokio::select! {
-                    _ = stop.changed() => {}
-                    () = tokio::time::sleep(self.pause(worker)) => {}
-                }
-            }
-        };
-        tokio::select! {
-            () = passes => {}
-            () = too_late => tracing::warn!(?worker, "a pass was cut off"),
-        }
+    /// Whether a pass could do its work, as far as the configuration and the files that it names tell; makes nothing.
+    pub(crate) async fn check(self: &Arc<Self>, worker: WorkerKind) -> Result<(), Failure> {
+        let (work, _) = self.work(worker)?;
+        try_join_all(work.iter().map(|work| work.check())).await.map(drop)
     }
 
-    /// A sink that is slow holds up no other, so there are no passes over all of them.
-    async fn tell_sinks(&self, stop: &watch::Receiver<bool>) {
-        match self.outbox() {
-            Ok(outbox) => outbox.run(stop, &|| self.pause(WorkerKind::Outbox)).await,
+    /// Finds out, before anything runs, what would keep work from being done; cancellations are served in any case. Only what
+    /// can never be made, such as a sink that is not valid, is an error.
+    pub(crate) async fn check_all(self: &Arc<Self>) -> Result<(), Failure> {
+        for worker in WorkerKind::value_variants() {
+            for work in self.work(*worker)?.0 {
+                self.driver.check(work.as_ref()).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Which kinds of work are not done, and why.
+    pub(crate) fn problems(&self) -> Vec<(&'static str, ErrorCode)> {
+        self.driver.problems()
+    }
+
+    /// One pass, with all there is to be done.
+    pub(crate) async fn pass(self: &Arc<Self>, worker: WorkerKind) -> Result<PassSummary, Failure> {
+        let (work, _) = self.work(worker)?;
+        let mut sinks = Vec::new();
+        for (summary, _) in try_join_all(work.iter().map(|work| work.pass(&Mode::Once))).await? {
+            match summary {
+                PassSummary::Outbox(passes) => sinks.extend(passes),
+                summary => return Ok(summary),
+            }
+        }
+        let figures = GetSinkFigures::new(self.store.clone()).execute().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the events cannot be counted");
+            Vec::new()
+        });
+        for pass in &mut sinks {
+            pass.figures = figures.iter().find(|figures| figures.sink == pass.sink).cloned();
+        }
+        Ok(PassSummary::Outbox(sinks))
+    }
+
+    /// Passes of one kind of work until the shutdown, whose sender must not be dropped before.
+    pub(crate) async fn run(self: Arc<Self>, worker: WorkerKind, mut shutdown: watch::Receiver<bool>) {
+        match self.work(worker) {
+            Ok((work, schedule)) => {
+                let run = |work| self.driver.run(work, schedule.clone(), shutdown.clone());
+                join_all(work.iter().map(|work| run(work.as_ref()))).await;
+            }
             // It was made once before anything started.
-            Err(Failure { code, message }) => tracing::error!(%code, message, "no sink is told anything"),
+            Err(Failure { code, message }) => {
+                tracing::error!(worker = worker.as_str(), %code, message, "a worker cannot do its work");
+            }
         }
+        // Without sinks there is nothing to run.
+        let _ = shutdown.wait_for(|stop| *stop).await;
     }
 
-    /// Up to a tenth longer than configured, so that not all instances come at once.
-    fn pause(&self, worker: WorkerKind) -> Duration {
-        let intervals = &self.configuration.intervals;
-        let interval = match worker {
-            WorkerKind::Reminders => intervals.reminders,
-            WorkerKind::Deletions => intervals.deletions,
-            WorkerKind::Erasures => intervals.erasures,
-            WorkerKind::Outbox => intervals.outbox,
-            WorkerKind::Housekeeping => intervals.housekeeping,
-        };
-        let chance = self.ids.random_bytes().map_or(0, |bytes| bytes[0]);
-        interval + interval / 10 * u32::from(chance) / u32::from(u8::MAX)
+    /// Shares wake-ups with other instances until what is returned is dropped.
+    pub(crate) fn share_wake_ups(&self) -> JoinSet<()> {
+        self.store.share_wake_ups(true)
     }
 
     /// Every kind of work, beside each other.
-    pub(crate) fn spawn_all(self: &Arc<Self>, stop: &watch::Receiver<bool>) -> JoinSet<()> {
-        match self.erasers_to_start_with() {
-            Ok(erasers) if erasers.names().is_empty() => {
-                tracing::warn!("no eraser is configured: a deletion is complete as soon as it has started");
-            }
-            Ok(_) | Err(_) => {}
+    pub(crate) fn spawn_all(self: &Arc<Self>, shutdown: &watch::Receiver<bool>) -> JoinSet<()> {
+        if self.erasers_to_start_with().is_ok_and(|erasers| erasers.names().is_empty()) {
+            tracing::warn!("no eraser is configured: a deletion is complete as soon as it has started");
         }
-        let mut running = JoinSet::new();
-        for worker in ALL {
-            let (workers, stop) = (self.clone(), stop.clone());
-            running.spawn(async move { workers.keep_running(worker, stop).await });
-        }
-        running
-    }
-
-    /// An eraser of somebody else's may panic. That ends its pass and nothing else.
-    async fn keep_running(self: Arc<Self>, worker: WorkerKind, stop: watch::Receiver<bool>) {
-        while !*stop.borrow() {
-            let (workers, mut stopping) = (self.clone(), stop.clone());
-            let stopped = stop.clone();
-            // It ends with this task, if that is cut off.
-            let mut run = JoinSet::new();
-            run.spawn(async move { workers.run(worker, stopped).await });
-            if let Some(Err(_)) = run.join_next().await {
-                count(worker, "panicked");
-                tracing::error!(?worker, "a pass panicked");
-            }
-            // Whatever ends by itself begins again, but not at once, or it might do nothing else.
-            tokio::select! {
-                _ = stopping.wait_for(|stop| *stop) => {}
-                () = tokio::time::sleep(self.pause(worker)) => {}
-            }
-        }
+        WorkerKind::value_variants()
+            .iter()
+            .map(|worker| self.clone().run(*worker, shutdown.clone()))
+            .collect()
     }
 
     pub(crate) fn replay_ledger(&self) -> Result<ReplayLedger, Failure> {
@@ -421,62 +287,4 @@ impl Workers {
 /// Asks what the erasers would do, for which no database is needed.
 pub(crate) fn plan_erasure(configuration: &WorkerConfiguration) -> Result<PlanErasure, Failure> {
     Ok(PlanErasure::new(erasers(configuration)?))
-}
-
-fn count(worker: WorkerKind, outcome: &'static str) {
-    metrics::counter!("reprieve_worker_passes_total", "worker" => worker.as_str(), "outcome" => outcome)
-        .increment(1);
-}
-
-/// Says what a pass did, if it did anything.
-fn tell(worker: WorkerKind, summary: &PassSummary) {
-    count(worker, "done");
-    match summary {
-        // Who tells a sink counts by himself.
-        PassSummary::Outbox(_)
-        | PassSummary::Reminders(Swept { stepped: 0, failed: 0, .. })
-        | PassSummary::Deletions(Swept { stepped: 0, failed: 0, .. }) => {}
-        PassSummary::Reminders(Swept { stepped, left_alone, failed, .. }) => {
-            tracing::info!(sent = stepped, left_alone, failed, "reminders sent");
-        }
-        PassSummary::Deletions(Swept { stepped, left_alone, failed, .. }) => {
-            tracing::info!(started = stepped, left_alone, failed, "deletions started");
-        }
-        PassSummary::Erasures(run) => tell_of_erasures(run),
-        PassSummary::Housekeeping(forgotten) if *forgotten == Forgotten::default() => {}
-        PassSummary::Housekeeping(Forgotten {
-            cancelled_processes,
-            audit_trails,
-            events,
-            sinks,
-            answers,
-            quarantined,
-        }) => {
-            tracing::info!(
-                cancelled_processes,
-                audit_trails,
-                events,
-                sinks,
-                answers,
-                quarantined,
-                "forgotten"
-            );
-        }
-    }
-}
-
-fn tell_of_erasures(run: &ErasuresRun) {
-    let ErasuresRun { acknowledged, working, failed, stuck, completed, left_alone, broken, .. } = *run;
-    for (outcome, number) in [
-        ("acknowledged", acknowledged),
-        ("working", working),
-        ("failed", failed),
-        ("broken", broken),
-        ("completed", completed),
-    ] {
-        metrics::counter!("reprieve_erasures_total", "outcome" => outcome).increment(number);
-    }
-    if acknowledged + working + failed + completed + left_alone + broken > 0 {
-        tracing::info!(acknowledged, working, failed, stuck, completed, left_alone, broken, "erasers asked");
-    }
 }

@@ -21,6 +21,7 @@ mod idempotency;
 mod identity_token;
 mod outgoing_event;
 mod own_identity;
+mod pass_summary;
 mod receipt;
 mod reminder_settings;
 mod store_error;
@@ -38,6 +39,7 @@ pub use idempotency::{Answer, AnsweredRequest, Fingerprint, IdempotencyKey, Idem
 pub use identity_token::{IdentityToken, IdentityTokenClaims};
 pub use outgoing_event::{InvalidSinkName, OutgoingEvent, SinkName};
 pub use own_identity::{KeyPair, OwnIdentity, SecretKey};
+pub use pass_summary::{PassSummary, SinkPass};
 pub use receipt::{Receipt, SettledErasure};
 pub use reminder_settings::{InvalidReminderSettings, ReminderSettings};
 pub use store_error::StoreError;

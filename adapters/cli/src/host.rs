@@ -6,14 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
-use reprieve_application::ports::{ClockGuard, SinkFigures};
+use reprieve_application::ports::ClockGuard;
 use reprieve_application::use_cases::{
-    BackUpDatabase, ErasuresRun, FollowEvents, Forgotten, GenerateApiKey, IssueIdentityToken, PlanErasure,
-    RedeliverEvents, Relayed, ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt,
-    Swept, VerifyAuditTrail, WaiveErasure,
+    BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, RedeliverEvents,
+    ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
 };
-
-use reprieve_application::{OutgoingEvent, SinkName, StoreError};
+use reprieve_application::{OutgoingEvent, PassSummary};
 
 use crate::{Failure, WorkerKind};
 
@@ -175,32 +173,6 @@ pub type EventLines = Box<dyn Fn(&OutgoingEvent) -> Vec<String> + Send + Sync>;
 pub trait UntilToldToStop: Send {
     /// Waits this long, or until it is told to stop if that is sooner; says whether to go on.
     async fn pause(&mut self, pause: Duration) -> bool;
-}
-
-/// What one pass did.
-#[derive(Debug)]
-pub enum PassSummary {
-    /// Reminders were sent.
-    Reminders(Swept),
-    /// Deletions were started.
-    Deletions(Swept),
-    /// Erasers were asked, and deletions completed.
-    Erasures(ErasuresRun),
-    /// Sinks were told what happened: each with what became of it, and how it is doing now.
-    Outbox(Vec<SinkPass>),
-    /// What was kept for long enough was forgotten.
-    Housekeeping(Forgotten),
-}
-
-/// What one pass did about one sink.
-#[derive(Debug)]
-pub struct SinkPass {
-    /// The sink.
-    pub sink: SinkName,
-    /// What was done.
-    pub relayed: Result<Relayed, StoreError>,
-    /// How it is doing now; nothing if that is not known.
-    pub figures: Option<SinkFigures>,
 }
 
 /// A service that listens.

@@ -16,8 +16,6 @@ mod output;
 pub use arguments::{Arguments, Command, GlobalOptions, OutputFormat, WorkerKind};
 pub use commands::run;
 pub use exit_code::exit_code;
-pub use host::{
-    ConfigurationInForce, EventLines, Host, Listening, PassSummary, Server, SinkPass, UntilToldToStop,
-};
+pub use host::{ConfigurationInForce, EventLines, Host, Listening, Server, UntilToldToStop};
 pub use output::Output;
-pub use reprieve_application::Failure;
+pub use reprieve_application::{Failure, PassSummary, SinkPass};

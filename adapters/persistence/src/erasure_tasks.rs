@@ -21,6 +21,7 @@ use crate::error::store_error;
 use crate::mapping::Row;
 use crate::pool::{Transaction, end};
 use crate::quarantine;
+use crate::wake_ups::Due;
 
 /// The eraser of the task that finishes a process: no eraser has an empty name.
 const FINISH: &str = "";
@@ -121,7 +122,9 @@ impl ErasureTasks for Store {
     ) -> Result<RetriedTasks, StoreError> {
         let transaction = self.writer.begin().await.map_err(store_error)?;
         let retried = retry_in(&transaction, process, eraser, now).await;
-        end(transaction, retried).await
+        let retried = end(transaction, retried).await?;
+        self.wake_ups.due(Due::Erasures);
+        Ok(retried)
     }
 
     async fn waivers<'a>(

@@ -24,6 +24,7 @@ use crate::mapping::Row;
 use crate::outbox::{COLUMNS, EVENT_ID, LOGICAL_TIME, event_from_row, event_id};
 use crate::pool::{Transaction, end};
 use crate::quarantine;
+use crate::wake_ups::Due;
 
 /// How many events are given their places in one go at most.
 const AT_ONCE: u32 = 5000;
@@ -225,7 +226,9 @@ impl EventDeliveries for Store {
     ) -> Result<Redelivery, StoreError> {
         let transaction = self.writer.begin().await.map_err(store_error)?;
         let redelivery = redeliver_in(&transaction, sink, event_id, now).await;
-        end(transaction, redelivery).await
+        let redelivery = end(transaction, redelivery).await?;
+        self.wake_ups.due(Due::Events);
+        Ok(redelivery)
     }
 
     async fn figures(&self) -> Result<Vec<SinkFigures>, StoreError> {

@@ -65,25 +65,27 @@ impl Identities for Store {
         if names_fault(step) {
             let transaction = self.writer.begin().await.map_err(store_error)?;
             let saved = self.save_doubted(&transaction, step, version, alongside).await;
-            return end(transaction, saved).await;
+            end(transaction, saved).await?;
+        } else {
+            let write = self.write_of(step, version, alongside)?;
+            let (needs, not_written) = (write.needs, write.not_written());
+            // A step that was dated by nothing but the clock of this machine is dated anew.
+            if self.clock.ensure_seen().await? && needs != Needs::Nothing {
+                return Err(not_written);
+            }
+            if !self.write(write, alongside).await? {
+                return Err(self.clock.refusal(needs).unwrap_or(not_written));
+            }
         }
-        let write = self.write_of(step, version, alongside)?;
-        let (needs, not_written) = (write.needs, write.not_written());
-        // A step that was dated by nothing but the clock of this machine is dated anew.
-        if self.clock.ensure_seen().await? && needs != Needs::Nothing {
-            return Err(not_written);
-        }
-        if self.write(write, alongside).await? {
-            return Ok(());
-        }
-        Err(self.clock.refusal(needs).unwrap_or(not_written))
+        self.wake_ups.committed(step, alongside);
+        Ok(())
     }
 
     async fn save_all(&self, steps: &[Decided]) -> Result<Vec<Result<bool, StoreError>>, StoreError> {
-        match self.save_together(steps).await {
-            Ok(saved) => Ok(saved),
+        let saved = match self.save_together(steps).await {
+            Ok(saved) => saved,
             // The transaction itself could not be begun, so that nothing is known of any step.
-            Err(NotSaved::Any(error)) => Err(error),
+            Err(NotSaved::Any(error)) => return Err(error),
             // One of them has spoilt it for all.
             Err(NotSaved::One) => {
                 let mut saved = Vec::with_capacity(steps.len());
@@ -91,9 +93,14 @@ impl Identities for Store {
                     let write = self.write_of(step, *version, Alongside::Nothing)?;
                     saved.push(self.write(write, Alongside::Nothing).await);
                 }
-                Ok(saved)
+                saved
             }
+        };
+        // Of one that was not saved after all, a worker is woken for nothing.
+        for (step, _) in steps {
+            self.wake_ups.committed(step, Alongside::Nothing);
         }
+        Ok(saved)
     }
 }
 

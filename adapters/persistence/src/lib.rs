@@ -35,6 +35,7 @@ mod receipts;
 mod store;
 mod store_health;
 mod url;
+mod wake_ups;
 mod write;
 
 pub use backups::SqliteBackups;
@@ -45,3 +46,4 @@ pub use database::{Database, DatabaseError};
 pub use postgres_url::InvalidPostgresUrl;
 pub use store::Store;
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};
+pub use wake_ups::Due;

@@ -13,6 +13,7 @@ use crate::clocks::{Clocks, DecidingClock};
 use crate::entities::deployment;
 use crate::error::store_error;
 use crate::pool::Pool;
+use crate::wake_ups::WakeUps;
 use crate::{Database, DatabaseError};
 
 /// Implements the application's ports on a migrated database. Cheap to clone: the clones share their connections.
@@ -26,6 +27,7 @@ pub struct Store {
     pub(crate) shares_one_pool: bool,
     /// When something was last stored to see whether it can be.
     pub(crate) proven: Arc<Mutex<Option<Instant>>>,
+    pub(crate) wake_ups: Arc<WakeUps>,
 }
 
 /// The row of the table `deployment` that tells which audit key the database was written with.
@@ -47,7 +49,8 @@ impl Store {
             return Err(DatabaseError::AuditKeyMismatch);
         }
         let clock = Arc::new(DecidingClock::new(clocks, writer.clone()));
-        let store = Self { writer, reader, audit_key, clock, shares_one_pool, proven: Arc::default() };
+        let (proven, wake_ups) = (Arc::default(), Arc::default());
+        let store = Self { writer, reader, audit_key, clock, shares_one_pool, proven, wake_ups };
         store.begin_to_note().await?;
         Ok(store)
     }

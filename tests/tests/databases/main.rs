@@ -23,5 +23,6 @@ mod service_kill;
 mod service_shutdown;
 mod service_start;
 mod telling;
+mod wake_ups;
 mod worker_kill;
 mod worker_service;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
 use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection as _, RawSql, Row as _};
 use sea_orm::{DbErr, RuntimeErr, Statement, Value};
 use tokio::sync::Mutex;
 
-use super::Pool;
 use super::hosts::{Facts, Promotion, Routed};
+use super::{Engine, Pool};
 use crate::error::{Meaning, meaning};
 use crate::postgres_url::{HostAndPort, PostgresUrl};
 use crate::{ConnectionOptions, Database, DatabaseError, Pooler};
@@ -131,6 +131,29 @@ fn pool_options(server: &Arc<Server>, options: &ConnectionOptions) -> PgPoolOpti
                     || matches!(tokio::time::timeout(PING_LIMIT, connection.ping()).await, Ok(Ok(()))))
             })
         })
+}
+
+impl Pool {
+    /// Whether what is notified reaches its listeners: over a connection that a pooler lends for a transaction, nothing can
+    /// be listened to.
+    pub(crate) fn can_notify(&self) -> bool {
+        matches!(&self.engine, Engine::Postgres { server, .. } if server.mode() == Mode::Prepared)
+    }
+
+    /// One more connection, which listens to these channels. A standby refuses that.
+    pub(crate) async fn listen(
+        &self,
+        channels: impl IntoIterator<Item = &str>,
+    ) -> Result<PgListener, sqlx::Error> {
+        let Engine::Postgres { pool, server } = &self.engine else { return Err(sqlx::Error::PoolClosed) };
+        server.find_primary(pool).await?;
+        let own = PgPoolOptions::new().max_connections(1).acquire_timeout(server.lock_timeout + ANSWER);
+        let options = pool.connect_options().as_ref().clone();
+        let mut listener = PgListener::connect_with(&own.connect_lazy_with(options)).await?;
+        listener.eager_reconnect(false);
+        listener.listen_all(channels).await?;
+        Ok(listener)
+    }
 }
 
 impl Server {

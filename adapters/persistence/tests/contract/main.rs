@@ -28,3 +28,4 @@ mod outages;
 mod own_identities;
 mod quarantine;
 mod races;
+mod wake_ups;
