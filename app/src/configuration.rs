@@ -3,7 +3,7 @@
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event_configuration::{self, EventConfiguration, RawEvents};
 use crate::http_configuration::{self, HttpConfiguration, RawHttp, RawTelemetry};
+use crate::journal_configuration::{self, JournalConfiguration, RawJournal};
 use crate::server_configuration::RawServer;
 use crate::worker_configuration::{
     self, RawErasure, RawHousekeeping, RawLedger, RawReceipts, RawReminders, RawWorkerSections, RawWorkers,
@@ -50,6 +51,8 @@ struct Raw {
     erasure: RawErasure,
     #[serde(default)]
     ledger: RawLedger,
+    #[serde(default)]
+    journal: RawJournal,
     #[serde(default)]
     receipts: RawReceipts,
     #[serde(default)]
@@ -137,6 +140,7 @@ pub(crate) struct Configuration {
     pub(crate) http: HttpConfiguration,
     pub(crate) telemetry: RawTelemetry,
     pub(crate) workers: WorkerConfiguration,
+    pub(crate) journal: JournalConfiguration,
     pub(crate) events: EventConfiguration,
     shown: ConfigurationInForce,
 }
@@ -324,9 +328,33 @@ fn validate_clock(clock: &RawClock) -> Result<Clocks, Failure> {
     Ok(Clocks::compared(Arc::new(SystemClock), tolerance, greatest_gap))
 }
 
+fn validate_audit(
+    audit: &RawAudit,
+    database: &DatabaseUrl,
+    data_folder: Option<&Path>,
+) -> Result<AuditKeySource, Failure> {
+    Ok(match (&audit.key, &audit.key_file) {
+        (Some(_), Some(_)) => {
+            return Err(invalid("keys audit.key and audit.key_file: only one of the two can be set"));
+        }
+        (Some(key), None) => AuditKeySource::Configured(
+            parse_audit_key(key.expose_secret())
+                .map_err(|error| invalid(format!("key audit.key: {error}, as 64 hexadecimal digits")))?,
+        ),
+        (None, Some(file)) => AuditKeySource::File(file.clone()),
+        (None, None) => AuditKeySource::File(match database.file() {
+            Some(file) => beside(file, "audit-key"),
+            None => data_folder
+                .ok_or_else(|| invalid("key audit.key: is not set, and without HOME there is no default"))?
+                .join("audit-key"),
+        }),
+    })
+}
+
 fn validate(raw: Raw) -> Result<Configuration, Failure> {
     let Raw { clock, database, grace_period, identity, audit, mut server, http, telemetry, .. } = raw;
-    let Raw { reminders, erasure, mut ledger, mut receipts, events, housekeeping, workers, .. } = raw;
+    let Raw { reminders, erasure, mut ledger, journal, mut receipts, events, housekeeping, workers, .. } =
+        raw;
     let data_folder = base_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("reprieve"));
     let without_home =
         || invalid("key database.url: is not set, and without HOME there is no default; use --database-url");
@@ -346,23 +374,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
     .map_err(|error| invalid(format!("key grace_period: {error}")))?;
     Address::for_public_key(&identity.domain, &[])
         .map_err(|error| invalid(format!("key identity.domain: {error}")))?;
-    let audit_key = match (&audit.key, &audit.key_file) {
-        (Some(_), Some(_)) => {
-            return Err(invalid("keys audit.key and audit.key_file: only one of the two can be set"));
-        }
-        (Some(key), None) => AuditKeySource::Configured(
-            parse_audit_key(key.expose_secret())
-                .map_err(|error| invalid(format!("key audit.key: {error}, as 64 hexadecimal digits")))?,
-        ),
-        (None, Some(file)) => AuditKeySource::File(file.clone()),
-        (None, None) => AuditKeySource::File(match url.file() {
-            Some(file) => beside(file, "audit-key"),
-            None => data_folder
-                .as_ref()
-                .ok_or_else(|| invalid("key audit.key: is not set, and without HOME there is no default"))?
-                .join("audit-key"),
-        }),
-    };
+    let audit_key = validate_audit(&audit, &url, data_folder.as_deref())?;
     let remote = server.validate().map_err(invalid)?;
     let service = http_configuration::validate(&http).map_err(invalid)?;
     http_configuration::validate_telemetry(&telemetry).map_err(invalid)?;
@@ -380,6 +392,14 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
     };
     let in_force =
         worker_configuration::validate(sections, url.file().is_some(), in_its_place).map_err(invalid)?;
+    let state_folder = base_folder("XDG_STATE_HOME", ".local/state").map(|folder| folder.join("reprieve"));
+    let journal = journal_configuration::validate(
+        &journal,
+        &url,
+        state_folder.as_deref(),
+        in_force.retention.audit_trails,
+    )
+    .map_err(invalid)?;
     let outgoing = event_configuration::validate(&events).map_err(invalid)?;
     let audit = match &audit_key {
         AuditKeySource::Configured(_) => serde_json::json!({"key": "***"}),
@@ -402,6 +422,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         "reminders": reminders,
         "erasure": erasure,
         "ledger": ledger,
+        "journal": journal.shown(),
         "receipts": receipts,
         "events": events,
         "housekeeping": housekeeping,
@@ -420,6 +441,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         http: service,
         telemetry,
         workers: in_force,
+        journal,
         events: outgoing,
         shown,
     })

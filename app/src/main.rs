@@ -4,6 +4,8 @@ mod configuration;
 mod event_configuration;
 mod following;
 mod http_configuration;
+mod journal;
+mod journal_configuration;
 mod receipts;
 mod serve;
 mod server_configuration;

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::configuration::Configuration;
+use crate::journal::OpenJournal;
 use crate::workers::Workers;
 
 /// A service that listens, and has not begun to answer.
@@ -44,14 +45,18 @@ fn system_failed(what: &str, error: impl std::fmt::Display) -> Failure {
 }
 
 /// Listens where the configuration says.
-pub(crate) async fn bind(configuration: &Configuration, store: Store) -> Result<Bound, Failure> {
+pub(crate) async fn bind(
+    configuration: &Configuration,
+    store: Arc<Store>,
+    journal: &OpenJournal,
+) -> Result<Bound, Failure> {
     let http = &configuration.http;
-    let store = Arc::new(store);
     let clock = store.clock();
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
     let domain = configuration.identity_domain.clone();
     let own = ProvideOwnIdentity::new(store.clone(), ids.clone(), domain).execute().await?.caller();
-    let workers = configuration.workers.enabled.then(|| Workers::new(store.clone(), configuration));
+    let workers = configuration.workers.enabled;
+    let workers = workers.then(|| Workers::new(store.clone(), journal.clone(), configuration));
     let listener = TcpListener::bind(http.listen)
         .await
         .map_err(|error| system_failed(&format!("cannot listen on {}", http.listen), error))?;

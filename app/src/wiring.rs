@@ -1,15 +1,16 @@
 //! Who gets which implementation of which port.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use reprieve_application::facade::{IdentityDeletionFacade, LocalIdentityDeletion};
 use reprieve_application::ports::ClockGuard;
 use reprieve_application::use_cases::{
-    BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, ProvideOwnIdentity,
-    RedeliverEvents, ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt,
-    VerifyAuditTrail, WaiveErasure,
+    AdoptJournal, BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure,
+    ProvideOwnIdentity, RedeliverEvents, ReplayJournal, RetryErasures, ShowErasures, ShowJournal,
+    ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
 };
 use reprieve_application::{ErrorCode, OwnIdentity};
 use reprieve_cli::{
@@ -22,6 +23,7 @@ use reprieve_remote::{RemoteIdentityDeletion, RemoteOptions};
 use reprieve_system::{AuditKeyFile, JwtSigner, SystemClock, SystemIds, verify_receipt};
 
 use crate::configuration::{AuditKeySource, Configuration};
+use crate::journal::{NotingSteps, OpenJournal};
 use crate::workers::{self, Workers};
 use crate::{following, receipts, serve};
 
@@ -32,6 +34,9 @@ const ONE_CONNECTION: u32 = 1;
 pub(crate) struct Wiring {
     configuration: Result<Configuration, Failure>,
     opened: OnceLock<Database>,
+    journal: OnceLock<OpenJournal>,
+    /// Whether a step may have been taken that the journal is to have.
+    stepped: Arc<AtomicBool>,
 }
 
 /// One thread does for one command, another one beside it if it may have to wait for who reads; the service has one a core.
@@ -52,15 +57,25 @@ pub(crate) fn runtime(command: &Command) -> Result<tokio::runtime::Runtime, Fail
 
 impl Wiring {
     pub(crate) fn new(configuration: Result<Configuration, Failure>) -> Self {
-        Self { configuration, opened: OnceLock::new() }
+        Self { configuration, opened: OnceLock::new(), journal: OnceLock::new(), stepped: Arc::default() }
     }
 
-    /// Closes what was opened. A database that does not come to an end with what it is doing is left alone: what was
+    /// Writes into the journal what was done, and closes what was opened. A database that does not come to an end with what it is doing is left alone: what was
     /// acknowledged is stored.
     pub(crate) async fn close(self) {
-        if let (Some(database), Ok(configuration)) = (self.opened.into_inner(), self.configuration)
-            && tokio::time::timeout(configuration.timeout, database.close()).await.is_err()
-        {
+        let Ok(configuration) = self.configuration else { return };
+        let close = async {
+            if let Some(journal) = self.journal.into_inner() {
+                if self.stepped.load(Ordering::Relaxed) {
+                    journal.catch_up(configuration.timeout).await;
+                }
+                journal.close().await;
+            }
+            if let Some(database) = self.opened.into_inner() {
+                database.close().await;
+            }
+        };
+        if tokio::time::timeout(2 * configuration.timeout, close).await.is_err() {
             tracing::warn!("the connections to the database were not closed in time");
         }
     }
@@ -113,7 +128,13 @@ impl Wiring {
         self.local_only(command)?;
         let configuration = self.valid()?;
         let store = Arc::new(self.store(configuration.connections).await?);
-        Ok(Workers::new(store, configuration))
+        Ok(Workers::new(store.clone(), self.journal(&store)?, configuration))
+    }
+
+    /// The journal of this store, which is the only one of a command.
+    fn journal(&self, store: &Arc<Store>) -> Result<OpenJournal, Failure> {
+        let configuration = self.valid()?;
+        Ok(self.journal.get_or_init(|| OpenJournal::new(store, configuration)).clone())
     }
 
     /// The own database.
@@ -159,9 +180,11 @@ impl Host for Wiring {
         let ids = Arc::new(SystemIds);
         Ok(match configuration.server.clone() {
             None => {
+                self.journal(&store)?;
                 let clock = store.clock();
                 let bounds = configuration.grace_period;
-                Box::new(LocalIdentityDeletion::new(own.caller(), store, clock, ids, bounds))
+                let facade = Box::new(LocalIdentityDeletion::new(own.caller(), store, clock, ids, bounds));
+                Box::new(NotingSteps { facade, stepped: self.stepped.clone() })
             }
             Some(server) => Box::new(RemoteIdentityDeletion::new(
                 server,
@@ -190,7 +213,10 @@ impl Host for Wiring {
     }
 
     async fn run_pass(&self, worker: WorkerKind) -> Result<PassSummary, Failure> {
-        self.workers("worker").await?.pass(worker).await
+        let workers = self.workers("worker").await?;
+        // What the journal pass has written is in it already.
+        self.stepped.store(worker != WorkerKind::Journal, Ordering::Relaxed);
+        workers.pass(worker).await
     }
 
     async fn run_worker(&self, worker: WorkerKind) -> Result<(), Failure> {
@@ -223,6 +249,8 @@ impl Host for Wiring {
 
     async fn waive_erasure(&self) -> Result<WaiveErasure, Failure> {
         let store = self.own_store("deletions waive").await?;
+        let _ = self.journal(&store)?;
+        self.stepped.store(true, Ordering::Relaxed);
         let clock = store.clock();
         Ok(WaiveErasure::new(store.clone(), store, clock))
     }
@@ -248,8 +276,24 @@ impl Host for Wiring {
         Ok(verify_receipt(signed, &public_key)?)
     }
 
-    async fn replay_ledger(&self) -> Result<ReplayLedger, Failure> {
-        self.workers("ledger replay").await?.replay_ledger()
+    async fn replay_journal(&self, erasers: &[String]) -> Result<ReplayJournal, Failure> {
+        let workers = self.workers("journal replay").await?;
+        // What an older version has left is taken over, and what is lacking is noticed, before anything is done about it.
+        self.stepped.store(true, Ordering::Relaxed);
+        workers.replay_journal(erasers)
+    }
+
+    async fn show_journal(&self) -> Result<ShowJournal, Failure> {
+        self.local_only("journal status")?;
+        let store = Arc::new(self.store(ONE_CONNECTION).await?);
+        Ok(ShowJournal::new(self.journal(&store)?.journaling()))
+    }
+
+    async fn adopt_journal(&self) -> Result<AdoptJournal, Failure> {
+        self.local_only("journal adopt")?;
+        let store = Arc::new(self.store(ONE_CONNECTION).await?);
+        self.stepped.store(true, Ordering::Relaxed);
+        Ok(AdoptJournal::new(self.journal(&store)?.journaling(), store.clock()))
     }
 
     fn event_schemas(&self) -> Vec<(&'static str, &'static str)> {
@@ -314,8 +358,9 @@ impl Host for Wiring {
     async fn bind(&self) -> Result<Box<dyn Server>, Failure> {
         self.local_only("start")?;
         let configuration = self.valid()?;
-        let store = self.store(configuration.connections).await?;
-        Ok(Box::new(serve::bind(configuration, store).await?))
+        let store = Arc::new(self.store(configuration.connections).await?);
+        let journal = self.journal(&store)?;
+        Ok(Box::new(serve::bind(configuration, store, &journal).await?))
     }
 
     fn configuration(&self) -> Result<ConfigurationInForce, Failure> {

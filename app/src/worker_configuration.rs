@@ -88,6 +88,7 @@ pub(crate) struct RawWorkers {
     erasures_every_in_seconds: f64,
     outbox_every_in_seconds: f64,
     housekeeping_every_in_seconds: f64,
+    journal_every_in_seconds: f64,
 }
 
 /// What happens when nobody cancels, valid in every part.
@@ -116,6 +117,7 @@ pub(crate) struct Intervals {
     pub(crate) erasures: Duration,
     pub(crate) outbox: Duration,
     pub(crate) housekeeping: Duration,
+    pub(crate) journal: Duration,
 }
 
 /// All of these sections.
@@ -184,6 +186,7 @@ impl Default for RawWorkers {
             erasures_every_in_seconds: 10.0,
             outbox_every_in_seconds: 0.5,
             housekeeping_every_in_seconds: 3600.0,
+            journal_every_in_seconds: 1.0,
         }
     }
 }
@@ -241,6 +244,7 @@ pub(crate) fn validate(
             erasures: every("erasures", workers.erasures_every_in_seconds)?,
             outbox: every("outbox", workers.outbox_every_in_seconds)?,
             housekeeping: every("housekeeping", workers.housekeeping_every_in_seconds)?,
+            journal: every("journal", workers.journal_every_in_seconds)?,
         },
     })
 }

@@ -8,20 +8,21 @@ use clap::ValueEnum as _;
 use futures_util::future::{join_all, try_join_all};
 use reprieve_application::ports::{Clock, Eraser, EventSink, Ids};
 use reprieve_application::use_cases::{
-    GetSinkFigures, KeepHouse, PlanErasure, RelayEvents, ReplayLedger, ReplayLedgerPorts, RunErasures,
-    RunErasuresPorts, SendReminders, StartDueDeletions,
+    ForgetJournal, GetSinkFigures, KeepHouse, PlanErasure, RelayEvents, ReplayJournal, ReplayJournalPorts,
+    RunErasures, RunErasuresPorts, SendReminders, StartDueDeletions,
 };
-use reprieve_application::{Erasers, ErrorCode, PassSummary};
+use reprieve_application::{Erasers, ErrorCode, Journaling, PassSummary};
 use reprieve_cli::{Failure, WorkerKind};
 use reprieve_erasure::HttpEraser;
 use reprieve_persistence::{Due, Store};
-use reprieve_system::{LedgerFile, SystemClock, SystemIds};
+use reprieve_system::{SystemClock, SystemIds};
 use reprieve_worker::{Driver, Mode, Next, Schedule, Sink, Work};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::configuration::Configuration;
 use crate::event_configuration::EventConfiguration;
+use crate::journal::OpenJournal;
 use crate::receipts;
 use crate::sinks::sink;
 use crate::worker_configuration::WorkerConfiguration;
@@ -29,6 +30,7 @@ use crate::worker_configuration::WorkerConfiguration;
 /// The workers, with all they need.
 pub(crate) struct Workers {
     store: Arc<Store>,
+    journal: OpenJournal,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     configuration: WorkerConfiguration,
@@ -61,9 +63,8 @@ struct Deletions(Arc<Workers>);
 impl Deletions {
     fn made(&self) -> Result<StartDueDeletions, Failure> {
         let (store, clock) = (&self.0.store, self.0.clock.clone());
-        let (processes, trail, identities, clocks) =
-            (store.clone(), store.clone(), store.clone(), store.clone());
-        let erasers = self.0.erasers_to_start_with()?;
+        let (processes, identities, clocks) = (store.clone(), store.clone(), store.clone());
+        let (trail, erasers) = (self.0.journal.audit_trail(), self.0.erasers_to_start_with()?);
         Ok(StartDueDeletions::new(processes, trail, identities, clock, clocks, erasers))
     }
 }
@@ -83,7 +84,7 @@ impl Work for Deletions {
     }
 }
 
-/// Erasing, for which erasers, the ledger or the key of the receipts may be missing.
+/// Erasing, for which erasers or the key of the receipts may be missing.
 struct Erasures(Arc<Workers>);
 
 #[async_trait]
@@ -94,7 +95,6 @@ impl Work for Erasures {
 
     async fn check(&self) -> Result<(), Failure> {
         self.0.erasers()?;
-        self.0.ledger()?.check()?;
         receipts::check_signer(&self.0.store, &self.0.configuration).await
     }
 
@@ -103,8 +103,7 @@ impl Work for Erasures {
         let ports = RunErasuresPorts {
             tasks: store.clone(),
             identities: store.clone(),
-            audit_trail: store.clone(),
-            ledger: Arc::new(self.0.ledger()?),
+            audit_trail: self.0.journal.audit_trail(),
             signer: Arc::new(receipts::signer(store, configuration).await?),
             clock: self.0.clock.clone(),
             ids: self.0.ids.clone(),
@@ -113,12 +112,60 @@ impl Work for Erasures {
     }
 }
 
+/// Forgetting, in the database and then in the journal.
+struct Housekeeping {
+    keep: KeepHouse,
+    forget: ForgetJournal,
+    journaling: Journaling,
+}
+
+#[async_trait]
+impl Work for Housekeeping {
+    fn name(&self) -> &'static str {
+        WorkerKind::Housekeeping.as_str()
+    }
+
+    async fn pass(&self, mode: &Mode) -> Result<(PassSummary, Next), Failure> {
+        // What was forgotten could not be told from what was lost if the journal did not know it.
+        self.journaling.check().await?;
+        let passed = self.keep.pass(mode).await?;
+        let processes = self.forget.execute().await?;
+        if processes > 0 {
+            tracing::info!(processes, "forgotten by the journal");
+        }
+        Ok(passed)
+    }
+}
+
+/// Work that is done only beside the journal that the database knows, which a pass finds out when it has anything to do.
+struct Journaled<W> {
+    work: W,
+    journaling: Journaling,
+}
+
+#[async_trait]
+impl<W: Work> Work for Journaled<W> {
+    fn name(&self) -> &'static str {
+        self.work.name()
+    }
+
+    async fn check(&self) -> Result<(), Failure> {
+        self.work.check().await?;
+        Ok(self.journaling.check().await?)
+    }
+
+    async fn pass(&self, mode: &Mode) -> Result<(PassSummary, Next), Failure> {
+        self.work.pass(mode).await
+    }
+}
+
 impl Workers {
-    pub(crate) fn new(store: Arc<Store>, configuration: &Configuration) -> Arc<Self> {
+    pub(crate) fn new(store: Arc<Store>, journal: OpenJournal, configuration: &Configuration) -> Arc<Self> {
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         Arc::new(Self {
             clock: store.clock(),
             store,
+            journal,
             driver: Driver::new(ids.clone(), configuration.http.settings.shutdown_timeout),
             ids,
             configuration: configuration.workers.clone(),
@@ -157,12 +204,6 @@ impl Workers {
         Ok(erasers)
     }
 
-    fn ledger(&self) -> Result<LedgerFile, Failure> {
-        let file = self.configuration.ledger.as_ref();
-        file.map(LedgerFile::new)
-            .ok_or_else(|| invalid("key ledger.file: is not set, and without HOME there is no default"))
-    }
-
     /// What a kind of work consists of, and when it is done: the one place that knows. Each sink is work of its own.
     fn work(self: &Arc<Self>, worker: WorkerKind) -> Result<(Vec<Box<dyn Work>>, Schedule), Failure> {
         let (store, clock) = (self.store.clone(), self.clock.clone());
@@ -171,14 +212,15 @@ impl Workers {
         let woken = |interval, due| Schedule { interval, wake_ups: Some(self.store.wake_ups(due)) };
         Ok(match worker {
             WorkerKind::Reminders => {
-                let settings = self.configuration.reminders.clone();
-                let work =
-                    SendReminders::new(store.clone(), store.clone(), store.clone(), clock, store, settings);
-                (vec![Box::new(work)], every(intervals.reminders))
+                let (settings, trail) = (self.configuration.reminders.clone(), self.journal.audit_trail());
+                let work = SendReminders::new(store.clone(), trail, store.clone(), clock, store, settings);
+                (vec![self.journaled(work)], every(intervals.reminders))
             }
-            WorkerKind::Deletions => (vec![Box::new(Deletions(self.clone()))], every(intervals.deletions)),
+            WorkerKind::Deletions => {
+                (vec![self.journaled(Deletions(self.clone()))], every(intervals.deletions))
+            }
             WorkerKind::Erasures => {
-                (vec![Box::new(Erasures(self.clone()))], woken(intervals.erasures, Due::Erasures))
+                (vec![self.journaled(Erasures(self.clone()))], woken(intervals.erasures, Due::Erasures))
             }
             WorkerKind::Outbox => {
                 let relay = Arc::new(RelayEvents::new(store, clock, self.ids.clone(), self.events.settings));
@@ -191,10 +233,21 @@ impl Workers {
             WorkerKind::Housekeeping => {
                 let retention = self.configuration.retention;
                 let sinks = self.events.sinks.iter().map(|sink| sink.name.clone()).collect();
-                let work = KeepHouse::new(store.clone(), store.clone(), clock, store, retention, sinks);
-                (vec![Box::new(work)], every(intervals.housekeeping))
+                let journaling = self.journal.journaling();
+                let forget = ForgetJournal::new(journaling.clone(), store.clone());
+                let keep = KeepHouse::new(store.clone(), store.clone(), clock, store, retention, sinks);
+                (
+                    vec![self.journaled(Housekeeping { keep, forget, journaling })],
+                    every(intervals.housekeeping),
+                )
             }
+            WorkerKind::Journal => (vec![Box::new(self.journal.keep())], every(intervals.journal)),
         })
+    }
+
+    /// Work that is done only beside the journal that the database knows.
+    fn journaled(&self, work: impl Work + 'static) -> Box<dyn Work> {
+        Box::new(Journaled { work, journaling: self.journal.journaling() })
     }
 
     /// Whether a pass could do its work, as far as the configuration and the files that it names tell; makes nothing.
@@ -271,16 +324,26 @@ impl Workers {
             .collect()
     }
 
-    pub(crate) fn replay_ledger(&self) -> Result<ReplayLedger, Failure> {
-        let ports = ReplayLedgerPorts {
-            ledger: Arc::new(self.ledger()?),
+    pub(crate) fn replay_journal(&self, erasers: &[String]) -> Result<ReplayJournal, Failure> {
+        let mut names = self.erasers_to_start_with()?.names();
+        if !erasers.is_empty() {
+            if let Some(unknown) =
+                erasers.iter().find(|name| !names.iter().any(|known| known.as_str() == *name))
+            {
+                let message = format!("there is no eraser {unknown:?} in erasure.erasers");
+                return Err(Failure::new(ErrorCode::InvalidPropertyValue, message));
+            }
+            names.retain(|name| erasers.iter().any(|wanted| wanted == name.as_str()));
+        }
+        let ports = ReplayJournalPorts {
+            keep: self.journal.keep(),
             audit_trail: self.store.clone(),
             processes: self.store.clone(),
             identities: self.store.clone(),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
         };
-        Ok(ReplayLedger::new(ports, self.erasers_to_start_with()?))
+        Ok(ReplayJournal::new(ports, names))
     }
 }
 

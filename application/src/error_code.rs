@@ -121,6 +121,18 @@ error_codes! {
     ErasureStuck = "error.reprieve.erasure.stuck",
     /// The eraser has acknowledged, or its erasure was waived: there is nothing to waive.
     ErasureNotPending = "error.reprieve.erasure.notPending",
+    /// The journal is missing, although the database knows one; nothing irreversible is done without it.
+    JournalMissing = "error.reprieve.journal.missing",
+    /// The journal is not the one that the database knows.
+    JournalForeign = "error.reprieve.journal.foreign",
+    /// The configuration does not say where the journal is, and there is no place that goes without saying.
+    JournalNotNamed = "error.reprieve.journal.notNamed",
+    /// The journal cannot be used; nothing irreversible is done without it.
+    JournalUnavailable = "error.reprieve.journal.unavailable",
+    /// The journal has entries that cannot be read or are not sealed with the audit key.
+    JournalCorrupt = "error.reprieve.journal.corrupt",
+    /// The database lacks what its journal has: it was put back to an earlier state.
+    DatabaseOlderThanJournal = "error.reprieve.journal.databaseOlder",
     /// The erasure ledger cannot be used; nothing is erased without it.
     LedgerUnavailable = "error.reprieve.ledger.unavailable",
     /// The erasure ledger has content that nobody with the audit key wrote.
@@ -194,6 +206,12 @@ impl ErrorCode {
             | Self::DatabaseUnavailable
             | Self::ErasureStuck
             | Self::EventsParked
+            | Self::DatabaseOlderThanJournal
+            | Self::JournalCorrupt
+            | Self::JournalForeign
+            | Self::JournalMissing
+            | Self::JournalNotNamed
+            | Self::JournalUnavailable
             | Self::LedgerCorrupt
             | Self::LedgerUnavailable
             | Self::ReceiptKeyUnusable

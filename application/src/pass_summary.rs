@@ -1,7 +1,7 @@
 //! What one pass of a worker did.
 
 use crate::ports::SinkFigures;
-use crate::use_cases::{ErasuresRun, Forgotten, Relayed, Swept};
+use crate::use_cases::{ErasuresRun, Forgotten, JournalKept, Relayed, Swept};
 use crate::{SinkName, StoreError};
 
 /// What one pass did.
@@ -17,6 +17,8 @@ pub enum PassSummary {
     Outbox(Vec<SinkPass>),
     /// What was kept for long enough was forgotten.
     Housekeeping(Forgotten),
+    /// The journal has caught up with the database, and was compared with it.
+    Journal(JournalKept),
 }
 
 /// What one pass did about one sink.

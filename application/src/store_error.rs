@@ -3,8 +3,9 @@
 use std::error::Error;
 
 use reprieve_domain::Timestamp;
-use reprieve_domain::audit::Fault;
+use reprieve_domain::audit::{Fault, FaultKind};
 
+use crate::ports::{JournalError, LedgerError};
 use crate::{Coded, ErrorCode};
 
 /// Why something could not be loaded or saved. That nothing was found is no error: ports say so with an `Option`.
@@ -74,6 +75,12 @@ pub enum StoreError {
         /// What was noted.
         noted: Timestamp,
     },
+    /// The journal cannot be used, which nothing irreversible is done without.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The erasure ledger of an older version cannot be taken over.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// The store refuses to be written to: nothing was saved.
     #[error("the database is read-only")]
     ReadOnly(#[source] Box<dyn Error + Send + Sync>),
@@ -97,10 +104,16 @@ impl Coded for StoreError {
             Self::Newer => ErrorCode::DatabaseNewer,
             Self::OpenProcessExists => ErrorCode::ActiveIdentityDeletionProcessAlreadyExists,
             Self::Corrupt { .. } | Self::Damaged(_) => ErrorCode::DatabaseCorrupt,
+            Self::Quarantined(Fault { kind: FaultKind::OlderThanJournal, .. }) => {
+                ErrorCode::DatabaseOlderThanJournal
+            }
+            Self::Quarantined(Fault { kind: FaultKind::JournalDamaged, .. }) => ErrorCode::JournalCorrupt,
             Self::Quarantined(_) => ErrorCode::AuditTrailBroken,
             Self::ClocksDisagree { .. } => ErrorCode::ClocksDisagree,
             Self::ClockAhead { .. } => ErrorCode::ClockAhead,
             Self::ClockBehind { .. } => ErrorCode::ClockBehind,
+            Self::Journal(error) => error.code(),
+            Self::Ledger(error) => error.code(),
             Self::ReadOnly(_) => ErrorCode::DatabaseReadOnly,
             Self::Full(_) => ErrorCode::DatabaseFull,
             Self::Unavailable(_) => ErrorCode::DatabaseUnavailable,

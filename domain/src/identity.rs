@@ -166,6 +166,22 @@ impl Identity {
         self.open(process).ok_or(StartDeletionError::NoOpenProcess)?.start_deletion(erasers, now)
     }
 
+    /// Cancels the deletion of its open process again, which had been cancelled before the database was put back to an
+    /// earlier state. No device is remembered of it: `stand_in` takes its place.
+    ///
+    /// # Errors
+    /// If it was not in time, or if `process` is not the open process or is not Active.
+    pub fn restore_cancellation(
+        &self,
+        process: &DeletionProcessId,
+        cancelled_at: Timestamp,
+        stand_in: DeviceId,
+        now: Timestamp,
+    ) -> Result<Step, CancelError> {
+        let open = self.open(process).ok_or(CancelError::NoOpenProcess)?;
+        open.restore_cancellation(cancelled_at, stand_in, now)
+    }
+
     /// Records that an eraser has acknowledged.
     ///
     /// # Errors

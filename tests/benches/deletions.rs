@@ -116,6 +116,8 @@ impl Deployment {
     fn with(server: &str, active: u64, runtime: &tokio::runtime::Runtime) -> Self {
         let database = runtime.block_on(TestDatabase::postgres_on(server));
         let sandbox = Sandbox::new().on(database.url()).with("REPRIEVE__ERASURE__WITHOUT_ERASERS", "true");
+        let journal = format!("sqlite:{}", sandbox.home().join("journal").display());
+        let sandbox = sandbox.with("REPRIEVE__JOURNAL__URL", journal);
         let migrated = sandbox.run(["database", "migrate"]);
         assert_eq!(migrated.code, 0, "{migrated:?}");
         let mut sql = Sql::open(database.url());

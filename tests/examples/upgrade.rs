@@ -98,7 +98,10 @@ fn upgrade(older: &Path, sandbox: &Sandbox) -> String {
     }
 
     // The eraser would acknowledge from now on, if it were asked.
-    drop(sandbox.line("database migrate").succeeded());
+    // An older version does not know the key.
+    let journal = format!("sqlite:{}", sandbox.home().join("elsewhere/journal").display());
+    let this = sandbox.variant().with("REPRIEVE__JOURNAL__URL", journal);
+    drop(this.line("database migrate").succeeded());
     eraser.will(|_| Answer::Erased(1));
     let asked_before = eraser.asked().len();
     for (person, id) in &late_cancels {
@@ -116,7 +119,7 @@ fn upgrade(older: &Path, sandbox: &Sandbox) -> String {
     assert_eq!(old.send(&Request::get("/health/live")).status, 200);
 
     // This version makes up for it, beside the older one.
-    let new = Service::start(sandbox);
+    let new = Service::start(&this);
     wait_until("not everything that is due is done", || {
         sql.count("deletion_processes WHERE status IN ('Active', 'Deleting')") == 0
     });
@@ -126,7 +129,7 @@ fn upgrade(older: &Path, sandbox: &Sandbox) -> String {
         told.stderr.lines().filter(|line| line.contains("ERROR") || line.contains("panicked")).collect();
     assert!(errors.is_empty(), "{errors:#?}");
     drop(new.stop());
-    drop(sandbox.line("audit verify").succeeded());
+    drop(this.line("audit verify").succeeded());
     format!(
         "{left} due were left to this version, {UNDER_WAY} deletions were left where they were, {} cancelled by the older one",
         late_cancels.len()

@@ -90,9 +90,9 @@ impl Sql {
     /// From now on a hand can change what the database would ignore, as it can where it may change the schema as well.
     pub fn drop_triggers(&mut self) {
         let triggers = self.texts(if self.is_postgres() {
-            "SELECT 'DROP TRIGGER ' || tgname || ' ON ' || tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal"
+            "SELECT 'DROP TRIGGER ' || tgname || ' ON ' || tgrelid::regclass FROM pg_trigger WHERE tgname LIKE 'unverified%'"
         } else {
-            "SELECT 'DROP TRIGGER ' || name FROM sqlite_master WHERE type = 'trigger'"
+            "SELECT 'DROP TRIGGER ' || name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'unverified%'"
         });
         for drop in triggers {
             self.execute(&drop);

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 pub use operations::WorkerKind;
 pub(crate) use operations::{
-    ClockCommand, DeletionsCommand, EventsCommand, LedgerCommand, ReceiptCommand, WorkerCommand,
+    ClockCommand, DeletionsCommand, EventsCommand, JournalCommand, LedgerCommand, ReceiptCommand,
+    ReplayArguments, WorkerCommand,
 };
 
 /// Reversible identity deletion: ask for your identity to be deleted, and change your mind while the grace period runs.
@@ -97,7 +98,10 @@ pub enum Command {
     /// Signed proof that a deletion was completed
     #[command(subcommand)]
     Receipt(ReceiptCommand),
-    /// The list of deleted identities that is kept outside the database
+    /// What is remembered outside the database, so that a restored backup deletes no identity that has cancelled
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// The older name of `reprieve journal replay`
     #[command(subcommand)]
     Ledger(LedgerCommand),
     /// The record of everything that was done
@@ -283,7 +287,8 @@ mod tests {
         let replay = |addresses: Option<&str>, dry_run| {
             let backup_taken_at = addresses.map(|_| "then".to_owned());
             let addresses = addresses.map(PathBuf::from);
-            Command::Ledger(LedgerCommand::Replay { addresses, backup_taken_at, dry_run })
+            let replay = ReplayArguments { addresses, backup_taken_at, erasers: Vec::new(), dry_run };
+            Command::Ledger(LedgerCommand::Replay(replay))
         };
         for (line, command) in [
             ("worker run reminders", Some(run(WorkerKind::Reminders, false))),
@@ -335,7 +340,6 @@ mod tests {
             ),
             ("ledger replay", Some(replay(None, false))),
             ("ledger replay --addresses - --backup-taken-at then --dry-run", Some(replay(Some("-"), true))),
-            ("ledger replay --addresses -", None),
             ("ledger replay --backup-taken-at then", None),
             ("ledger replay --addresses", None),
         ] {

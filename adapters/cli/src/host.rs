@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
 use reprieve_application::ports::ClockGuard;
 use reprieve_application::use_cases::{
-    BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, RedeliverEvents,
-    ReplayLedger, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
+    AdoptJournal, BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure,
+    RedeliverEvents, ReplayJournal, RetryErasures, ShowErasures, ShowJournal, ShowParkedEvents, ShowReceipt,
+    VerifyAuditTrail, WaiveErasure,
 };
 use reprieve_application::{OutgoingEvent, PassSummary};
 
@@ -101,11 +102,23 @@ pub trait Host: Send + Sync {
     /// If the receipt is not signed with that key, or is none; if the configuration is not valid or the key cannot be used.
     fn verify_receipt(&self, signed: &str, public_key: Option<&Path>) -> Result<serde_json::Value, Failure>;
 
-    /// The own database and the erasure ledger.
+    /// The own database and its journal; of the configured erasers those with these names, or all, are asked again.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid, there is no such eraser, or the database cannot be used.
+    async fn replay_journal(&self, erasers: &[String]) -> Result<ReplayJournal, Failure>;
+
+    /// How the own database and its journal stand.
     ///
     /// # Errors
     /// If a server is named instead, the configuration is not valid or the database cannot be used.
-    async fn replay_ledger(&self) -> Result<ReplayLedger, Failure>;
+    async fn show_journal(&self) -> Result<ShowJournal, Failure>;
+
+    /// Taking another journal for the own database.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid or the database cannot be used.
+    async fn adopt_journal(&self) -> Result<AdoptJournal, Failure>;
 
     /// The name of each type of events that is told of, and its JSON Schema. Nothing is opened.
     fn event_schemas(&self) -> Vec<(&'static str, &'static str)>;

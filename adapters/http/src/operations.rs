@@ -43,7 +43,7 @@ pub(crate) struct WorkerData {
     #[schema(example = "erasures")]
     worker: &'static str,
     /// The error code; the log has the message.
-    #[schema(example = "error.reprieve.ledger.unavailable")]
+    #[schema(example = "error.reprieve.journal.unavailable")]
     code: &'static str,
 }
 

@@ -43,7 +43,7 @@ ORDER BY id LIMIT $2";
 
 /// What is stored of some processes: a row for each entry, and behind them one for each task. One statement, so that all of
 /// it is seen as it was at one moment. A process whose entries are gone and entries whose process is gone are both found.
-const CHAINS: &str = "\
+pub(crate) const CHAINS: &str = "\
 WITH ids AS ($IDS)
 SELECT ids.id AS process_id, process.revision, process.audit_head, process.audit_seal, process.address, process.status,
     process.created_at AS process_created_at, process.created_by_device, process.grace_period_ends_at,
@@ -82,7 +82,7 @@ pub(crate) fn chains_of_page(backend: DbBackend, after: Option<String>, limit: u
 }
 
 /// How many processes a statement is about. Neither database allows a statement any number of parameters.
-const AT_ONCE: usize = 512;
+pub(crate) const AT_ONCE: usize = 512;
 
 /// The processes among these that are stored, without their tasks.
 pub(crate) fn chains_of(backend: DbBackend, processes: &[DeletionProcessId]) -> Statement {
@@ -135,10 +135,6 @@ impl AuditTrail for Store {
 
     fn identity_hash(&self, address: &Address) -> KeyedHash {
         self.audit_key.pseudonym_of_identity(address)
-    }
-
-    fn ledger_entry(&self, process: &DeletionProcess) -> Option<ErasureLedgerEntry> {
-        self.audit_key.ledger_entry(process)
     }
 
     fn verify_ledger_entry(&self, entry: &ErasureLedgerEntry) -> Result<(), InvalidLedgerEntry> {

@@ -37,9 +37,7 @@ WITH due AS MATERIALIZED (
 )
 UPDATE erasure_tasks AS task SET due_at = $2, lease_ends_at = $2, fence = task.fence + 2
 FROM due WHERE task.process_id = due.process_id AND task.eraser = due.eraser
-RETURNING task.process_id, task.eraser, task.address, task.fence, task.failures, task.unfinished_since, task.poll,
-    (SELECT finish.in_ledger FROM erasure_tasks AS finish
-        WHERE finish.process_id = task.process_id AND finish.eraser = '') AS in_ledger";
+RETURNING task.process_id, task.eraser, task.address, task.fence, task.failures, task.unfinished_since, task.poll";
 
 const CLAIM_SQLITE: &str = "\
 UPDATE erasure_tasks SET due_at = $2, lease_ends_at = $2, fence = fence + 2
@@ -47,9 +45,7 @@ WHERE (process_id, eraser) IN (
     SELECT process_id, eraser FROM erasure_tasks WHERE stuck_at IS NULL AND due_at <= $1
     ORDER BY due_at, process_id, eraser LIMIT $LIMIT
 )
-RETURNING process_id, eraser, address, fence, failures, unfinished_since, poll,
-    (SELECT finish.in_ledger FROM erasure_tasks AS finish
-        WHERE finish.process_id = erasure_tasks.process_id AND finish.eraser = '') AS in_ledger";
+RETURNING process_id, eraser, address, fence, failures, unfinished_since, poll";
 
 pub(crate) fn claim_of(
     backend: DbBackend,
@@ -89,12 +85,6 @@ impl ErasureTasks for Store {
         let statement = claim_of(self.writer.get_database_backend(), now, lease_ends_at, limit);
         let rows = self.writer.query_all_raw(statement).await.map_err(store_error)?;
         Ok(rows.iter().map(task).collect())
-    }
-
-    async fn note_in_ledger(&self, processes: &[DeletionProcessId]) -> Result<(), StoreError> {
-        let transaction = self.writer.begin().await.map_err(store_error)?;
-        let noted = note_in(&transaction, processes).await;
-        end(transaction, noted).await
     }
 
     async fn settle(
@@ -270,17 +260,6 @@ async fn retry_in(
     Ok(RetriedTasks { due, being_performed: u64::try_from(leased).unwrap_or(0) })
 }
 
-async fn note_in(transaction: &Transaction, processes: &[DeletionProcessId]) -> Result<(), StoreError> {
-    // In one order, so that two workers that note the same processes do not wait for each other.
-    let mut ids: Vec<&str> = processes.iter().map(DeletionProcessId::as_str).collect();
-    ids.sort_unstable();
-    for id in ids {
-        let sql = "UPDATE erasure_tasks SET in_ledger = 1 WHERE process_id = $1 AND eraser = ''";
-        execute(transaction, sql, vec![id.into()]).await?;
-    }
-    Ok(())
-}
-
 pub(crate) async fn execute(
     connection: &impl ConnectionTrait,
     sql: &str,
@@ -349,7 +328,6 @@ fn task(result: &QueryResult) -> Result<ErasureTask, StoreError> {
         failures: count(&row, "failures")?,
         unfinished_since: row.instant_if_there("unfinished_since")?,
         poll: row.get("poll")?,
-        is_in_ledger: row.get::<Option<i64>>("in_ledger")? == Some(1),
     })
 }
 

@@ -179,7 +179,8 @@ impl Store {
             && stored.created_at == proof.created_at()
             && is_by(Some(device(&stored.created_by_device)), Some(first))
             && stored.grace_period_ends_at == (!is_cancelled).then(|| proof.grace_period_ends_at())
-            && stored.cancelled_at.map(Timestamp::unix_micros) == cancelled.map(|entry| entry.created_at)
+            && stored.cancelled_at.map(Timestamp::unix_micros)
+                == cancelled.and_then(SealedEntry::cancelled_at)
             && is_by(stored.cancelled_by_device.as_ref().map(device), cancelled)
     }
 }

@@ -533,7 +533,7 @@ fn parked_from_row(row: &QueryResult) -> Result<ParkedEvent, StoreError> {
 
 fn figures_from_row(row: &QueryResult) -> Result<SinkFigures, StoreError> {
     let row = Row::new(row, "event_sinks", "name")?;
-    let number = |column: &str| Ok(u64::try_from(row.get::<i64>(column)?).unwrap_or(0));
+    let number = |column: &str| Ok::<u64, StoreError>(u64::try_from(row.get::<i64>(column)?).unwrap_or(0));
     Ok(SinkFigures {
         sink: row.parse("name")?,
         waiting: number("waiting")? + number("without_place")?,

@@ -71,6 +71,9 @@ impl Housekeeping for Store {
                       ORDER BY identity_deleted_at, status LIMIT $2";
         let forget = [
             "INSERT INTO processes_being_forgotten (process_id) SELECT process_id FROM closed_processes WHERE process_id IN ($IDS)",
+            // For the journal, which is to know it as well.
+            "INSERT INTO forgotten_processes (process_id) SELECT process_id FROM closed_processes \
+             WHERE process_id IN ($IDS) ON CONFLICT (process_id) DO NOTHING",
             "DELETE FROM audit_entries WHERE process_id IN ($IDS)",
             "DELETE FROM closed_processes WHERE process_id IN ($IDS)",
             "DELETE FROM processes_being_forgotten WHERE process_id IN ($IDS)",

@@ -21,6 +21,8 @@ mod event_audit;
 mod event_deliveries;
 mod housekeeping;
 mod identities;
+mod journal;
+mod journaled_trail;
 mod mapping;
 mod migrations;
 mod outbox;
@@ -42,6 +44,7 @@ pub use backups::SqliteBackups;
 pub use clocks::Clocks;
 pub use connection::{ConnectionOptions, InvalidPooler, Pooler};
 pub use database::{Database, DatabaseError};
+pub use journal::JournalDatabase;
 #[cfg(feature = "postgres")]
 pub use postgres_url::InvalidPostgresUrl;
 pub use store::Store;

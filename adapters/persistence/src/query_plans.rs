@@ -17,6 +17,7 @@ use crate::due_processes::due_processes;
 use crate::erasure_tasks::claim_of;
 use crate::event_audit::events_of_page;
 use crate::identities::open_process_of;
+use crate::journaled_trail::unjournaled_of;
 use crate::{ConnectionOptions, Database};
 
 /// What is not due ends its grace period from here on.
@@ -194,7 +195,12 @@ async fn sqlite_claims_and_counts_by_index() {
                 "SEARCH erasure_tasks USING COVERING INDEX sqlite_autoindex_erasure_tasks_1 (process_id=?)",
                 due,
                 due,
-                "SEARCH finish USING INDEX sqlite_autoindex_erasure_tasks_1 (process_id=? AND eraser=?)",
+            ],
+        ),
+        (
+            unjournaled_of(DbBackend::Sqlite, None, 9),
+            vec![
+                "SEARCH unjournaled_steps USING COVERING INDEX sqlite_autoindex_unjournaled_steps_1 (process_id>?)",
             ],
         ),
         (
@@ -341,7 +347,7 @@ async fn postgres_does_not_work_more_where_more_is_stored() {
         (page(postgres, Status::Cancelled), &["other_processes_by_status"], 3),
         // The first of each part, and those that are shown.
         (page(postgres, Status::Active), &[BY_REMINDER; 4], 6),
-        (claim(postgres), &["due_erasure_tasks", "erasure_tasks_pkey", "erasure_tasks_pkey"], 6),
+        (claim(postgres), &["due_erasure_tasks", "erasure_tasks_pkey"], 6),
         (answers(postgres), &["answered_requests_of_identity"], 0),
     ];
     for reminded in every_reminder() {

@@ -14,7 +14,7 @@ use crate::entities::deployment;
 use crate::error::store_error;
 use crate::pool::Pool;
 use crate::wake_ups::WakeUps;
-use crate::{Database, DatabaseError};
+use crate::{ConnectionOptions, Database, DatabaseError, DatabaseUrl, JournalDatabase};
 
 /// Implements the application's ports on a migrated database. Cheap to clone: the clones share their connections.
 #[derive(Debug, Clone)]
@@ -70,6 +70,18 @@ impl Store {
     /// If the store fails.
     pub async fn remember(&self, name: &str, value: &str) -> Result<String, StoreError> {
         remember(&self.writer, name, value).await
+    }
+
+    /// The journal at this URL, sealed with the key of this deployment.
+    #[must_use]
+    pub fn journal(&self, url: DatabaseUrl, options: ConnectionOptions) -> JournalDatabase {
+        JournalDatabase::new(url, options, self.audit_key.clone())
+    }
+
+    /// A name for the journal of the database in this place, which no other deployment and no other place has.
+    #[must_use]
+    pub fn journal_name(&self, place: &str) -> String {
+        self.audit_key.journal_name(place).to_string()
     }
 
     /// Closes the connections; SQLite then folds its write-ahead log into the file.

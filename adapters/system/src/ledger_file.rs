@@ -147,6 +147,14 @@ impl ErasureLedger for LedgerFile {
         .await
     }
 
+    async fn length(&self) -> Result<Option<u64>, LedgerError> {
+        match std::fs::metadata(&self.path) {
+            Ok(found) => Ok(Some(found.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.unavailable(error.into())),
+        }
+    }
+
     async fn content(&self) -> Result<LedgerContent, LedgerError> {
         self.blocking(Self::read).await
     }

@@ -7,6 +7,7 @@ mod deletions;
 mod driver;
 mod erasures;
 mod housekeeping;
+mod journal;
 mod reminders;
 mod sink;
 mod work;

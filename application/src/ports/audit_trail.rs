@@ -43,9 +43,6 @@ pub trait AuditTrail: Send + Sync {
     /// What the trail says instead of this address.
     fn identity_hash(&self, address: &Address) -> KeyedHash;
 
-    /// What the erasure ledger says of a process whose deletion has started; nothing if it has not.
-    fn ledger_entry(&self, process: &DeletionProcess) -> Option<ErasureLedgerEntry>;
-
     /// Whether an entry of the erasure ledger was written with the deployment's audit key.
     ///
     /// # Errors

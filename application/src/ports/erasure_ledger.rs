@@ -43,6 +43,12 @@ pub trait ErasureLedger: Send + Sync {
     /// If it cannot be written; then nothing may be erased.
     async fn append(&self, entries: &[ErasureLedgerEntry]) -> Result<(), LedgerError>;
 
+    /// How long it is, in bytes; none if there is none.
+    ///
+    /// # Errors
+    /// If that cannot be found out.
+    async fn length(&self) -> Result<Option<u64>, LedgerError>;
+
     /// Everything that is in it. A last line that a crash cut off is none: nothing was erased on its account.
     ///
     /// # Errors

@@ -23,8 +23,6 @@ pub struct ErasureTask {
     pub unfinished_since: Option<Timestamp>,
     /// Where to ask how far the eraser is, if it said so.
     pub poll: Option<String>,
-    /// Whether the erasure ledger has the process.
-    pub is_in_ledger: bool,
 }
 
 /// What a step says of the task that it comes from; stored with it by [`Identities::save`](super::Identities::save).
@@ -135,12 +133,6 @@ pub trait ErasureTasks: Send + Sync {
         lease_ends_at: Timestamp,
         limit: u32,
     ) -> Result<Vec<Result<ErasureTask, StoreError>>, StoreError>;
-
-    /// Notes that the erasure ledger has these processes.
-    ///
-    /// # Errors
-    /// If the store fails.
-    async fn note_in_ledger(&self, processes: &[DeletionProcessId]) -> Result<(), StoreError>;
 
     /// Stores what came of a claimed task without a step, at `now`, if the claim still holds.
     ///

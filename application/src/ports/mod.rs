@@ -22,6 +22,8 @@ mod event_sink;
 mod housekeeping;
 mod identities;
 mod ids;
+mod journal;
+mod journaled_trail;
 mod own_identities;
 mod receipts;
 mod store_health;
@@ -46,6 +48,8 @@ pub use event_sink::{EventSink, SendError};
 pub use housekeeping::{Batch, Housekeeping};
 pub use identities::{Alongside, Decided, Identities, Loaded, Version};
 pub use ids::{Ids, RandomSourceFailed};
+pub use journal::{Journal, JournalError, JournalFigures, JournalPage};
+pub use journaled_trail::{Adoption, JournaledTrail, KnownJournal};
 pub use own_identities::{DeletedOwnIdentity, OwnIdentities};
 pub use receipts::{ReceiptChecker, ReceiptSigner, Receipts};
 pub use store_health::{Connections, StoreHealth};
@@ -67,6 +71,8 @@ pub use {
     housekeeping::MockHousekeeping,
     identities::MockIdentities,
     ids::MockIds,
+    journal::MockJournal,
+    journaled_trail::MockJournaledTrail,
     own_identities::MockOwnIdentities,
     receipts::{MockReceiptChecker, MockReceiptSigner, MockReceipts},
     store_health::MockStoreHealth,

@@ -4,21 +4,19 @@ mod perform;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use reprieve_domain::audit::ErasureLedgerEntry;
-use reprieve_domain::{DeletionProcess, DeletionProcessId, Timestamp};
+use reprieve_domain::{DeletionProcess, Timestamp};
 
 use self::perform::Outcome;
 use crate::backoff::{Backoff, after};
 use crate::ports::{
-    AuditTrail, Clock, ErasureLedger, ErasureTask, ErasureTasks, Identities, Ids, LedgerError, Loaded,
-    RandomSourceFailed, ReceiptSigner, Settlement,
+    AuditTrail, Clock, ErasureTask, ErasureTasks, Identities, Ids, Loaded, RandomSourceFailed, ReceiptSigner,
+    Settlement,
 };
 use crate::{Coded, Erasers, ErrorCode, StoreError};
 
@@ -49,13 +47,13 @@ impl Default for ErasureSettings {
 
 /// Does the work that deletions consist of.
 ///
-/// A process is Deleting, durably, before any of its tasks exist, and in the erasure ledger before any eraser is asked.
+/// A process is Deleting, durably, before any of its tasks exist. With a [`JournaledAuditTrail`](crate::JournaledAuditTrail),
+/// it is in the journal before any eraser is asked.
 /// What an eraser acknowledges is stored together with the audit entry that says so, by whoever holds the task's lease.
 pub struct RunErasures {
     tasks: Arc<dyn ErasureTasks>,
     identities: Arc<dyn Identities>,
     audit_trail: Arc<dyn AuditTrail>,
-    ledger: Arc<dyn ErasureLedger>,
     signer: Arc<dyn ReceiptSigner>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
@@ -91,9 +89,6 @@ pub enum RunErasuresError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The ledger failed: nothing was erased.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
     /// There is no randomness to be had.
     #[error(transparent)]
     Random(#[from] RandomSourceFailed),
@@ -103,7 +98,6 @@ impl Coded for RunErasuresError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Store(error) => error.code(),
-            Self::Ledger(error) => error.code(),
             Self::Random(error) => error.code(),
         }
     }
@@ -117,8 +111,6 @@ pub struct RunErasuresPorts {
     pub identities: Arc<dyn Identities>,
     /// The audit trail.
     pub audit_trail: Arc<dyn AuditTrail>,
-    /// The erasure ledger.
-    pub ledger: Arc<dyn ErasureLedger>,
     /// Who signs receipts.
     pub signer: Arc<dyn ReceiptSigner>,
     /// The time.
@@ -148,14 +140,14 @@ impl RunErasures {
     /// With its ports.
     #[must_use]
     pub fn new(ports: RunErasuresPorts, erasers: Erasers, settings: ErasureSettings) -> Self {
-        let RunErasuresPorts { tasks, identities, audit_trail, ledger, signer, clock, ids } = ports;
-        Self { tasks, identities, audit_trail, ledger, signer, clock, ids, erasers, settings }
+        let RunErasuresPorts { tasks, identities, audit_trail, signer, clock, ids } = ports;
+        Self { tasks, identities, audit_trail, signer, clock, ids, erasers, settings }
     }
 
     /// One pass: until nothing is due. What fails is due later and is not waited for.
     ///
     /// # Errors
-    /// If the store or the ledger fails as a whole. What was acknowledged until then stays acknowledged; what was claimed
+    /// If the store or the journal fails as a whole. What was acknowledged until then stays acknowledged; what was claimed
     /// and not tried is given back.
     pub async fn execute(&self) -> Result<ErasuresRun, RunErasuresError> {
         let mut run = ErasuresRun::default();
@@ -213,12 +205,11 @@ impl RunErasures {
         }
     }
 
-    /// Claims tasks, and sees to it that the ledger has their processes.
+    /// Claims tasks, and verifies their processes.
     async fn claim(&self, due_at: Timestamp, limit: u32) -> Result<Claimed, RunErasuresError> {
         let lease_ends_at = after(self.clock.now(), self.settings.lease);
         let tasks = self.tasks.claim(due_at, lease_ends_at, limit).await?;
         let mut claimed = Claimed { tasks: tasks.len(), ..Claimed::default() };
-        let mut entries: BTreeMap<DeletionProcessId, ErasureLedgerEntry> = BTreeMap::new();
         let (tasks, broken): (Vec<_>, Vec<_>) = tasks.into_iter().partition(Result::is_ok);
         claimed.broken.extend(broken.into_iter().filter_map(Result::err));
         let tasks: Vec<ErasureTask> = tasks.into_iter().filter_map(Result::ok).collect();
@@ -243,39 +234,14 @@ impl RunErasures {
                         problem: "is not that of the process".to_owned(),
                     });
                 }
-                Some(Ok(process)) => {
-                    if !task.is_in_ledger
-                        && let Some(entry) = self.audit_trail.ledger_entry(&process.value)
-                    {
-                        entries.insert(task.process_id.clone(), entry);
-                    }
-                    claimed.prepared.push((task, process.clone()));
-                }
+                Some(Ok(process)) => claimed.prepared.push((task, process.clone())),
                 // Another worker has finished it since it was claimed.
                 None => claimed.left_alone += 1,
                 // What does not verify stays so for longer than a lease.
                 Some(Err(fault)) => claimed.broken.push(StoreError::Quarantined(fault.clone())),
             }
         }
-        if !entries.is_empty() {
-            let (processes, entries): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
-            if let Err(error) = self.write_ledger(&processes, &entries).await {
-                for (task, _) in &claimed.prepared {
-                    self.give_back(task).await;
-                }
-                return Err(error);
-            }
-        }
         Ok(claimed)
-    }
-
-    async fn write_ledger(
-        &self,
-        processes: &[DeletionProcessId],
-        entries: &[ErasureLedgerEntry],
-    ) -> Result<(), RunErasuresError> {
-        self.ledger.append(entries).await?;
-        Ok(self.tasks.note_in_ledger(processes).await?)
     }
 
     /// What was not even tried does not wait for the end of the lease, but as long as after a first failure.

@@ -28,7 +28,6 @@ pub(crate) enum Call {
         lease_ends_at: Timestamp,
         limit: u32,
     },
-    NoteInLedger(Vec<usize>),
     Settle(ErasureTask, Settlement),
     Close(ErasureTask, Version),
     Append(Vec<usize>),
@@ -88,9 +87,9 @@ pub(crate) enum Answer {
     Loaded(Option<Arc<Row>>),
     Saved(Vec<bool>),
     Found(Vec<usize>),
-    /// Those that are stored; whether each verifies.
-    Verified(Vec<(Arc<Row>, bool)>),
-    Claimed(Vec<(Task, bool)>),
+    /// Those that are stored; whether each verifies, and whether the journal has it.
+    Verified(Vec<(Arc<Row>, bool, bool)>),
+    Claimed(Vec<Task>),
     Replied(Reply),
     Listed(bool),
     Retried(u64),

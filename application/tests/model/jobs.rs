@@ -18,7 +18,7 @@ use reprieve_domain::DeletionProcess;
 use crate::calls::Key;
 use crate::clocks::{FIRST, GRACE_PERIOD, at};
 use crate::desk::Desk;
-use crate::ports::{ModelEraser, Ports};
+use crate::ports::{Journaled, ModelEraser, Ports};
 use crate::row::{address, device, eraser, number_of, process_id};
 
 /// What somebody does, from beginning to end.
@@ -115,8 +115,7 @@ fn wired(ports: &Ports) -> RunErasuresPorts {
     RunErasuresPorts {
         tasks: ports.clone(),
         identities: ports.clone(),
-        audit_trail: ports.clone(),
-        ledger: ports.clone(),
+        audit_trail: Arc::new(Journaled(ports.as_ref().clone())),
         signer: ports.clone(),
         clock: ports.clone(),
         ids: ports,

@@ -195,7 +195,7 @@ impl World {
         let facts = &mut state.facts;
         facts.asked_before_the_end |= row.is_none_or(|row| at(state.now) < row.promised);
         facts.asked_unrecorded |=
-            !store.ledger.contains(&process) || row.is_none_or(|row| !row.tells("DeletionStarted"));
+            !store.journal.contains(&process) || row.is_none_or(|row| !row.tells("DeletionStarted"));
         facts.asked_after_a_cancel |= state.cancelled.contains(&process);
         facts.asked_after_close |= store.closed.as_ref().is_some_and(|row| row.number == process);
         facts.acted_unverified |= !trace.has_verified(process);

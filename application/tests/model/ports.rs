@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use reprieve_application::ports::{
     Alongside, AnsweredRequests, AuditTrail, Clock, ClockGuard, ClockReadings, ComparedEvents, Decided, Due,
-    DueProcesses, EraseAnswer, ErasePlan, EraseRequest, Eraser, ErasureLedger, ErasureTask, ErasureTasks,
-    Found, Identities, Ids, LedgerContent, LedgerError, Loaded, Position, Quarantined, RandomSourceFailed,
-    ReceiptSigner, RetriedTasks, Settlement, TaskStatus, Version, Waiver,
+    DueProcesses, EraseAnswer, ErasePlan, EraseRequest, Eraser, ErasureTask, ErasureTasks, Found, Identities,
+    Ids, Loaded, Position, Quarantined, RandomSourceFailed, ReceiptSigner, RetriedTasks, Settlement,
+    TaskStatus, Version, Waiver,
 };
 use reprieve_application::{AnsweredRequest, IdempotencyKey, KeyPair, Receipt, StoreError};
 use reprieve_domain::audit::{
@@ -170,10 +170,6 @@ impl AuditTrail for Ports {
         key().pseudonym_of_identity(address)
     }
 
-    fn ledger_entry(&self, process: &DeletionProcess) -> Option<ErasureLedgerEntry> {
-        key().ledger_entry(process)
-    }
-
     fn verify_ledger_entry(&self, entry: &ErasureLedgerEntry) -> Result<(), InvalidLedgerEntry> {
         key().verify_ledger_entry(entry)
     }
@@ -189,10 +185,36 @@ impl AuditTrail for Ports {
         if processes.is_empty() {
             return Ok(BTreeMap::new());
         }
+        self.verified_and_journaled(processes, false).await
+    }
+
+    async fn compared_events(&self, _: Option<i64>, _: u32) -> Result<ComparedEvents, StoreError> {
+        unreachable!("nobody verifies everything")
+    }
+
+    async fn contradictions(&self) -> Result<Vec<Fault>, StoreError> {
+        unreachable!("nobody verifies everything")
+    }
+}
+
+type Verified = BTreeMap<DeletionProcessId, Result<Loaded<DeletionProcess>, Fault>>;
+
+impl Ports {
+    /// What verifies is in the journal before the answer is given, if it is to be.
+    async fn verified_and_journaled(
+        &self,
+        processes: &[DeletionProcessId],
+        is_to_be_journaled: bool,
+    ) -> Result<Verified, StoreError> {
         let Answer::Verified(rows) = self.ask(Call::Verify(numbers(processes))).await? else {
             unreachable!()
         };
-        let verified = rows.into_iter().map(|(row, is_believed)| {
+        let unknown: Vec<usize> =
+            rows.iter().filter(|(.., is_journaled)| !is_journaled).map(|(row, ..)| row.number).collect();
+        if is_to_be_journaled && !unknown.is_empty() {
+            self.ask(Call::Append(unknown)).await?;
+        }
+        let verified = rows.into_iter().map(|(row, is_believed, _)| {
             let as_it_is = || Loaded { value: row.process.clone(), version: row.head };
             let verified = match row.verified() {
                 Err(_) if is_believed => Ok(as_it_is()),
@@ -202,13 +224,47 @@ impl AuditTrail for Ports {
         });
         Ok(verified.collect())
     }
+}
 
-    async fn compared_events(&self, _: Option<i64>, _: u32) -> Result<ComparedEvents, StoreError> {
-        unreachable!("nobody verifies everything")
+/// The audit trail beside its journal.
+pub(crate) struct Journaled(pub(crate) Ports);
+
+#[async_trait]
+impl AuditTrail for Journaled {
+    async fn chains(&self, after: Option<String>, limit: u32) -> Result<Vec<Chain>, StoreError> {
+        self.0.chains(after, limit).await
+    }
+
+    async fn entries<'a>(
+        &self,
+        owner: &Address,
+        process: Option<&'a DeletionProcessId>,
+    ) -> Result<Vec<SealedEntry>, StoreError> {
+        self.0.entries(owner, process).await
+    }
+
+    fn identity_hash(&self, address: &Address) -> KeyedHash {
+        self.0.identity_hash(address)
+    }
+
+    fn verify_ledger_entry(&self, entry: &ErasureLedgerEntry) -> Result<(), InvalidLedgerEntry> {
+        self.0.verify_ledger_entry(entry)
+    }
+
+    fn verify(&self, chain: &Chain) -> Result<Option<Receipt>, Fault> {
+        AuditTrail::verify(&self.0, chain)
+    }
+
+    async fn verified(&self, processes: &[DeletionProcessId]) -> Result<Verified, StoreError> {
+        self.0.verified_and_journaled(processes, true).await
+    }
+
+    async fn compared_events(&self, after: Option<i64>, limit: u32) -> Result<ComparedEvents, StoreError> {
+        self.0.compared_events(after, limit).await
     }
 
     async fn contradictions(&self) -> Result<Vec<Fault>, StoreError> {
-        unreachable!("nobody verifies everything")
+        self.0.contradictions().await
     }
 }
 
@@ -222,11 +278,7 @@ impl ErasureTasks for Ports {
     ) -> Result<Vec<Result<ErasureTask, StoreError>>, StoreError> {
         let claim = Call::Claim { due_at, lease_ends_at, limit };
         let Answer::Claimed(tasks) = self.ask(claim).await? else { unreachable!() };
-        Ok(tasks.into_iter().map(|(task, is_in_ledger)| Ok(task.claimed(is_in_ledger))).collect())
-    }
-
-    async fn note_in_ledger(&self, processes: &[DeletionProcessId]) -> Result<(), StoreError> {
-        self.ask(Call::NoteInLedger(numbers(processes))).await.map(drop)
+        Ok(tasks.into_iter().map(|task| Ok(task.claimed())).collect())
     }
 
     async fn settle(
@@ -283,19 +335,6 @@ impl ErasureTasks for Ports {
             due_at: None,
         };
         Ok(is_there.then_some(task).into_iter().collect())
-    }
-}
-
-#[async_trait]
-impl ErasureLedger for Ports {
-    async fn append(&self, entries: &[ErasureLedgerEntry]) -> Result<(), LedgerError> {
-        let processes = entries.iter().map(|entry| number_of(entry.process_id.as_str()));
-        let appended = self.ask(Call::Append(processes.collect())).await;
-        appended.map(drop).map_err(|error| LedgerError { ledger: "model".into(), source: error.into() })
-    }
-
-    async fn content(&self) -> Result<LedgerContent, LedgerError> {
-        unreachable!("nobody replays the ledger")
     }
 }
 

@@ -17,7 +17,7 @@ fn always() -> Vec<Property<World>> {
         Property::always("no eraser is asked before the end", |_, state: &State| {
             !state.facts.asked_before_the_end
         }),
-        Property::always("nothing is erased before store and ledger say so", |_, state: &State| {
+        Property::always("nothing is erased before store and journal say so", |_, state: &State| {
             !state.facts.asked_unrecorded
         }),
         Property::always("no eraser is asked after a cancel was acknowledged", |_, state: &State| {

@@ -1,4 +1,4 @@
-//! The database and the ledger of the model: what the ports promise of them, each call at once.
+//! The database and the journal of the model: what the ports promise of them, each call at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,9 +36,8 @@ pub(crate) struct Store {
     pub(crate) closed: Option<Arc<Row>>,
     pub(crate) tasks: Vec<Task>,
     pub(crate) answers: BTreeMap<Key, u16>,
-    /// Which processes the store says are in the ledger, and which are.
-    noted: BTreeSet<usize>,
-    pub(crate) ledger: BTreeSet<usize>,
+    /// Whose deletion the journal knows to have started.
+    pub(crate) journal: BTreeSet<usize>,
     pub(crate) stored_without_lease: bool,
     pub(crate) has_trusted_a_wrong_clock: bool,
 }
@@ -117,13 +116,11 @@ impl Store {
             Call::Verify(numbers) => {
                 let rows = numbers.iter().filter_map(|number| self.row(*number)).cloned();
                 let verifies = |row: &Row| row.verified().is_ok() || caller.makes(Mistake::NothingIsVerified);
-                Answer::Verified(rows.map(|row| (row.clone(), verifies(&row))).collect())
+                let is_journaled = |row: &Row| self.journal.contains(&row.number);
+                let looked_at = rows.map(|row| (row.clone(), verifies(&row), is_journaled(&row)));
+                Answer::Verified(looked_at.collect())
             }
             Call::Claim { due_at, lease_ends_at, limit } => self.claim(*due_at, *lease_ends_at, *limit),
-            Call::NoteInLedger(numbers) => {
-                self.noted.extend(numbers);
-                Answer::Done
-            }
             Call::Settle(task, settlement) => {
                 let settled = self.fenced(task, caller)?;
                 settled.settle(settlement);
@@ -138,7 +135,7 @@ impl Store {
                 Answer::Done
             }
             Call::Append(numbers) => {
-                self.ledger.extend(numbers);
+                self.journal.extend(numbers);
                 Answer::Done
             }
             Call::Erase { .. } => unreachable!("an eraser is asked"),
@@ -243,7 +240,7 @@ impl Store {
             task.due_at = lease_ends_at.unix_micros();
             task.lease_ends_at = Some(lease_ends_at.unix_micros());
             task.fence += 1;
-            (*task, self.noted.contains(&task.process))
+            *task
         });
         Answer::Claimed(claimed.collect())
     }

@@ -55,7 +55,7 @@ impl Task {
     }
 
     /// As a worker gets it.
-    pub(crate) fn claimed(&self, is_in_ledger: bool) -> ErasureTask {
+    pub(crate) fn claimed(&self) -> ErasureTask {
         ErasureTask {
             process_id: process_id(self.process),
             address: address(),
@@ -67,7 +67,6 @@ impl Task {
             failures: self.failures,
             unfinished_since: self.since.map(|since| Timestamp::from_unix_micros(since).unwrap()),
             poll: None,
-            is_in_ledger,
         }
     }
 

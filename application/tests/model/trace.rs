@@ -57,10 +57,10 @@ impl Trace {
             before.as_ref().map(|(trace, _)| (trace.claims.clone(), trace.seen.clone())).unwrap_or_default();
         match before.as_ref().map(|(_, answered)| &answered.answer) {
             Some(Answer::Claimed(tasks)) => {
-                claims.extend(tasks.iter().map(|(task, _)| (task.process, task.kind, task.fence)));
+                claims.extend(tasks.iter().map(|task| (task.process, task.kind, task.fence)));
             }
             Some(Answer::Verified(rows)) => {
-                seen.extend(rows.iter().map(|(row, _)| (row.number, row.verified().is_ok())));
+                seen.extend(rows.iter().map(|(row, ..)| (row.number, row.verified().is_ok())));
             }
             _ => {}
         }

@@ -40,7 +40,7 @@ pub(crate) enum Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Luck {
     pub(crate) crashes: u8,
-    /// The store or the ledger fails, before or after it has done what it was asked.
+    /// The store or the journal fails, before or after it has done what it was asked.
     pub(crate) breaks: u8,
     /// An eraser fails, or its answer is lost.
     pub(crate) failures: u8,
@@ -257,7 +257,7 @@ impl State {
             };
             let mut claims = trace.claims.clone();
             if let Some(Answer::Claimed(tasks)) = answer {
-                claims.extend(tasks.iter().map(|(task, _)| (task.process, task.kind, task.fence)));
+                claims.extend(tasks.iter().map(|task| (task.process, task.kind, task.fence)));
             }
             claims
         })

@@ -37,6 +37,25 @@ pub struct SealedEntry {
     pub hash: Vec<u8>,
 }
 
+impl SealedEntry {
+    /// When the process was cancelled, in microseconds of Unix time, if this entry says so: before the entry was written
+    /// if a cancellation was restored.
+    #[must_use]
+    pub fn cancelled_at(&self) -> Option<i64> {
+        match AuditedAction::read(&self.message_key, &self.additional_data)? {
+            AuditedAction::CancelledByOwner { .. } => Some(self.created_at),
+            AuditedAction::CancellationRestored { cancelled_at } => Some(cancelled_at.unix_micros()),
+            AuditedAction::StartedByOwner { .. }
+            | AuditedAction::GracePeriodReminderSent(_)
+            | AuditedAction::DeletionStarted { .. }
+            | AuditedAction::DataDeleted { .. }
+            | AuditedAction::ErrorDuringDeletion { .. }
+            | AuditedAction::DataDeletionWaivedBySupport { .. }
+            | AuditedAction::DeletionCompleted => None,
+        }
+    }
+}
+
 /// Where the chain of a process ends: how many entries it has, and the hash of the newest.
 ///
 /// It changes with every step and with nothing else, so it is also the version that guards against storing a step that
@@ -125,12 +144,16 @@ pub enum FaultKind {
     ReceiptDiffers,
     /// The event is not the one that the entry tells of, or there is another one of the same entry.
     EventDiffers,
+    /// The process and its entries are sound, but they lack what the journal has: they were put back to an earlier state.
+    OlderThanJournal,
+    /// What the journal has of the process cannot be read, or is not sealed.
+    JournalDamaged,
     /// What is remembered of the time is not what was written. It belongs to no process.
     ClockRecordDiffers,
 }
 
 impl FaultKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Changed,
         Self::Removed,
         Self::Inserted,
@@ -139,6 +162,8 @@ impl FaultKind {
         Self::TasksDiffer,
         Self::ReceiptDiffers,
         Self::EventDiffers,
+        Self::OlderThanJournal,
+        Self::JournalDamaged,
     ];
 
     /// The one with this reason.
@@ -159,6 +184,8 @@ impl FaultKind {
             Self::TasksDiffer => "tasksDiffer",
             Self::ReceiptDiffers => "receiptDiffers",
             Self::EventDiffers => "eventDiffers",
+            Self::OlderThanJournal => "olderThanJournal",
+            Self::JournalDamaged => "journalDamaged",
             Self::ClockRecordDiffers => "clockRecordDiffers",
         }
     }
@@ -202,6 +229,16 @@ impl fmt::Display for Fault {
                     formatter,
                     "the event of entry {sequence} of process {process_id} is not what that entry says"
                 )
+            }
+            FaultKind::OlderThanJournal => {
+                write!(
+                    formatter,
+                    "process {process_id} lacks what the journal has of it up to entry {sequence}: it was put back to an \
+                     earlier state, or is another; see `reprieve journal replay`"
+                )
+            }
+            FaultKind::JournalDamaged => {
+                write!(formatter, "what the journal has of process {process_id} cannot be read, or is not sealed")
             }
             FaultKind::ClockRecordDiffers => formatter.write_str(
                 "the record of the newest instant that has passed, or a confirmation of the time, was changed",

@@ -40,6 +40,11 @@ pub enum AuditedAction {
         /// What was wrong with the process, if that had to be looked at.
         fault: Option<FaultKind>,
     },
+    /// It had been cancelled before the database was put back to an earlier state, and is cancelled again.
+    CancellationRestored {
+        /// When it was cancelled.
+        cancelled_at: Timestamp,
+    },
     /// A reminder was sent.
     GracePeriodReminderSent(Reminder),
     /// The grace period was over and erasing began.
@@ -79,6 +84,7 @@ impl AuditedAction {
         match self {
             Self::StartedByOwner { .. } => "StartedByOwner",
             Self::CancelledByOwner { .. } => "CancelledByOwner",
+            Self::CancellationRestored { .. } => "CancellationRestored",
             Self::GracePeriodReminderSent(Reminder::First) => "GracePeriodReminder1Sent",
             Self::GracePeriodReminderSent(Reminder::Second) => "GracePeriodReminder2Sent",
             Self::GracePeriodReminderSent(Reminder::Third) => "GracePeriodReminder3Sent",
@@ -112,6 +118,7 @@ impl AuditedAction {
             Self::DataDeletionWaivedBySupport { eraser, code } => {
                 vec![("aggregateType", eraser.to_string()), ("code", code.to_string())]
             }
+            Self::CancellationRestored { cancelled_at } => vec![("cancelledAt", cancelled_at.to_string())],
             Self::CancelledByOwner { fault: Some(fault) } => vec![("fault", fault.reason().to_owned())],
             Self::CancelledByOwner { fault: None }
             | Self::GracePeriodReminderSent(_)
@@ -130,6 +137,9 @@ impl AuditedAction {
             ("CancelledByOwner", []) => Self::CancelledByOwner { fault: None },
             ("CancelledByOwner", [("fault", reason)]) => {
                 Self::CancelledByOwner { fault: Some(FaultKind::with_reason(reason)?) }
+            }
+            ("CancellationRestored", [("cancelledAt", at)]) => {
+                Self::CancellationRestored { cancelled_at: at.parse().ok()? }
             }
             ("GracePeriodReminder1Sent", []) => Self::GracePeriodReminderSent(Reminder::First),
             ("GracePeriodReminder2Sent", []) => Self::GracePeriodReminderSent(Reminder::Second),
@@ -175,7 +185,8 @@ mod tests {
         let instant =
             (0..253_402_300_800_000_000_i64).prop_map(|at| Timestamp::from_unix_micros(at).unwrap());
         prop_oneof![
-            instant.prop_map(|at| AuditedAction::StartedByOwner { grace_period_ends_at: at }),
+            instant.clone().prop_map(|at| AuditedAction::StartedByOwner { grace_period_ends_at: at }),
+            instant.prop_map(|at| AuditedAction::CancellationRestored { cancelled_at: at }),
             prop::option::of(prop::sample::select(vec![
                 FaultKind::Changed,
                 FaultKind::Removed,
@@ -185,6 +196,8 @@ mod tests {
                 FaultKind::TasksDiffer,
                 FaultKind::ReceiptDiffers,
                 FaultKind::EventDiffers,
+                FaultKind::OlderThanJournal,
+                FaultKind::JournalDamaged,
             ]))
             .prop_map(|fault| AuditedAction::CancelledByOwner { fault }),
             prop::sample::select(&Reminder::ALL).prop_map(AuditedAction::GracePeriodReminderSent),

@@ -7,17 +7,20 @@
 //! that tells of a step which the state before it did not allow. [`AuditKey::verify_process`] does so before anything
 //! irreversible is done about a process, and gives a [`VerifiedProcess`] back.
 //!
-//! What it cannot show: that a whole process or a whole database was put back to an earlier state, or that every trace of
-//! a process was removed with it.
+//! What it cannot show by itself is that a whole process or a whole database was put back to an earlier state, or that every
+//! trace of a process was removed with it. A journal outside the database shows that: [`AuditKey::account`] says what it is
+//! to keep, and [`recognise`] compares.
 
 mod canonical;
 mod chain;
 mod clock_record;
 mod doubted_process;
 mod entry;
+mod journal;
 mod key;
 mod ledger;
 mod proof;
+mod recognition;
 mod stored_process;
 mod stored_task;
 mod verified_process;
@@ -26,9 +29,11 @@ pub use chain::{Chain, ChainHead, Fault, FaultKind, SealedEntry, StoredHead, Sub
 pub use clock_record::{ClockConfirmation, ClockRecord};
 pub use doubted_process::DoubtedProcess;
 pub use entry::{AuditEntry, AuditedAction};
+pub use journal::{Account, JournalDates, JournalEntry, JournalKind};
 pub use key::{AuditKey, InvalidAuditKey, InvalidKeyedHash, KeyedHash};
 pub use ledger::{ErasureLedgerEntry, InvalidLedgerEntry};
 pub use proof::Proof;
+pub use recognition::{Recognition, Remembered, Restoration, recognise, restoration};
 pub use stored_process::{ClosedProcess, StoredErasures, StoredProcess};
 pub use stored_task::StoredTask;
 pub use verified_process::VerifiedProcess;

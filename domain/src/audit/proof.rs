@@ -66,6 +66,9 @@ impl Proof {
                 (is_in_time && is_next, Status::Active, false)
             }
             (AuditedAction::CancelledByOwner { .. }, Status::Active) => (is_in_time, Status::Cancelled, true),
+            (AuditedAction::CancellationRestored { cancelled_at }, Status::Active) => {
+                (cancelled_at < self.grace_period_ends_at, Status::Cancelled, true)
+            }
             (AuditedAction::DeletionStarted { erasers }, Status::Active) => {
                 self.deletion_started_at = Some(at);
                 self.states_erasers = erasers.is_some();
@@ -97,6 +100,7 @@ impl Proof {
                 AuditedAction::StartedByOwner { .. }
                 | AuditedAction::GracePeriodReminderSent(_)
                 | AuditedAction::CancelledByOwner { .. }
+                | AuditedAction::CancellationRestored { .. }
                 | AuditedAction::DeletionStarted { .. }
                 | AuditedAction::DataDeleted { .. }
                 | AuditedAction::ErrorDuringDeletion { .. }
@@ -140,7 +144,9 @@ impl Proof {
         let grace_period_ends_at = self.grace_period_ends_at;
         Some(match read(newest)? {
             AuditedAction::StartedByOwner { .. } => EventKind::IdentityToBeDeleted { grace_period_ends_at },
-            AuditedAction::CancelledByOwner { .. } => EventKind::IdentityDeletionCancelled,
+            AuditedAction::CancelledByOwner { .. } | AuditedAction::CancellationRestored { .. } => {
+                EventKind::IdentityDeletionCancelled
+            }
             AuditedAction::GracePeriodReminderSent(reminder) => {
                 let sent_at = Timestamp::from_unix_micros(newest.created_at).ok()?;
                 let days_until_deletion = whole_days_until(grace_period_ends_at, sent_at);

@@ -177,7 +177,6 @@ impl AuditKey {
             ("GracePeriodReminder1Sent", first_sent),
             ("GracePeriodReminder2Sent", second_sent),
             ("GracePeriodReminder3Sent", third_sent),
-            ("CancelledByOwner", process.cancelled_at),
             ("DeletionStarted", process.deletion_started_at),
             ("DeletionCompleted", process.deletion_completed_at),
         ];
@@ -188,7 +187,10 @@ impl AuditKey {
                         && is_device(entry, Some(&process.created_by_device))
                         && promise(process.grace_period_ends_at).as_ref() == Some(&entry.additional_data)
                 }
-                "CancelledByOwner" => is_device(entry, process.cancelled_by_device.as_deref()),
+                "CancelledByOwner" | "CancellationRestored" => {
+                    process.cancelled_at == entry.cancelled_at()
+                        && is_device(entry, process.cancelled_by_device.as_deref())
+                }
                 _ => true,
             };
             let kept = once.iter().find(|(key, _)| *key == entry.message_key);
@@ -200,7 +202,9 @@ impl AuditKey {
         let newest = entries.last().map_or(0, |entry| entry.sequence);
         let told = |key: &str| entries.iter().any(|entry| entry.message_key == key);
         let invented = once.iter().any(|(key, at)| at.is_some() && !told(key))
-            || process.cancelled_by_device.is_some() && !told("CancelledByOwner");
+            || (process.cancelled_at.is_some() || process.cancelled_by_device.is_some())
+                && !told("CancelledByOwner")
+                && !told("CancellationRestored");
         let is_proven = process.status.parse() == Ok(proof.status()) && process.has_proven_erasures(proof);
         if invented || !is_proven { Err(newest) } else { Ok(()) }
     }

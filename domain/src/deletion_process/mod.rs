@@ -20,6 +20,7 @@ mod record;
 mod record_erasure;
 mod remind;
 mod reminder;
+mod restore_cancellation;
 mod start_deletion;
 mod state;
 mod status;

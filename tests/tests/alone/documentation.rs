@@ -104,8 +104,11 @@ fn every_command_of_the_readme_is_one() {
 #[test]
 fn every_key_of_the_configuration_is_documented() {
     let page = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
-    let pages =
-        page("README.md") + &page("docs/http.md") + &page("docs/deletion.md") + &page("docs/events.md");
+    let pages = page("README.md")
+        + &page("docs/http.md")
+        + &page("docs/deletion.md")
+        + &page("docs/events.md")
+        + &page("docs/restoring.md");
     let shown = Sandbox::new().json("config show");
     for (table, keys) in shown.as_object().unwrap() {
         for key in keys.as_object().unwrap().keys() {

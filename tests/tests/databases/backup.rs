@@ -176,11 +176,11 @@ fn a_copy_that_cannot_be_verified_is_none() {
 #[ignore = "needs a mount namespace: tests/run"]
 fn on_a_full_disk_no_half_of_a_backup_is_left() {
     let name = "backup::on_a_full_disk_no_half_of_a_backup_is_left";
-    on_a_small_disk(name, 320, |disk| {
+    on_a_small_disk(name, 400, |disk| {
         let sandbox = Sandbox::new();
         let _ = sandbox.line("identityDeletion init").succeeded();
         let filler = disk.join("filler");
-        let (mut failed, mut content) = (0, vec![0; 316 * 1024]);
+        let (mut failed, mut content) = (0, vec![0; 396 * 1024]);
         loop {
             fs::write(&filler, &content).unwrap();
             let outcome = back_up(&sandbox, disk.join("copy.db"));

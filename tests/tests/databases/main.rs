@@ -15,6 +15,7 @@ mod promises;
 mod races;
 mod read_only;
 mod readme_session;
+mod restore;
 mod server_option;
 mod service_authentication;
 mod service_clients;

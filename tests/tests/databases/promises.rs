@@ -102,7 +102,7 @@ fn database_and_key_are_their_owners_alone() {
     open.execute("PRAGMA user_version = 0");
     let _ = sandbox.line("identityDeletion cancel").succeeded();
     let files = sandbox.files();
-    assert_eq!(files.keys().filter(|file| file.is_file()).count(), 4, "{files:?}");
+    assert_eq!(files.keys().filter(|file| file.is_file()).count(), 5, "{files:?}");
     for (path, content) in &files {
         let mode = std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, if content.is_some() { 0o600 } else { 0o700 }, "{path:?}");

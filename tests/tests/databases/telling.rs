@@ -222,7 +222,7 @@ fn the_data_of_a_deleted_identity_stays_only_for_whoever_has_not_heard_of_it(san
         "grace_period = {{minimum_in_days = 0.000001, default_in_days = 0.00001}}
         housekeeping = {{events_in_days = 0}}
         reminders = {{days_before = []}}
-        ledger.file = '{home}/ledger'
+        journal.url = 'sqlite:{home}/journal'
         receipts.key_file = '{home}/receipt-key'",
         home = sandbox.home().display(),
     );

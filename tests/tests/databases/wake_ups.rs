@@ -58,7 +58,7 @@ fn a_commit_wakes_the_outbox_and_the_erasures_of_its_process(sandbox: &Sandbox) 
     let keys = format!(
         "grace_period = {{minimum_in_days = 0.000001, default_in_days = 0.00003}}
         reminders = {{days_before = []}}
-        ledger.file = '{home}/ledger'
+        journal.url = 'sqlite:{home}/journal'
         receipts.key_file = '{home}/receipt-key'",
         home = sandbox.home().display(),
     );

@@ -26,7 +26,7 @@ fn configured(sandbox: &Sandbox, eraser: &EraserService, sections: &str) -> Sand
     sandbox.configure(&format!(
         "http = {{requests_per_second = 1000000, burst = 1000000}}
         grace_period = {{minimum_in_days = 0.000001, default_in_days = 0.00001}}
-        ledger.file = '{home}/ledger'
+        journal.url = 'sqlite:{home}/journal'
         receipts.key_file = '{home}/receipt-key'
         {sections}
         [workers]
@@ -182,10 +182,10 @@ fn an_eraser_that_can_never_acknowledge_is_waived_and_the_deletion_completes(san
 fn what_keeps_workers_from_their_work_is_reported_at_the_start_and_cancelling_goes_on(sandbox: &Sandbox) {
     let home = sandbox.home().display().to_string();
     std::fs::write(sandbox.home().join("file"), "").unwrap();
-    // The deletions have no eraser, and a file is in the way of the ledger.
+    // The deletions have no eraser, and a file is in the way of the journal.
     sandbox.configure(&format!(
         "http = {{requests_per_second = 1000000, burst = 1000000}}
-        ledger.file = '{home}/file/ledger'
+        journal.url = 'sqlite:{home}/file/journal'
         receipts.key_file = '{home}/receipt-key'
         erasure.without_erasers = false"
     ));
@@ -194,13 +194,15 @@ fn what_keeps_workers_from_their_work_is_reported_at_the_start_and_cancelling_go
     let ready = service.send(&Request::get("/health/ready"));
     let body: serde_json::Value = serde_json::from_str(&ready.body).unwrap();
     let invalid = "error.reprieve.configuration.invalid";
-    let unavailable = "error.reprieve.ledger.unavailable";
+    let unavailable = "error.reprieve.journal.unavailable";
     assert_eq!(
         (ready.status, body),
         (
             200,
             serde_json::json!({"status": "up", "workers": [
                 {"worker": "deletions", "code": invalid}, {"worker": "erasures", "code": unavailable},
+                {"worker": "housekeeping", "code": unavailable}, {"worker": "journal", "code": unavailable},
+                {"worker": "reminders", "code": unavailable},
             ]})
         )
     );

@@ -92,7 +92,7 @@ impl Deployment {
         first.configure(&format!(
             "http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000}}
             grace_period = {{minimum_in_days = 0.000001, default_in_days = 0.0001}}
-            ledger.file = '{home}/ledger'
+            journal.url = 'sqlite:{home}/journal'
             receipts.key_file = '{home}/receipt-key'
             audit.key = '{key}'
             [workers]
@@ -355,7 +355,7 @@ fn a_single_pass_by_a_clock_that_is_wrong_starts_nothing() {
         let url = url.unwrap_or_else(|| format!("sqlite:{}", sandbox.home().join("reprieve.db").display()));
         let sandbox = sandbox.on(url);
         sandbox.configure(
-            "erasure.without_erasers = true\nreceipts.key_file = 'receipt-key'\nledger.file = 'ledger'\n",
+            "erasure.without_erasers = true\nreceipts.key_file = 'receipt-key'\njournal.url = 'sqlite:journal'\n",
         );
         drop(sandbox.line("database migrate").succeeded());
         drop(sandbox.line("identityDeletion init").succeeded());

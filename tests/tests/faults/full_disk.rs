@@ -105,7 +105,7 @@ fn what_was_due_while_there_was_no_room_is_deleted_when_there_is() {
             let (sandbox, elsewhere) = (Sandbox::at(home), Sandbox::new());
             sandbox.configure(&format!(
                 "{}grace_period = {{minimum_in_days = 0.000001, default_in_days = 0.00002}}
-            ledger.file = '{elsewhere}/ledger'
+            journal.url = 'sqlite:{elsewhere}/journal'
             receipts.key_file = '{elsewhere}/receipt-key'
             [workers]
             deletions_every_in_seconds = 0.1

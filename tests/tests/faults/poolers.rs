@@ -184,7 +184,7 @@ fn course_of_life(server: &PrivatePostgres, address: &str, isolation: &str, cach
 fn configure(sandbox: &Sandbox, receiver: &EraserService, eraser: &EraserService) {
     sandbox.configure(&format!(
         "{toml}grace_period = {{minimum_in_days = 0.000001}}
-        ledger.file = '{home}/ledger'
+        journal.url = 'sqlite:{home}/journal'
         receipts.key_file = '{home}/receipt-key'
         [workers]
         reminders_every_in_seconds = 0.2

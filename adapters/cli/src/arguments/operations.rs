@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
 /// Do the work that is due.
@@ -37,6 +37,8 @@ pub enum WorkerKind {
     Outbox,
     /// Forget what has been kept for long enough
     Housekeeping,
+    /// Write into the journal what has happened, and compare it with the database
+    Journal,
 }
 
 impl WorkerKind {
@@ -49,6 +51,7 @@ impl WorkerKind {
             Self::Erasures => "erasures",
             Self::Outbox => "outbox",
             Self::Housekeeping => "housekeeping",
+            Self::Journal => "journal",
         }
     }
 }
@@ -147,26 +150,50 @@ pub enum ReceiptCommand {
     PublicKey,
 }
 
-/// The list of deleted identities that is kept outside the database.
+/// The older name of what is done with the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum LedgerCommand {
-    /// After a backup was restored: find deleted identities that came back, and delete them again
+    /// The same as `reprieve journal replay`
+    Replay(ReplayArguments),
+}
+
+/// What the deployment remembers outside its database.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum JournalCommand {
+    /// Show where the journal is, whether it can be used, and what the database lacks
+    Status,
+    /// After a backup was restored: do again what the database has lost
     ///
-    /// Everything stored is compared with the list of deleted identities, the erasure ledger. What came back is in
-    /// deletion afterwards, and `reprieve worker run erasures` finishes it.
-    Replay {
-        /// Compare the addresses in this file as well, one a line; - for standard input. For accounts of other services
-        /// whose backup was restored
-        #[arg(long, value_name = "FILE", requires = "backup_taken_at")]
-        addresses: Option<PathBuf>,
-        /// When the backup of those services was taken, such as 2026-11-24T03:00:00Z. Who was deleted before is not in it:
-        /// if such an account is there, somebody came back by themselves
-        #[arg(long, value_name = "INSTANT", requires = "addresses")]
-        backup_taken_at: Option<String>,
-        /// Only say what came back, and change nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
+    /// The database is compared with the journal. Deletions that had started are started again, and
+    /// `reprieve worker run erasures` finishes them; cancellations are made again; an identity that has asked for something
+    /// since is left alone. Requests that the backup does not have are listed, and made again for identities in --addresses.
+    /// Exit code 70 if something is left to be decided on.
+    Replay(ReplayArguments),
+    /// Take the journal that is configured for this database, or begin a new one, whatever the database knew before
+    ///
+    /// Only if the old journal is lost for good, or after this database was copied: what the old journal had and the database
+    /// lacks is not noticed any more. The adoption is audited.
+    Adopt,
+}
+
+/// How the journal is replayed.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ReplayArguments {
+    /// The addresses of identities, one a line; - for standard input. Their requests that the database has lost are made
+    /// again, with at least 7 days to cancel
+    #[arg(long, value_name = "FILE")]
+    pub addresses: Option<PathBuf>,
+    /// The addresses are accounts of other services whose backup, taken at this instant, was restored, such as
+    /// 2026-11-24T03:00:00Z: those that were deleted since are deleted again. An identity that was deleted before is not in
+    /// the backup: if such an account is there, it came back by itself
+    #[arg(long, value_name = "INSTANT", requires = "addresses")]
+    pub backup_taken_at: Option<String>,
+    /// Ask only these erasers when an identity is deleted again, separated by commas; otherwise all that are configured
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub erasers: Vec<String>,
+    /// Only say what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// What others are told of, and what they have yet to be told.

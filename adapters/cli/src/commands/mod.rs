@@ -21,7 +21,8 @@ mod identity_deletion_list;
 mod identity_deletion_show;
 mod identity_status;
 mod identity_token;
-mod ledger_replay;
+mod journal;
+mod journal_replay;
 mod man;
 mod receipt_public_key;
 mod receipt_show;
@@ -33,7 +34,8 @@ mod worker_run;
 
 use crate::arguments::{
     ApiKeyCommand, AuditCommand, ClockCommand, Command, ConfigCommand, DatabaseCommand, DeletionsCommand,
-    EventsCommand, IdentityCommand, IdentityDeletionCommand, LedgerCommand, ReceiptCommand, WorkerCommand,
+    EventsCommand, IdentityCommand, IdentityDeletionCommand, JournalCommand, LedgerCommand, ReceiptCommand,
+    WorkerCommand,
 };
 use crate::{Failure, Host, Output};
 
@@ -97,9 +99,11 @@ pub async fn run(command: &Command, host: &dyn Host, output: &mut Output<'_>) ->
             }
             ReceiptCommand::PublicKey => receipt_public_key::run(host, output),
         },
-        Command::Ledger(LedgerCommand::Replay { addresses, backup_taken_at, dry_run }) => {
-            let elsewhere = addresses.as_deref().zip(backup_taken_at.as_deref());
-            ledger_replay::run(host, output, elsewhere, *dry_run).await
+        Command::Journal(JournalCommand::Status) => journal::status(host, output).await,
+        Command::Journal(JournalCommand::Adopt) => journal::adopt(host, output).await,
+        Command::Journal(JournalCommand::Replay(arguments))
+        | Command::Ledger(LedgerCommand::Replay(arguments)) => {
+            journal_replay::run(host, output, arguments).await
         }
         Command::Audit(AuditCommand::Verify) => audit::verify(host, output).await,
         Command::Database(DatabaseCommand::Migrate) => database_migrate::run(host, output).await,

@@ -1,5 +1,6 @@
 //! A host for the tests of commands. What a test does not give it, no command may ask for.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,21 +8,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
 use reprieve_application::ports::{
-    Alongside, ClockGuard, ClockReadings, Eraser, ErasureTasks, EventDeliveries, LedgerContent, Loaded,
-    MockAuditTrail, MockClock, MockClockGuard, MockDeletionProcesses, MockEraser, MockErasureLedger,
-    MockErasureTasks, MockEventDeliveries, MockIdentities, MockIds, MockReceipts, MockTokenSigner, Receipts,
-    Version,
+    Alongside, ClockGuard, ClockReadings, Eraser, ErasureTasks, EventDeliveries, JournalPage, KnownJournal,
+    Loaded, MockAuditTrail, MockClock, MockClockGuard, MockDeletionProcesses, MockEraser, MockErasureTasks,
+    MockEventDeliveries, MockIdentities, MockIds, MockJournal, MockJournaledTrail, MockReceipts,
+    MockTokenSigner, Receipts, Version,
 };
 use reprieve_application::use_cases::{
-    BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure, RedeliverEvents,
-    ReplayLedger, ReplayLedgerPorts, RetryErasures, ShowErasures, ShowParkedEvents, ShowReceipt,
-    VerifyAuditTrail, WaiveErasure,
+    AdoptJournal, BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, KeepJournal, PlanErasure,
+    RedeliverEvents, ReplayJournal, ReplayJournalPorts, RetryErasures, ShowErasures, ShowJournal,
+    ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
 };
 use reprieve_application::{
-    Erasers, ErrorCode, KeyPair, OutgoingEvent, OwnIdentity, SecretKey, StoreError, WaiverNote,
+    Erasers, ErrorCode, Journaling, KEEP_JOURNAL, KeyPair, OutgoingEvent, OwnIdentity, SecretKey, StoreError,
+    WaiverNote,
 };
-use reprieve_domain::audit::{ErasureLedgerEntry, KeyedHash};
-use reprieve_domain::{Address, Event, EventKind, GracePeriod, Identity, Timestamp};
+use reprieve_domain::audit::{JournalDates, JournalEntry, JournalKind, KeyedHash, Remembered};
+use reprieve_domain::{Address, Event, EventKind, GracePeriod, Identity, Status, Timestamp};
 
 use crate::{
     Arguments, Command, ConfigurationInForce, EventLines, Failure, Host, Output, OutputFormat, PassSummary,
@@ -100,7 +102,7 @@ impl UntilToldToStop for Pauses {
     }
 }
 
-/// A ledger with two identities, neither of which is stored when the replay begins.
+/// A journal with two deleted identities, neither of which is stored when the replay begins.
 #[derive(Clone, Copy)]
 pub(super) struct Ledger {
     /// Has a process whose grace period is over.
@@ -225,22 +227,51 @@ impl Ledger {
         Identity::with_open_process(step.into_process()).unwrap()
     }
 
-    fn replay(self) -> ReplayLedger {
-        let entry = |process: &str, hash: u8| ErasureLedgerEntry {
+    fn replay(self) -> ReplayJournal {
+        let entry = |process: &str, hash: u8| JournalEntry {
             process_id: process.parse().unwrap(),
             identity_hash: [hash; 32].into(),
-            created_at: "2026-10-01T00:00:00Z".parse().unwrap(),
-            grace_period_ends_at: "2026-10-15T00:00:00Z".parse().unwrap(),
-            deletion_started_at: "2026-10-15T00:01:00Z".parse().unwrap(),
-            seal: [3; 32].into(),
+            kind: JournalKind::Forgotten,
+            branch: 0,
+            revision: 3,
+            entry_hash: [3; 32].into(),
+            status: Status::Deleted,
+            dates: JournalDates {
+                created_at: "2026-10-01T00:00:00Z".parse().unwrap(),
+                grace_period_ends_at: "2026-10-15T00:00:00Z".parse().unwrap(),
+                suspended_until: None,
+                cancelled_at: None,
+                deletion_started_at: Some("2026-10-15T00:01:00Z".parse().unwrap()),
+                deletion_completed_at: Some("2026-10-15T00:02:00Z".parse().unwrap()),
+            },
         };
-        let mut ledger = MockErasureLedger::new();
-        ledger.expect_content().returning(move || {
-            let entries = vec![(1, entry("IDP00000000000000001", 1)), (2, entry("IDP00000000000000002", 2))];
-            Ok(LedgerContent { entries, damaged: Vec::new() })
+        let entries = [entry("IDP00000000000000001", 1), entry("IDP00000000000000002", 2)];
+        let processes = entries.clone().map(|entry| entry.process_id);
+        let mut journal = MockJournal::new();
+        journal.expect_id().returning(|| Ok(Some("known".to_owned())));
+        journal.expect_newest().returning(|| Ok(2));
+        journal.expect_page().returning(move |after, _| {
+            let page = JournalPage { processes: processes.to_vec(), damaged: Vec::new(), last: Some(2) };
+            Ok(if after < 2 { page } else { JournalPage::default() })
         });
+        journal.expect_remembered().returning(move |ids| {
+            let remembered = |entry: &JournalEntry| {
+                let remembered = Remembered { entries: vec![entry.clone()], is_damaged: false };
+                (entry.process_id.clone(), remembered)
+            };
+            Ok(entries.iter().filter(|entry| ids.contains(&entry.process_id)).map(remembered).collect())
+        });
+        let mut trail = MockJournaledTrail::new();
+        let known = || KnownJournal { id: Some("known".to_owned()), position: 2, ..KnownJournal::default() };
+        trail.expect_known_journal().returning(move || Ok(known()));
+        trail.expect_forgotten().returning(|_| Ok(Vec::new()));
+        trail.expect_unjournaled().returning(|_, _| Ok(Vec::new()));
+        trail.expect_note_journaled().returning(|_| Ok(()));
+        trail.expect_older().returning(|_, _| Ok(Vec::new()));
+        trail.expect_accounts().returning(|_| Ok(BTreeMap::new()));
+        trail.expect_note_current().returning(|_| Ok(()));
+        let keep = Journaling::new(Arc::new(journal), Arc::new(trail), clock(), ids(), KEEP_JOURNAL);
         let mut audit_trail = MockAuditTrail::new();
-        audit_trail.expect_verify_ledger_entry().returning(|_| Ok(()));
         audit_trail.expect_identity_hash().returning(move |address| self.hash(address));
         audit_trail.expect_verified().returning(move |ids| {
             let ripe = self.identity(&self.ripe.parse().unwrap()).into_open_process().unwrap();
@@ -256,15 +287,15 @@ impl Ledger {
             Ok(Loaded { value: self.identity(address), version })
         });
         identities.expect_save().times(usize::from(self.may_save)).returning(|_, _, _| Ok(()));
-        let ports = ReplayLedgerPorts {
-            ledger: Arc::new(ledger),
+        let ports = ReplayJournalPorts {
+            keep: KeepJournal::new(keep),
             audit_trail: Arc::new(audit_trail),
             processes: Arc::new(processes),
             identities: Arc::new(identities),
             clock: clock(),
             ids: ids(),
         };
-        ReplayLedger::new(ports, Erasers::default())
+        ReplayJournal::new(ports, <_>::default())
     }
 }
 
@@ -293,6 +324,7 @@ impl Host for TestHost {
             PassSummary::Erasures(_) => WorkerKind::Erasures,
             PassSummary::Outbox(_) => WorkerKind::Outbox,
             PassSummary::Housekeeping(_) => WorkerKind::Housekeeping,
+            PassSummary::Journal(_) => WorkerKind::Journal,
         };
         assert_eq!(worker, kind);
         Ok(pass)
@@ -352,8 +384,16 @@ impl Host for TestHost {
         }
     }
 
-    async fn replay_ledger(&self) -> Result<ReplayLedger, Failure> {
+    async fn replay_journal(&self, _: &[String]) -> Result<ReplayJournal, Failure> {
         Ok(self.ledger.unwrap().replay())
+    }
+
+    async fn show_journal(&self) -> Result<ShowJournal, Failure> {
+        unreachable!("no command here asks for it")
+    }
+
+    async fn adopt_journal(&self) -> Result<AdoptJournal, Failure> {
+        unreachable!("no command here asks for it")
     }
 
     fn event_schemas(&self) -> Vec<(&'static str, &'static str)> {

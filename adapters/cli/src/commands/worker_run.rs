@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use reprieve_application::ports::SinkFigures;
-use reprieve_application::use_cases::{ErasuresRun, Relayed, Swept};
+use reprieve_application::use_cases::{ErasuresRun, JournalKept, Relayed, Swept};
 use reprieve_application::{ErrorCode, StoreError};
 use serde_json::{Map, Value, json};
 
@@ -53,6 +53,16 @@ fn summary(pass: &PassSummary) -> (Value, String) {
             )
         }
         PassSummary::Outbox(sinks) => outbox(sinks),
+        PassSummary::Journal(JournalKept { journaled, older, forgotten, faulty, taken_over }) => (
+            json!({
+                "worker": WorkerKind::Journal, "journaled": journaled, "older": older, "forgotten": forgotten,
+                "faulty": faulty, "takenOver": taken_over,
+            }),
+            format!(
+                "Processes journaled: {journaled}; forgotten: {forgotten}; older than the journal: {older}; \
+                 faulty: {faulty}; lines of a ledger taken over: {taken_over}\n"
+            ),
+        ),
         PassSummary::Housekeeping(forgotten) => {
             let (processes, trails) = (forgotten.cancelled_processes, forgotten.audit_trails);
             let (events, sinks, answers) = (forgotten.events, forgotten.sinks, forgotten.answers);
@@ -134,9 +144,21 @@ fn what_failed(pass: PassSummary) -> Option<Failure> {
         }
         PassSummary::Erasures(run) => (run.broken, run.first_failure),
         PassSummary::Outbox(sinks) => return events_that_failed(sinks),
+        PassSummary::Journal(kept) => return older_than_journal(kept.older),
         PassSummary::Housekeeping(_) => return None,
     };
     (count > 0).then(|| failure(count, first))
+}
+
+/// What an operator has to decide on.
+fn older_than_journal(processes: u64) -> Option<Failure> {
+    (processes > 0).then(|| {
+        let message = format!(
+            "the database lacks what its journal has of {processes} processes: it was put back to an earlier state; see \
+             `reprieve journal replay`"
+        );
+        Failure::new(ErrorCode::DatabaseOlderThanJournal, message)
+    })
 }
 
 fn failure(count: u64, first: Option<StoreError>) -> Failure {
@@ -193,6 +215,9 @@ mod tests {
             "deletions" => PassSummary::Deletions(swept(0, None)),
             "erasures" => PassSummary::Erasures(ErasuresRun { stuck: 0, ..erasures(0, None) }),
             "outbox" => PassSummary::Outbox(vec![told("mail", 0), told("files", 7)]),
+            "journal" => {
+                PassSummary::Journal(JournalKept { journaled: 1, forgotten: 2, ..JournalKept::default() })
+            }
             _ => PassSummary::Housekeeping(forgotten()),
         }
     }
@@ -225,6 +250,14 @@ mod tests {
                 json!({
                     "worker": "housekeeping", "cancelledProcesses": 1, "auditTrails": 2, "events": 3, "sinks": 5,
                     "answers": 4, "quarantined": 0,
+                }),
+            ),
+            (
+                "journal",
+                "Processes journaled: 1; forgotten: 2; older than the journal: 0; faulty: 0; \
+                 lines of a ledger taken over: 0\n",
+                json!({
+                    "worker": "journal", "journaled": 1, "older": 0, "forgotten": 2, "faulty": 0, "takenOver": 0,
                 }),
             ),
             (
@@ -277,6 +310,16 @@ mod tests {
             assert!(failure.message.starts_with("could not be done: 2"), "{}", failure.message);
             assert!(out.ends_with(": 2\n"), "{out}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_database_that_was_put_back_is_something_to_look_after() {
+        let kept = JournalKept { older: 3, ..JournalKept::default() };
+        let host = TestHost::default().with_pass(PassSummary::Journal(kept));
+        let (result, out) = run_on(&host, &["worker", "run", "journal", "--once"]).await;
+        let failure = result.unwrap_err();
+        assert_eq!((failure.code, exit_code(failure.code)), (ErrorCode::DatabaseOlderThanJournal, 70));
+        assert!(out.contains("older than the journal: 3"), "{out}");
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ mod m20261128_000005_order_of_events;
 mod m20261129_000006_erasure_tasks_and_waivers;
 mod m20261129_000007_clocks;
 mod m20261129_000008_quarantine;
+mod m20261129_000009_journal;
 
 pub(crate) struct Migrator;
 
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000006_erasure_tasks_and_waivers::Migration),
             Box::new(m20261129_000007_clocks::Migration),
             Box::new(m20261129_000008_quarantine::Migration),
+            Box::new(m20261129_000009_journal::Migration),
         ]
     }
 }

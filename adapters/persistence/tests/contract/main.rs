@@ -22,6 +22,7 @@ mod event_deliveries;
 mod files;
 mod housekeeping;
 mod identities;
+mod journal;
 mod migrations;
 mod order_of_events;
 mod outages;

@@ -18,8 +18,8 @@ use super::world::{DAY, END, SECOND, TestEraser, World, address, at};
 on_each_database!(
     what_is_deleted_is_gone_and_proven,
     without_erasers_a_deletion_is_complete_at_once,
-    whoever_is_asked_finds_the_process_deleting_and_in_the_ledger,
-    without_a_ledger_nothing_is_erased,
+    whoever_is_asked_finds_the_process_deleting_and_in_the_journal,
+    without_a_journal_nothing_is_erased,
     one_that_is_down_holds_up_no_other_and_is_asked_again_later_and_later,
     one_that_is_given_up_waits_for_somebody_and_is_never_declared_done,
     one_that_works_on_it_is_polled_where_it_says,
@@ -103,9 +103,9 @@ impl Eraser for Witness {
     async fn erase(&self, request: &EraseRequest) -> EraseAnswer {
         let world = self.world.lock().unwrap().clone().unwrap();
         let process = world.store.find(&request.address, &request.process_id).await.unwrap();
-        let entries = world.in_ledger().await;
-        let is_in_ledger = entries.iter().any(|entry| entry.process_id == request.process_id);
-        self.seen.lock().unwrap().push((process.map(|process| process.status()), is_in_ledger));
+        let entries = world.deletions_in_journal().await;
+        let is_in_journal = entries.iter().any(|entry| entry.process_id == request.process_id);
+        self.seen.lock().unwrap().push((process.map(|process| process.status()), is_in_journal));
         EraseAnswer::Erased { count: 1 }
     }
 
@@ -114,7 +114,7 @@ impl Eraser for Witness {
     }
 }
 
-async fn whoever_is_asked_finds_the_process_deleting_and_in_the_ledger(database: TestDatabase) {
+async fn whoever_is_asked_finds_the_process_deleting_and_in_the_journal(database: TestDatabase) {
     let witness = Arc::new(Witness {
         name: "witness".parse().unwrap(),
         world: Mutex::default(),
@@ -137,18 +137,18 @@ async fn whoever_is_asked_finds_the_process_deleting_and_in_the_ledger(database:
     *witness.world.lock().unwrap() = None;
 }
 
-async fn without_a_ledger_nothing_is_erased(database: TestDatabase) {
+async fn without_a_journal_nothing_is_erased(database: TestDatabase) {
     let files = TestEraser::new("files");
     let mut world = World::new(database, std::slice::from_ref(&files)).await;
     world.initiate(1).await;
     world.set(END);
     world.start_deletions().await;
-    let ledger = world.ledger.clone();
-    world.ledger = Arc::new(reprieve_system::LedgerFile::new("/dev/full"));
+    let journal = world.journal.clone();
+    world.journal = Arc::new(super::world::journal_at("/nowhere/journal"));
     assert!(world.erasures().execute().await.is_err());
     assert_eq!(files.times_asked(), 0);
     // When the lease is over, it goes on.
-    world.ledger = ledger;
+    world.journal = journal;
     assert_eq!(world.erase().await.acknowledged, 0);
     world.set(END + 121 * SECOND);
     assert_eq!(world.erase().await.completed, 1);

@@ -59,8 +59,8 @@ impl Seen {
         if let Some(status @ (Status::Active | Status::Cancelled)) = process.map(|process| process.status()) {
             self.wrong.lock().unwrap().push(format!("{id} is {status:?} and is erased"));
         }
-        if !is_in_ledger(world, id.as_str()).await {
-            self.wrong.lock().unwrap().push(format!("{id} is not in the ledger and is erased"));
+        if !is_in_journal(world, id.as_str()).await {
+            self.wrong.lock().unwrap().push(format!("{id} is not in the journal and is erased"));
         }
     }
 
@@ -124,7 +124,7 @@ impl Seen {
             ("StartedByOwner", 1, 1),
             "{id}: {keys:?}"
         );
-        assert_eq!(is_in_ledger(world, id).await, started == 1, "{id}: {keys:?}");
+        assert_eq!(is_in_journal(world, id).await, started == 1, "{id}: {keys:?}");
         let is_last = |key: &str| keys.last() == Some(&key);
         tally.cancelled += cancelled;
         if cancelled == 1 {
@@ -156,8 +156,8 @@ impl Seen {
     }
 }
 
-async fn is_in_ledger(world: &World, id: &str) -> bool {
-    world.in_ledger().await.iter().any(|entry| entry.process_id.as_str() == id)
+async fn is_in_journal(world: &World, id: &str) -> bool {
+    world.deletions_in_journal().await.iter().any(|entry| entry.process_id.as_str() == id)
 }
 
 /// What the receipt of a process says was erased.

@@ -25,7 +25,7 @@ const NOT_FOUND: &[(&str, &str, &str)] = &[
     ("erasure_tasks", "due_at", "only when an eraser is asked"),
     ("erasure_tasks", "failures", "only how long it is waited for"),
     ("erasure_tasks", "fence", "only which worker has the task"),
-    ("erasure_tasks", "in_ledger", "gap: the ledger may lack a line"),
+    ("erasure_tasks", "in_ledger", "no longer used"),
     ("erasure_tasks", "lease_ends_at", "only whether an operator's retry waits"),
     ("erasure_tasks", "poll", "gap: another job of the same eraser may be asked for"),
     ("erasure_tasks", "stuck_at", "only when an eraser is asked"),
@@ -42,10 +42,14 @@ const NOT_FOUND: &[(&str, &str, &str)] = &[
     ("outbox", "sequence", "only orders events"),
     ("outbox", "trace_parent", "only shown in traces"),
     ("outbox", "trace_state", "only shown in traces"),
+    ("forgotten_processes", "*", "only what the journal is to know"),
+    ("journal_adoptions", "*", "only shown to operators, to whom a change shows"),
+    ("older_processes", "*", "only shown to operators; the journal has what counts"),
     ("own_identity", "id", "can only be 1"),
     ("own_identity", "device", "gap: the embedded command acts for another device"),
     ("own_identity", "secret_key", "another one signs nothing that is accepted"),
     ("seaql_migrations", "*", "a database with other tables is refused"),
+    ("unjournaled_steps", "*", "only when the journal is written"),
 ];
 
 /// Tables a row of which may be gone: what is lost decides nothing, and may have been forgotten in time.
@@ -56,6 +60,7 @@ const MAY_LACK: &[&str] = &[
     "event_sequence",
     "event_sinks",
     "outbox",
+    "unjournaled_steps",
     "own_identity",
     "seaql_migrations",
 ];
@@ -68,6 +73,7 @@ const MAY_HAVE_MORE: &[&str] = &[
     "event_sequence",
     "event_sinks",
     "seaql_migrations",
+    "unjournaled_steps",
 ];
 
 const CHANGES: usize = 250;

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reprieve_application::ports::{EraseAnswer, ErasePlan, EraseRequest, Eraser, ErasureTasks};
+use reprieve_application::ports::{EraseAnswer, ErasePlan, EraseRequest, Eraser, Housekeeping};
 use reprieve_application::use_cases::{ErasureSettings, Retention};
 use reprieve_application::{Backoff, Coded, Erasers};
 use reprieve_domain::{Address, EraserName, FailureCode};
@@ -285,7 +285,7 @@ async fn whoever_is_dropped_while_a_transaction_begins_takes_nothing_with_it(dat
     let world = World::with(database, Erasers::default()).await;
     let elsewhere = world.instance(0).await;
     for number in 0..120_usize {
-        let mut transaction = world.store.note_in_ledger(&[]);
+        let mut transaction = world.store.sinks(&[], at(0));
         // At whatever it waits for first, or second, and so on.
         let mut left = number % 6;
         poll_fn(|context| {

@@ -1,11 +1,12 @@
 //! Backups that are restored: what was deleted does not stay.
 
 use reprieve_application::ErrorCode;
-use reprieve_application::ports::ErasureLedger;
+use reprieve_application::ports::AuditTrail as _;
 use reprieve_application::use_cases::{Elsewhere, ReplayAction};
 use reprieve_domain::Status;
 use reprieve_tests::TestDatabase;
 
+use super::journal::nowhere;
 use super::on_each_database;
 use super::world::{DAY, END, TestEraser, World, address, at};
 
@@ -19,7 +20,6 @@ on_each_database!(
     a_forged_entry_deletes_nobody,
     whoever_was_deleted_before_the_backup_was_taken_is_not_in_it,
     what_is_still_being_deleted_is_said_and_found_again_afterwards,
-    of_several_entries_the_newest_counts,
     one_that_fails_holds_up_no_other,
 );
 
@@ -33,17 +33,13 @@ const TABLES: [&str; 7] = [
     "outbox",
 ];
 
-fn nowhere() -> Option<Elsewhere<[String; 0]>> {
-    None
-}
-
 /// In the backup of another service, taken when the first grace period was over.
 fn at_the_end<const N: usize>(addresses: [String; N]) -> Elsewhere<[String; N]> {
-    Elsewhere { addresses, backup_taken_at: at(END) }
+    Elsewhere { addresses, backup_taken_at: Some(at(END)) }
 }
 
 impl World {
-    async fn back_up(&self) {
+    pub(super) async fn back_up(&self) {
         self.with_sql(|database| {
             for table in TABLES {
                 database.execute(&format!("CREATE TABLE saved_{table} AS SELECT * FROM {table}"));
@@ -52,7 +48,7 @@ impl World {
         .await;
     }
 
-    async fn restore(&self) {
+    pub(super) async fn restore(&self) {
         self.with_sql(|database| {
             database.drop_triggers();
             for table in TABLES {
@@ -81,7 +77,7 @@ async fn an_identity_that_came_back_active_is_deleted_again_in_its_process(datab
     assert_eq!(world.open_process(1).await.unwrap().status(), Status::Active);
     world.set(END + DAY);
     let replayed = world.replay().execute(nowhere(), false).await.unwrap();
-    assert_eq!((replayed.in_ledger, replayed.came_back.len()), (1, 1));
+    assert_eq!((replayed.in_journal, replayed.came_back.len()), (1, 1));
     assert_eq!(replayed.came_back[0].action, ReplayAction::Started(process.id().clone()));
     assert_eq!(world.erase().await.completed, 1);
     assert_eq!(files.times_asked(), 2);
@@ -136,7 +132,7 @@ async fn a_deletion_that_is_under_way_and_one_that_is_complete_are_left_alone(da
     world.set(END);
     world.start_deletions().await;
     world.erase().await;
-    assert_eq!(world.in_ledger().await.len(), 1);
+    assert_eq!(world.deletions_in_journal().await.len(), 1);
     assert_eq!(world.replay().execute(nowhere(), false).await.unwrap().came_back, []);
     assert_eq!(world.audited(1).await.len(), 3);
 }
@@ -164,7 +160,7 @@ async fn whoever_was_deleted_before_the_backup_was_taken_is_not_in_it(database: 
     world.initiate(1).await;
     world.set(END);
     world.delete(1).await;
-    let elsewhere = Elsewhere { addresses: [address(1).to_string()], backup_taken_at: at(END + 1) };
+    let elsewhere = Elsewhere { addresses: [address(1).to_string()], backup_taken_at: Some(at(END + 1)) };
     assert_eq!(world.replay().execute(Some(elsewhere), false).await.unwrap().came_back, []);
 }
 
@@ -195,25 +191,6 @@ async fn what_is_still_being_deleted_is_said_and_found_again_afterwards(database
     assert_eq!(files.times_asked(), 2);
 }
 
-async fn of_several_entries_the_newest_counts(database: TestDatabase) {
-    let world = World::new(database, &[TestEraser::new("files")]).await;
-    for start in [0, DAY + END] {
-        world.set(start);
-        world.initiate(1).await;
-        world.set(start + END);
-        world.delete(1).await;
-    }
-    let mut entries = world.in_ledger().await;
-    entries.reverse();
-    world.ledger.append(&entries).await.unwrap();
-    // Asked for between the two deletions, and so before the newest.
-    world.set(DAY + END + 1);
-    world.initiate(1).await;
-    world.set(DAY + 2 * END + 1);
-    let replayed = world.replay().execute(nowhere(), true).await.unwrap();
-    assert_eq!(replayed.came_back[0].action, ReplayAction::Found);
-}
-
 async fn one_that_fails_holds_up_no_other(database: TestDatabase) {
     let world = World::new(database, &[TestEraser::new("files")]).await;
     world.initiate(1).await;
@@ -233,7 +210,7 @@ async fn one_that_fails_holds_up_no_other(database: TestDatabase) {
         .await;
     let replayed = world.replay().execute(nowhere(), false).await.unwrap();
     assert_eq!((replayed.failed, replayed.came_back.len()), (1, 1));
-    assert_eq!(replayed.first_failure.unwrap().code, ErrorCode::DatabaseCorrupt);
+    assert_eq!(replayed.first_failure.unwrap().code, ErrorCode::AuditTrailBroken);
 }
 
 async fn only_looking_changes_nothing(database: TestDatabase) {
@@ -254,18 +231,18 @@ async fn a_forged_entry_deletes_nobody(database: TestDatabase) {
     world.initiate(1).await;
     world.set(END);
     world.delete(1).await;
-    let mut entry = world.in_ledger().await.remove(0);
     world.initiate(2).await;
-    entry.identity_hash = reprieve_domain::audit::AuditKey::new(&(0..32).collect::<Vec<u8>>())
-        .unwrap()
-        .pseudonym_of_identity(&address(2));
-    world.ledger.append(&[entry]).await.unwrap();
+    let journal = format!("sqlite:{}", world.journal.url().file().unwrap().display());
+    let hash = world.store.identity_hash(&address(2)).to_string();
+    std::thread::spawn(move || {
+        let change = format!("UPDATE journal_entries SET identity_hash = x'{hash}' WHERE status = 'Deleted'");
+        reprieve_tests::Sql::open(&journal).execute(&change);
+    })
+    .join()
+    .unwrap();
     let replayed = world.replay().execute(nowhere(), false).await.unwrap();
-    assert_eq!(
-        (replayed.damaged, replayed.in_ledger),
-        (vec![2], 1),
-        "what is sound is replayed all the same"
-    );
+    assert_eq!(replayed.damaged.len(), 1, "{replayed:?}");
+    assert_eq!(replayed.first_failure.unwrap().code, ErrorCode::JournalCorrupt);
     assert_eq!(world.open_process(2).await.unwrap().status(), Status::Active);
     assert_eq!(world.tasks(None).await, []);
 }

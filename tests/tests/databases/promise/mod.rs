@@ -6,6 +6,7 @@ mod erasures;
 mod guarantees;
 mod hands;
 mod interleavings;
+mod journal;
 mod ledger;
 mod overtaken;
 mod quarantine;

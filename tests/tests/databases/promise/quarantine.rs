@@ -85,7 +85,7 @@ async fn who_has_time_left_is_not_deleted_whatever_is_changed(database: TestData
         let run = world.erase().await;
         assert_eq!((run.acknowledged, run.completed), (0, 0));
         assert_eq!((eraser.times_asked(), closed(&world).await), (0, 0));
-        assert_eq!(world.in_ledger().await, []);
+        assert_eq!(world.deletions_in_journal().await, []);
         world.set(2 * DAY);
     }
     // Nor when their time is over; the one that has tasks already cannot start.

@@ -5,20 +5,23 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use reprieve_application::ports::{
-    AuditTrail, Clock, ClockGuard as _, DeletionProcesses, Eraser, ErasureLedger, ErasureTasks, Identities,
+    AuditTrail, Clock, ClockGuard as _, DeletionProcesses, Eraser, ErasureTasks, Identities, Journal,
     Receipts, TaskStatus,
 };
 use reprieve_application::use_cases::{
     CancelIdentityDeletionProcess, CancelIdentityDeletionProcessError, ErasureSettings, ErasuresRun,
-    Forgotten, InitiateIdentityDeletionProcess, InitiateIdentityDeletionProcessError, KeepHouse,
-    ReplayLedger, ReplayLedgerPorts, Retention, RetryErasures, RunErasures, RunErasuresPorts, SendReminders,
-    StartDueDeletions, Swept, VerifiedAuditTrail, VerifyAuditTrail, VerifyAuditTrailError,
+    Forgotten, InitiateIdentityDeletionProcess, InitiateIdentityDeletionProcessError, JournalKept, KeepHouse,
+    KeepJournal, ReplayJournal, ReplayJournalPorts, Retention, RetryErasures, RunErasures, RunErasuresPorts,
+    SendReminders, StartDueDeletions, Swept, VerifiedAuditTrail, VerifyAuditTrail, VerifyAuditTrailError,
 };
-use reprieve_application::{Backoff, Caller, Erasers, GracePeriodSettings, ReminderSettings};
-use reprieve_domain::audit::{AuditKey, ErasureLedgerEntry};
+use reprieve_application::{
+    Backoff, Caller, Erasers, GracePeriodSettings, JournaledAuditTrail, Journaling, KEEP_JOURNAL,
+    ReminderSettings, StoreError,
+};
+use reprieve_domain::audit::{AuditKey, JournalEntry};
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Timestamp};
-use reprieve_persistence::{Clocks, ConnectionOptions, Database, Store};
-use reprieve_system::{JwsReceiptChecker, JwsReceiptSigner, LedgerFile, SystemIds};
+use reprieve_persistence::{Clocks, ConnectionOptions, Database, DatabaseUrl, JournalDatabase, Store};
+use reprieve_system::{JwsReceiptChecker, JwsReceiptSigner, SystemIds};
 use reprieve_tests::{Sql, TestDatabase};
 
 pub(crate) use super::eraser::TestEraser;
@@ -56,7 +59,7 @@ impl Clock for TestClock {
 
 pub(crate) struct World {
     pub(crate) store: Arc<Store>,
-    pub(crate) ledger: Arc<LedgerFile>,
+    pub(crate) journal: Arc<JournalDatabase>,
     pub(crate) settings: ErasureSettings,
     clock: Arc<TestClock>,
     erasers: Erasers,
@@ -74,8 +77,15 @@ async fn connect(database: &TestDatabase) -> Database {
     Database::connect(&database.url().parse().unwrap(), &options).await.unwrap()
 }
 
-fn audit_key() -> AuditKey {
+pub(crate) fn audit_key() -> AuditKey {
     AuditKey::new(&(0..32).collect::<Vec<u8>>()).unwrap()
+}
+
+/// A journal in this file.
+pub(crate) fn journal_at(file: impl Into<std::path::PathBuf>) -> JournalDatabase {
+    let options =
+        ConnectionOptions { acquire_timeout: Duration::from_mins(1), ..ConnectionOptions::default() };
+    JournalDatabase::new(DatabaseUrl::sqlite_file(file), options, audit_key())
 }
 
 async fn store(database: Database) -> Arc<Store> {
@@ -101,7 +111,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         Self {
             store: store(connected).await,
-            ledger: Arc::new(LedgerFile::new(folder.path().join("ledger"))),
+            journal: Arc::new(journal_at(folder.path().join("journal"))),
             settings: ErasureSettings {
                 lease: Duration::from_mins(2),
                 concurrency: 4,
@@ -123,7 +133,7 @@ impl World {
     pub(crate) async fn instance(&self, micros_off: i64) -> Self {
         Self {
             store: store(connect(&self.database).await).await,
-            ledger: self.ledger.clone(),
+            journal: self.journal.clone(),
             settings: self.settings,
             clock: Arc::new(TestClock(self.clock.0.clone(), micros_off)),
             erasers: self.erasers.clone(),
@@ -188,7 +198,7 @@ impl World {
     pub(crate) async fn remind_by(&self, settings: ReminderSettings) -> Swept {
         SendReminders::new(
             self.store.clone(),
-            self.store.clone(),
+            self.audit_trail(),
             self.store.clone(),
             self.clock.clone(),
             self.store.clone(),
@@ -200,23 +210,26 @@ impl World {
     }
 
     pub(crate) async fn start_deletions(&self) -> Swept {
+        self.try_start_deletions().await.unwrap()
+    }
+
+    pub(crate) async fn try_start_deletions(&self) -> Result<Swept, StoreError> {
         let use_case = StartDueDeletions::new(
             self.store.clone(),
-            self.store.clone(),
+            self.audit_trail(),
             self.store.clone(),
             self.clock.clone(),
             self.store.clone(),
             self.erasers.clone(),
         );
-        use_case.execute().await.unwrap()
+        use_case.execute().await
     }
 
     pub(crate) fn erasures(&self) -> RunErasures {
         let ports = RunErasuresPorts {
             tasks: self.store.clone(),
             identities: self.store.clone(),
-            audit_trail: self.store.clone(),
-            ledger: self.ledger.clone(),
+            audit_trail: self.audit_trail(),
             signer: Arc::new(receipt_signer()),
             clock: self.clock.clone(),
             ids: Arc::new(SystemIds),
@@ -255,16 +268,16 @@ impl World {
             .unwrap()
     }
 
-    pub(crate) fn replay(&self) -> ReplayLedger {
-        let ports = ReplayLedgerPorts {
-            ledger: self.ledger.clone(),
+    pub(crate) fn replay(&self) -> ReplayJournal {
+        let ports = ReplayJournalPorts {
+            keep: KeepJournal::new(self.journaling()),
             audit_trail: self.store.clone(),
             processes: self.store.clone(),
             identities: self.store.clone(),
             clock: self.clock.clone(),
             ids: Arc::new(SystemIds),
         };
-        ReplayLedger::new(ports, self.erasers.clone())
+        ReplayJournal::new(ports, self.erasers.names())
     }
 
     /// Every process of an identity, oldest first.
@@ -282,7 +295,6 @@ impl World {
         entries.into_iter().map(|entry| entry.message_key).collect()
     }
 
-    /// What the ledger says, if it says anything.
     /// Whether the process was begun after the identity was deleted, as often as it was.
     pub(crate) async fn is_newer_than_all_deletions(&self, process: &DeletionProcessId) -> bool {
         let sql = format!(
@@ -293,9 +305,33 @@ impl World {
         self.with_sql(move |database| database.texts(&sql)).await == ["0"]
     }
 
-    pub(crate) async fn in_ledger(&self) -> Vec<ErasureLedgerEntry> {
-        let content = self.ledger.content().await.unwrap_or_default();
-        content.entries.into_iter().map(|(_, entry)| entry).collect()
+    pub(crate) fn journaling(&self) -> Journaling {
+        let ids = Arc::new(SystemIds);
+        Journaling::new(self.journal.clone(), self.store.clone(), self.clock.clone(), ids, KEEP_JOURNAL)
+    }
+
+    /// The audit trail as workers see it.
+    pub(crate) fn audit_trail(&self) -> Arc<dyn AuditTrail> {
+        Arc::new(JournaledAuditTrail::new(self.store.clone(), self.journaling()))
+    }
+
+    pub(crate) async fn keep_journal(&self) -> JournalKept {
+        KeepJournal::new(self.journaling()).execute().await.unwrap()
+    }
+
+    /// The newest entry of each process that the journal has.
+    pub(crate) async fn in_journal(&self) -> Vec<JournalEntry> {
+        if self.journal.id().await.unwrap().is_none() {
+            return Vec::new();
+        }
+        let page = self.journal.page(0, u32::MAX).await.unwrap();
+        let remembered = self.journal.remembered(&page.processes).await.unwrap();
+        remembered.into_values().filter_map(|known| known.newest().cloned()).collect()
+    }
+
+    /// Of each process whose deletion the journal knows to have started.
+    pub(crate) async fn deletions_in_journal(&self) -> Vec<JournalEntry> {
+        self.in_journal().await.into_iter().filter(JournalEntry::has_started).collect()
     }
 
     /// What is still to be done, of one process or of all.

@@ -22,12 +22,12 @@ pub(crate) struct Deployment {
 impl Deployment {
     pub(crate) fn new(sandbox: &Sandbox, erasers: &str) -> Self {
         let sandbox = sandbox.variant().with("REPRIEVE__AUDIT__KEY", AUDIT_KEY);
-        let ledger = sandbox.home().join("ledger");
+        let journal = sandbox.home().join("journal");
         // Only a few tasks at once, so that whoever is killed does not keep everything until its lease is over.
         sandbox.configure(&format!(
-            "ledger.file = '{}'\n[workers]\nerasures_every_in_seconds = 0.05\n[erasure]\nlease_in_seconds = 0.2\n\
+            "journal.url = 'sqlite:{}'\n[workers]\nerasures_every_in_seconds = 0.05\n[erasure]\nlease_in_seconds = 0.2\n\
              concurrency = 6\nfirst_retry_in_seconds = 0.2\nlongest_retry_in_seconds = 0.4\n{erasers}",
-            ledger.display()
+            journal.display()
         ));
         let _ = sandbox.line("identity status").succeeded();
         let prepare = Contenders::start(1, &sandbox.database_url(), AUDIT_KEY);
@@ -43,8 +43,9 @@ impl Deployment {
         self.identities += count;
     }
 
-    pub(crate) fn ledger(&self) -> BTreeSet<String> {
-        in_ledger(&self.sandbox)
+    /// The processes whose deletion the journal knows to have started.
+    pub(crate) fn journal(&self) -> BTreeSet<String> {
+        in_journal(&self.sandbox)
     }
 
     /// How many processes are not at their end.
@@ -70,7 +71,7 @@ impl Deployment {
             sql.texts("SELECT process_id FROM audit_entries WHERE message_key = 'StartedByOwner'");
         processes.sort_unstable();
         assert_eq!(processes.len(), self.identities);
-        assert_eq!(self.ledger(), processes.iter().cloned().collect());
+        assert_eq!(self.journal(), processes.iter().cloned().collect());
         let mut erased = sql.texts(
             "SELECT process_id || ' ' || additional_data FROM audit_entries WHERE message_key = 'DataDeleted'",
         );
@@ -102,11 +103,13 @@ impl Deployment {
     }
 }
 
-pub(crate) fn in_ledger(sandbox: &Sandbox) -> BTreeSet<String> {
-    let ledger = std::fs::read_to_string(sandbox.home().join("ledger")).unwrap_or_default();
-    // The last line may be torn.
-    let entries = ledger.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    entries.map(|entry| entry["processId"].as_str().unwrap().to_owned()).collect()
+pub(crate) fn in_journal(sandbox: &Sandbox) -> BTreeSet<String> {
+    let file = sandbox.home().join("journal");
+    if !file.exists() {
+        return BTreeSet::new();
+    }
+    let mut journal = reprieve_tests::Sql::open(&format!("sqlite:{}", file.display()));
+    journal.texts("SELECT process_id FROM journal_entries WHERE status = 'Deleting'").into_iter().collect()
 }
 
 /// What a pass says that comes to its end; that an eraser failed is no failure.

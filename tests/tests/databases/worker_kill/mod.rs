@@ -15,7 +15,7 @@ use reprieve_tests::{
     on_both_databases, rounds,
 };
 
-use self::deployment::{Deployment, in_ledger, pass};
+use self::deployment::{Deployment, in_journal, pass};
 
 pub(crate) const ERASERS: [&str; 2] = ["files", "mail"];
 const TIMEOUT_IN_SECONDS: f64 = 0.1;
@@ -40,8 +40,8 @@ impl Erasers {
             let decide = move |asked: &Asked| {
                 let process = asked.process();
                 let complain = |what: &str| wrong.lock().unwrap().push(format!("{process} {what}"));
-                if !in_ledger(&sandbox).contains(process) {
-                    complain("is not in the ledger");
+                if !in_journal(&sandbox).contains(process) {
+                    complain("is not in the journal");
                 }
                 // Whoever is killed while it asks may be overtaken: then it is deleted already.
                 let early = format!(

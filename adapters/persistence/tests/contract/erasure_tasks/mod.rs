@@ -116,7 +116,6 @@ async fn what_is_claimed_is_nobody_elses_until_the_lease_is_over(opened: Opened)
             failures: 0,
             unfinished_since: None,
             poll: None,
-            is_in_ledger: false,
         }
     );
     assert_eq!(claim(&opened.another_store().await, ENDS_AT + LEASE - 1, ENDS_AT + LEASE, 9).await, []);

@@ -18,7 +18,6 @@ on_each_database!(
     what_is_being_performed_is_left_alone_when_it_is_retried_until_its_lease_is_over,
     later_keeps_where_to_ask,
     what_is_given_back_is_as_it_was_and_can_be_claimed_before_the_lease_is_over,
-    what_is_in_the_ledger_is_noted_for_every_task_of_the_process,
     tasks_are_listed_those_that_wait_for_somebody_first,
     a_corrupt_task_is_reported_in_its_place,
 );
@@ -152,19 +151,6 @@ async fn later_keeps_where_to_ask(opened: Opened) {
     // Until something else makes it due.
     settle(&opened.store, &again, Settlement::Later { at: None, since: at(7), poll: None }).await.unwrap();
     assert_eq!(listed(&opened, 1).await[1].due_at, None);
-}
-
-async fn what_is_in_the_ledger_is_noted_for_every_task_of_the_process(opened: Opened) {
-    for number in 1..=3 {
-        started(&opened, number, &["files", "mail"], ENDS_AT).await;
-    }
-    opened.store.note_in_ledger(&[process_id(3), process_id(9), process_id(1)]).await.unwrap();
-    let claimed = claim(&opened.store, ENDS_AT, ENDS_AT + LEASE, 9).await;
-    let noted: Vec<_> = claimed.into_iter().filter(|task| task.is_in_ledger).collect();
-    assert_eq!(
-        kinds(&noted),
-        [(1, erase("files")), (1, erase("mail")), (3, erase("files")), (3, erase("mail"))]
-    );
 }
 
 async fn tasks_are_listed_those_that_wait_for_somebody_first(opened: Opened) {

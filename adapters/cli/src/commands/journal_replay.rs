@@ -1,30 +1,33 @@
-//! `reprieve ledger replay`
+//! `reprieve journal replay`, and `reprieve ledger replay`, its older name
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use reprieve_application::ErrorCode;
-use reprieve_application::use_cases::{CameBack, Elsewhere, ReplayAction, Replayed};
+use reprieve_application::use_cases::{
+    CameBack, CancelledAgain, Elsewhere, LostRequest, ReplayAction, Replayed,
+};
 use serde_json::{Value, json};
 
+use crate::arguments::ReplayArguments;
 use crate::input::{Lines, parse};
 use crate::{Failure, Host, Output};
 
 pub(super) async fn run(
     host: &dyn Host,
     output: &mut Output<'_>,
-    elsewhere: Option<(&Path, &str)>,
-    dry_run: bool,
+    arguments: &ReplayArguments,
 ) -> Result<(), Failure> {
+    let ReplayArguments { addresses, backup_taken_at, erasers, dry_run } = arguments;
+    let backup_taken_at = backup_taken_at.as_deref().map(parse).transpose()?;
     let mut lines = None;
     let mut given = None;
-    if let Some((file, instant)) = elsewhere {
-        let backup_taken_at = parse(instant)?;
+    if let Some(file) = addresses {
         let addresses = lines.insert(Lines::open(file)?).by_ref();
         given = Some(Elsewhere { addresses, backup_taken_at });
     }
-    let replayed = host.replay_ledger().await?.execute(given, dry_run).await?;
-    output.result(&to_json(&replayed, dry_run), &to_text(&replayed, dry_run))?;
+    let replay = host.replay_journal(erasers).await?;
+    let replayed = replay.execute(given, *dry_run).await?;
+    output.result(&to_json(&replayed, *dry_run), &to_text(&replayed, *dry_run))?;
     // What was compared before the file ended early is done, and was said.
     if let Some(failure) = lines.and_then(|lines| lines.failure) {
         return Err(failure);
@@ -32,24 +35,32 @@ pub(super) async fn run(
     what_failed(replayed).map_or(Ok(()), Err)
 }
 
-/// What somebody has to look after.
+/// What needs operator action.
 fn what_failed(replayed: Replayed) -> Option<Failure> {
-    let Replayed { failed, first_failure, damaged, .. } = replayed;
+    let Replayed { failed, first_failure, damaged, lost, contradictions, .. } = replayed;
     if let Some(first) = first_failure {
-        // Nobody asked for anything here, so nothing was refused.
+        // Nothing was asked for here, so nothing was refused.
         let code = Some(first.code).filter(|code| !code.is_refusal()).unwrap_or(ErrorCode::SystemFailed);
-        let message = format!("could not be deleted again: {failed}; the first because: {}", first.message);
+        let message = format!("could not be replayed: {failed}; the first because: {}", first.message);
         return Some(Failure::new(code, message));
     }
-    let lines: Vec<String> = damaged.iter().take(10).map(usize::to_string).collect();
+    let lost = lost.iter().filter(|lost| lost.made_again.is_none()).count();
+    if lost + contradictions.len() > 0 {
+        let message = format!(
+            "requests that the database has lost: {lost}; processes of which journal and database contradict each other: {}",
+            contradictions.len()
+        );
+        return Some(Failure::new(ErrorCode::DatabaseOlderThanJournal, message));
+    }
+    let lines: Vec<String> = damaged.iter().take(10).map(i64::to_string).collect();
     (!lines.is_empty()).then(|| {
         let more = if damaged.len() > lines.len() { " …" } else { "" };
         let message = format!(
-            "{} lines of the erasure ledger are not sealed with this audit key and were left out: {}{more}",
+            "{} entries of the journal cannot be read or are not sealed with this audit key and were left out: {}{more}",
             damaged.len(),
             lines.join(", ")
         );
-        Failure::new(ErrorCode::LedgerCorrupt, message)
+        Failure::new(ErrorCode::JournalCorrupt, message)
     })
 }
 
@@ -70,15 +81,35 @@ fn to_json(replayed: &Replayed, dry_run: bool) -> Value {
             }),
         })
         .collect();
+    let cancelled_again: Vec<Value> = replayed
+        .cancelled_again
+        .iter()
+        .map(|CancelledAgain { address, process_id }| json!({"address": address, "processId": process_id}))
+        .collect();
+    let lost: Vec<Value> = replayed
+        .lost
+        .iter()
+        .map(|LostRequest { process_id, address, created_at, grace_period_ends_at, made_again }| {
+            json!({
+                "processId": process_id, "address": address, "createdAt": created_at,
+                "gracePeriodEndsAt": grace_period_ends_at, "madeAgain": made_again,
+            })
+        })
+        .collect();
     json!({
         "dryRun": dry_run,
-        "inLedger": replayed.in_ledger,
+        "inJournal": replayed.in_journal,
+        "inLedger": replayed.deleted,
         "compared": replayed.compared,
         "notAnAddress": replayed.not_an_address,
         "started": started(replayed),
         "failed": replayed.failed,
         "damagedLines": replayed.damaged,
         "cameBack": came_back,
+        "cancelledAgain": cancelled_again,
+        "accepted": replayed.accepted,
+        "lostRequests": lost,
+        "contradictions": replayed.contradictions,
     })
 }
 
@@ -98,10 +129,36 @@ fn to_text(replayed: &Replayed, dry_run: bool) -> String {
             }
         };
     }
-    let Replayed { in_ledger, compared, not_an_address, came_back, failed, damaged, .. } = replayed;
+    for CancelledAgain { address, process_id } in &replayed.cancelled_again {
+        let _ = writeln!(text, "{address}: {process_id} had been cancelled, and is again");
+    }
+    for LostRequest { process_id, address, created_at, grace_period_ends_at, made_again } in &replayed.lost {
+        let who = address.as_ref().map_or_else(|| "an identity".to_owned(), ToString::to_string);
+        let _ = write!(
+            text,
+            "{process_id}: {who} had asked at {created_at} to be deleted at {grace_period_ends_at}, which the database has lost"
+        );
+        let _ = match made_again {
+            Some(process) => writeln!(text, "; made again in {process}"),
+            None => writeln!(text),
+        };
+    }
+    for process in &replayed.contradictions {
+        let _ = writeln!(text, "{process}: journal and database contradict each other; it stays quarantined");
+    }
+    let Replayed { in_journal, deleted, compared, not_an_address, came_back, failed, damaged, .. } = replayed;
     let _ = writeln!(
         text,
-        "Identities in the ledger: {in_ledger}; compared: {compared}; not an address: {not_an_address}; \
+        "Processes in the journal: {in_journal}; cancelled again: {}; no different: {}; requests lost: {}; \
+         contradictions: {}",
+        replayed.cancelled_again.len(),
+        replayed.accepted,
+        replayed.lost.len(),
+        replayed.contradictions.len(),
+    );
+    let _ = writeln!(
+        text,
+        "Deleted identities in the journal: {deleted}; compared: {compared}; not an address: {not_an_address}; \
          came back: {}; deleted again: {}; failed: {failed}; damaged lines: {}",
         came_back.len(),
         started(replayed),
@@ -158,8 +215,9 @@ mod tests {
             "did:web:ripe.example: deleted in IDP00000000000000001; is deleted again in IDP00000000000000003\n\
              did:web:running.example: deleted in IDP00000000000000002; left alone: the grace period of its newer \
              process IDP00000000000000004 runs\n\
-             Identities in the ledger: 2; compared: 4; not an address: 1; came back: 2; deleted again: 1; failed: 0; \
-             damaged lines: 0\n"
+             Processes in the journal: 2; cancelled again: 0; no different: 0; requests lost: 0; contradictions: 0\n\
+             Deleted identities in the journal: 2; compared: 4; not an address: 1; came back: 2; deleted again: 1; \
+             failed: 0; damaged lines: 0\n"
         );
     }
 
@@ -170,8 +228,8 @@ mod tests {
         assert_eq!(
             serde_json::from_str::<Value>(&out).unwrap(),
             json!({
-                "dryRun": false, "inLedger": 2, "compared": 4, "notAnAddress": 1, "started": 1, "failed": 0,
-                "damagedLines": [],
+                "dryRun": false, "inJournal": 2, "inLedger": 2, "compared": 4, "notAnAddress": 1, "started": 1, "failed": 0,
+                "damagedLines": [], "cancelledAgain": [], "accepted": 0, "lostRequests": [], "contradictions": [],
                 "cameBack": [
                     {
                         "address": RIPE, "deletedIn": "IDP00000000000000001", "action": "started",
@@ -216,8 +274,9 @@ mod tests {
         result.unwrap();
         assert_eq!(
             out,
-            "Identities in the ledger: 2; compared: 0; not an address: 0; came back: 0; deleted again: 0; failed: 0; \
-             damaged lines: 0\n"
+            "Processes in the journal: 2; cancelled again: 0; no different: 0; requests lost: 0; contradictions: 0\n\
+             Deleted identities in the journal: 2; compared: 0; not an address: 0; came back: 0; deleted again: 0; \
+             failed: 0; damaged lines: 0\n"
         );
     }
 
@@ -241,6 +300,6 @@ mod tests {
         )
         .await;
         assert!(result.unwrap_err().message.starts_with("/ cannot be read: "));
-        assert!(out.starts_with("Identities in the ledger: 2; compared: 0"), "{out}");
+        assert!(out.contains("Deleted identities in the journal: 2; compared: 0"), "{out}");
     }
 }
