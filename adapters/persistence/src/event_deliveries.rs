@@ -103,7 +103,7 @@ SELECT name, (SELECT last FROM event_sequence) - settled_to AS waiting,
     (SELECT count(*) FROM event_retries WHERE sink = name AND parked_at IS NOT NULL) AS parked
 FROM event_sinks ORDER BY name";
 
-/// Events with the entry that each tells of, and the hash of the one before: with the events in the same statement, because
+/// Events with the audit entry of each, and the hash of the one before: with the events in the same statement, because
 /// another one would cost a round trip for each page.
 const WITH_ENTRIES: &str = "\
 SELECT waiting.*, entry.created_at AS entry_at, entry.old_status, entry.new_status, entry.message_key,

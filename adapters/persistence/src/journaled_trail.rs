@@ -207,7 +207,7 @@ impl Store {
         execute(&self.writer, SET, vec![name.into(), value.into()]).await.map(drop)
     }
 
-    /// An id that is none is somebody else's, and no journal has it.
+    /// An id that is not valid was written by other means, and no journal has it.
     async fn ids(&self, statement: Statement) -> Result<Vec<DeletionProcessId>, StoreError> {
         let rows = self.writer.query_all_raw(statement).await.map_err(store_error)?;
         let id = |row| Row::named(row, "deletion_processes", "unknown").get::<String>("id");

@@ -1,4 +1,4 @@
-//! What was found not to verify, so that it is known, told of once, and holds up nothing.
+//! What was found not to verify, so that it is known, reported once, and holds up nothing.
 
 use reprieve_application::StoreError;
 use reprieve_application::ports::Quarantined;
@@ -35,12 +35,12 @@ fn revision_of(sequence: i64) -> i64 {
     (-1_i64).saturating_sub(sequence)
 }
 
-/// Of the key, because no entry tells of it: once for each process and fault.
+/// Made with the key, because no audit entry records it: once for each process and fault.
 fn event_id_of(key: &AuditKey, process_id: &str, sequence: i64, reason: &str) -> String {
     key.quarantine_id(process_id, sequence, reason).to_string().chars().take(32).collect()
 }
 
-/// Notes faults, and tells others of those that were not known.
+/// Notes faults, and adds an event for each that was not known.
 pub(crate) async fn note(
     connection: &impl ConnectionTrait,
     key: &AuditKey,

@@ -48,7 +48,7 @@ async fn data_of_newest_entry(opened: &Opened, number: usize) -> String {
     opened.sql.column::<String>(&sql).await.pop().unwrap_or_default()
 }
 
-/// By hand, as nobody who has verified would write it; the database lets it through.
+/// By hand, as no version writes it; the database lets it through.
 const DELETING: &str = "status = 'Deleting', deletion_started_at = created_at, \
                         erasures = '[{\"eraser\":\"files\"}]'";
 

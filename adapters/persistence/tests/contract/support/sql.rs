@@ -71,7 +71,7 @@ impl Sql {
         values.remove(0)
     }
 
-    /// From now on a hand can change what the database would ignore; whoever can change rows can do so as well.
+    /// From now on a hand can change what the database would ignore, as it can where it may change the schema as well.
     pub(crate) async fn drop_triggers(&self) {
         let triggers: Vec<String> = self
             .column(if self.is_sqlite() {
