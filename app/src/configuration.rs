@@ -26,8 +26,8 @@ use crate::http_configuration::{self, HttpConfiguration, RawHttp, RawTelemetry};
 use crate::journal_configuration::{self, JournalConfiguration, RawJournal};
 use crate::server_configuration::RawServer;
 use crate::worker_configuration::{
-    self, RawErasure, RawHousekeeping, RawLedger, RawReceipts, RawReminders, RawWorkerSections, RawWorkers,
-    WorkerConfiguration, beside, between,
+    self, RawDeletions, RawErasure, RawHousekeeping, RawLedger, RawReceipts, RawReminders, RawWorkerSections,
+    RawWorkers, WorkerConfiguration, beside, between,
 };
 
 /// What can be configured. Every member is optional in a file.
@@ -47,6 +47,8 @@ struct Raw {
     telemetry: RawTelemetry,
     #[serde(default)]
     reminders: RawReminders,
+    #[serde(default)]
+    deletions: RawDeletions,
     #[serde(default)]
     erasure: RawErasure,
     #[serde(default)]
@@ -353,8 +355,8 @@ fn validate_audit(
 
 fn validate(raw: Raw) -> Result<Configuration, Failure> {
     let Raw { clock, database, grace_period, identity, audit, mut server, http, telemetry, .. } = raw;
-    let Raw { reminders, erasure, mut ledger, journal, mut receipts, events, housekeeping, workers, .. } =
-        raw;
+    let Raw { reminders, deletions, erasure, mut ledger, journal, .. } = raw;
+    let Raw { mut receipts, events, housekeeping, workers, .. } = raw;
     let data_folder = base_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("reprieve"));
     let without_home =
         || invalid("key database.url: is not set, and without HOME there is no default; use --database-url");
@@ -384,6 +386,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
     };
     let sections = RawWorkerSections {
         reminders: &reminders,
+        deletions: &deletions,
         erasure: &erasure,
         ledger: &mut ledger,
         receipts: &mut receipts,
@@ -420,6 +423,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         "http": http,
         "telemetry": telemetry,
         "reminders": reminders,
+        "deletions": deletions,
         "erasure": erasure,
         "ledger": ledger,
         "journal": journal.shown(),

@@ -76,7 +76,9 @@ pub(crate) async fn bind(
     if let Some(workers) = &workers {
         workers.check_all().await?;
         let workers = workers.clone();
-        service = service.with_workers(move || workers.problems());
+        let limited = workers.clone();
+        service =
+            service.with_workers(move || workers.problems()).with_over_limit(move || limited.over_limit());
     }
     // Before anybody is told that the service listens: from then on a signal must not cut a request off.
     let shutdown = shutdown_signal()?;

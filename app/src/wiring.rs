@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use reprieve_application::facade::{IdentityDeletionFacade, LocalIdentityDeletion};
 use reprieve_application::ports::ClockGuard;
 use reprieve_application::use_cases::{
-    AdoptJournal, BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PlanErasure,
-    ProvideOwnIdentity, RedeliverEvents, ReplayJournal, RetryErasures, ShowErasures, ShowJournal,
-    ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
+    AdoptJournal, BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PauseDeletions,
+    PlanErasure, ProvideOwnIdentity, RedeliverEvents, ReplayJournal, ResumeDeletions, RetryErasures,
+    ShowErasures, ShowJournal, ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
 };
 use reprieve_application::{ErrorCode, OwnIdentity};
 use reprieve_cli::{
@@ -238,7 +238,20 @@ impl Host for Wiring {
     }
 
     async fn show_erasures(&self) -> Result<ShowErasures, Failure> {
-        Ok(ShowErasures::new(self.own_store("deletions show").await?))
+        let store = self.own_store("deletions show").await?;
+        Ok(ShowErasures::new(store.clone(), store))
+    }
+
+    async fn pause_deletions(&self) -> Result<PauseDeletions, Failure> {
+        let store = self.own_store("deletions pause").await?;
+        let clock = store.clock();
+        Ok(PauseDeletions::new(store, clock))
+    }
+
+    async fn resume_deletions(&self) -> Result<ResumeDeletions, Failure> {
+        let store = self.own_store("deletions resume").await?;
+        let clock = store.clock();
+        Ok(ResumeDeletions::new(store, clock))
     }
 
     async fn retry_erasures(&self) -> Result<RetryErasures, Failure> {

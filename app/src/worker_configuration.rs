@@ -1,6 +1,7 @@
-//! The sections `reminders`, `erasure`, `ledger`, `receipts`, `housekeeping` and `workers` of the configuration: what
+//! The sections `reminders`, `deletions`, `erasure`, `ledger`, `receipts`, `housekeeping` and `workers` of the configuration: what
 //! happens when nobody cancels.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +16,14 @@ use serde::{Deserialize, Serialize, Serializer};
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawReminders {
     days_before: Vec<f64>,
+}
+
+/// The section `deletions`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawDeletions {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    most_per_hour: Option<u32>,
 }
 
 /// The section `erasure`.
@@ -95,6 +104,8 @@ pub(crate) struct RawWorkers {
 #[derive(Debug, Clone)]
 pub(crate) struct WorkerConfiguration {
     pub(crate) reminders: ReminderSettings,
+    /// How many deletions start within an hour at most; absent without a limit.
+    pub(crate) most_per_hour: Option<NonZeroU32>,
     pub(crate) erasure: ErasureSettings,
     pub(crate) erasers: Vec<HttpEraserOptions>,
     /// Whether a deletion may start although there is no eraser, so that nothing is erased but what is stored here.
@@ -124,6 +135,7 @@ pub(crate) struct Intervals {
 #[derive(Debug)]
 pub(crate) struct RawWorkerSections<'a> {
     pub(crate) reminders: &'a RawReminders,
+    pub(crate) deletions: &'a RawDeletions,
     pub(crate) erasure: &'a RawErasure,
     pub(crate) ledger: &'a mut RawLedger,
     pub(crate) receipts: &'a mut RawReceipts,
@@ -198,9 +210,15 @@ pub(crate) fn validate(
     is_embedded: bool,
     beside: impl Fn(&str) -> Option<PathBuf>,
 ) -> Result<WorkerConfiguration, String> {
-    let RawWorkerSections { reminders, erasure, ledger, receipts, housekeeping, workers } = raw;
+    let RawWorkerSections { reminders, deletions, erasure, ledger, receipts, housekeeping, workers } = raw;
     let reminders = ReminderSettings::from_days(&reminders.days_before)
         .map_err(|error| format!("key reminders.days_before: {error}"))?;
+    let most_per_hour = deletions.most_per_hour.map(|most| {
+        NonZeroU32::new(most).ok_or(
+            "key deletions.most_per_hour: must be at least 1; `reprieve deletions pause` stops all deletions",
+        )
+    });
+    let most_per_hour = most_per_hour.transpose()?;
     if !(1..=1000).contains(&erasure.concurrency) {
         return Err("key erasure.concurrency: must be between 1 and 1000".to_owned());
     }
@@ -231,6 +249,7 @@ pub(crate) fn validate(
     let every = |name: &str, value| seconds(&format!("workers.{name}_every_in_seconds"), value);
     Ok(WorkerConfiguration {
         reminders,
+        most_per_hour,
         erasure: settings,
         erasers,
         without_erasers: erasure.without_erasers.unwrap_or(is_embedded),
@@ -302,6 +321,7 @@ mod tests {
     #[serde(default)]
     struct Sections {
         reminders: RawReminders,
+        deletions: RawDeletions,
         erasure: RawErasure,
         ledger: RawLedger,
         receipts: RawReceipts,
@@ -313,6 +333,7 @@ mod tests {
         let mut sections: Sections = toml::from_str(text).unwrap();
         let raw = RawWorkerSections {
             reminders: &sections.reminders,
+            deletions: &sections.deletions,
             erasure: &sections.erasure,
             ledger: &mut sections.ledger,
             receipts: &mut sections.receipts,
@@ -329,7 +350,7 @@ mod tests {
     fn the_defaults_are_those_of_enmeshed_and_of_the_use_cases() {
         let configuration = validated("").unwrap();
         assert_eq!(configuration.reminders, ReminderSettings::default());
-        assert_eq!(configuration.erasure, ErasureSettings::default());
+        assert_eq!((configuration.erasure, configuration.most_per_hour), (ErasureSettings::default(), None));
         assert_eq!(configuration.retention, Retention::default());
         assert_eq!(configuration.ledger, Some(PathBuf::from("/data/erasure-ledger")));
         assert_eq!(configuration.receipt_key, Some(PathBuf::from("/data/receipt-key")));
@@ -351,6 +372,7 @@ mod tests {
         for (text, start) in [
             ("reminders.days_before = [5, 12]", "key reminders.days_before: "),
             ("reminders.days_before = [nan]", "key reminders.days_before: "),
+            ("deletions.most_per_hour = 0", "key deletions.most_per_hour: "),
             ("erasure.concurrency = 0", "key erasure.concurrency: "),
             ("erasure.lease_in_seconds = 0", "key erasure.lease_in_seconds: "),
             ("erasure.patience_in_days = -1", "key erasure.patience_in_days: "),

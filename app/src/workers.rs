@@ -1,5 +1,6 @@
 //! The recurring work, wired: what each kind of it needs, and what runs it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use futures_util::future::{join_all, try_join_all};
 use reprieve_application::ports::{Clock, Eraser, EventSink, Ids};
 use reprieve_application::use_cases::{
     ForgetJournal, GetSinkFigures, KeepHouse, PlanErasure, RelayEvents, ReplayJournal, ReplayJournalPorts,
-    RunErasures, RunErasuresPorts, SendReminders, StartDueDeletions,
+    RunErasures, RunErasuresPorts, SendReminders, StartDueDeletions, StartDueDeletionsPorts, Swept,
 };
 use reprieve_application::{Erasers, ErrorCode, Journaling, PassSummary};
 use reprieve_cli::{Failure, WorkerKind};
@@ -36,6 +37,8 @@ pub(crate) struct Workers {
     configuration: WorkerConfiguration,
     events: EventConfiguration,
     driver: Driver,
+    /// How many deletions the last pass left to later ones because of the limit on starts.
+    over_limit: AtomicU64,
     /// Made when they are needed: a command that shows what is under way needs none. Each keeps its connections from one
     /// pass to the next.
     erasers: OnceLock<Erasers>,
@@ -62,10 +65,17 @@ struct Deletions(Arc<Workers>);
 
 impl Deletions {
     fn made(&self) -> Result<StartDueDeletions, Failure> {
-        let (store, clock) = (&self.0.store, self.0.clock.clone());
-        let (processes, identities, clocks) = (store.clone(), store.clone(), store.clone());
-        let (trail, erasers) = (self.0.journal.audit_trail(), self.0.erasers_to_start_with()?);
-        Ok(StartDueDeletions::new(processes, trail, identities, clock, clocks, erasers))
+        let store = &self.0.store;
+        let ports = StartDueDeletionsPorts {
+            processes: store.clone(),
+            audit_trail: self.0.journal.audit_trail(),
+            identities: store.clone(),
+            switch: store.clone(),
+            clock: self.0.clock.clone(),
+            clocks: store.clone(),
+        };
+        let most_per_hour = self.0.configuration.most_per_hour;
+        Ok(StartDueDeletions::new(ports, self.0.erasers_to_start_with()?, most_per_hour))
     }
 }
 
@@ -80,7 +90,13 @@ impl Work for Deletions {
     }
 
     async fn pass(&self, mode: &Mode) -> Result<(PassSummary, Next), Failure> {
-        self.made()?.pass(mode).await
+        let passed = self.made()?.pass(mode).await?;
+        if mode.is_recurring()
+            && let PassSummary::Deletions(Swept { over_limit, .. }) = passed.0
+        {
+            self.0.note_over_limit(over_limit);
+        }
+        Ok(passed)
     }
 }
 
@@ -102,6 +118,7 @@ impl Work for Erasures {
         let Workers { store, configuration, .. } = self.0.as_ref();
         let ports = RunErasuresPorts {
             tasks: store.clone(),
+            switch: store.clone(),
             identities: store.clone(),
             audit_trail: self.0.journal.audit_trail(),
             signer: Arc::new(receipts::signer(store, configuration).await?),
@@ -167,6 +184,7 @@ impl Workers {
             store,
             journal,
             driver: Driver::new(ids.clone(), configuration.http.settings.shutdown_timeout),
+            over_limit: AtomicU64::new(0),
             ids,
             configuration: configuration.workers.clone(),
             events: configuration.events.clone(),
@@ -270,6 +288,19 @@ impl Workers {
     /// Which kinds of work are not done, and why.
     pub(crate) fn problems(&self) -> Vec<(&'static str, ErrorCode)> {
         self.driver.problems()
+    }
+
+    /// How many deletions are left to later passes because of the limit on starts.
+    pub(crate) fn over_limit(&self) -> u64 {
+        self.over_limit.load(Ordering::Relaxed)
+    }
+
+    /// Says so when the limit is reached, and not with each pass.
+    fn note_over_limit(&self, over_limit: u64) {
+        let before = self.over_limit.swap(over_limit, Ordering::Relaxed);
+        if before == 0 && over_limit > 0 {
+            tracing::warn!(over_limit, "deletions.most_per_hour is reached: the rest starts later");
+        }
     }
 
     /// One pass, with all there is to be done.

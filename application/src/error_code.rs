@@ -115,6 +115,8 @@ error_codes! {
     DatabaseReadOnly = "error.reprieve.database.readOnly",
     /// The database was not reached, or failed.
     DatabaseUnavailable = "error.reprieve.database.unavailable",
+    /// Deletions are paused: none starts, and no eraser is asked.
+    DeletionsPaused = "error.reprieve.deletions.paused",
     /// A sink has refused an event for so long that somebody has to look after it.
     EventsParked = "error.reprieve.events.parked",
     /// An eraser has failed for so long that somebody has to look after it.
@@ -187,6 +189,7 @@ impl ErrorCode {
             | Self::AuditTrailBroken
             | Self::BackupFileExists
             | Self::BackupNotSupported
+            | Self::DeletionsPaused
             | Self::ErasureNotPending
             | Self::ReceiptInvalid
             | Self::CommandLocalOnly => true,

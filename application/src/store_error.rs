@@ -5,7 +5,7 @@ use std::error::Error;
 use reprieve_domain::Timestamp;
 use reprieve_domain::audit::{Fault, FaultKind};
 
-use crate::ports::{JournalError, LedgerError};
+use crate::ports::{JournalError, LedgerError, Pause};
 use crate::{Coded, ErrorCode};
 
 /// Why something could not be loaded or saved. That nothing was found is no error: ports say so with an `Option`.
@@ -46,6 +46,9 @@ pub enum StoreError {
     /// done about it.
     #[error("the deletion process is quarantined: {0}")]
     Quarantined(Fault),
+    /// Deletions are paused: nothing was saved.
+    #[error("{}", paused(.0))]
+    Paused(Pause),
     /// The clock of this machine and that of the database differ by more than is tolerated: nothing was saved.
     #[error(
         "the clocks disagree: this machine shows {machine}, the database {database}; nothing is begun until one is set right"
@@ -96,6 +99,20 @@ pub enum StoreError {
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }
 
+/// The reason is left out: errors are logged.
+fn paused(pause: &Pause) -> String {
+    match pause {
+        Pause::Ordered { since, .. } => {
+            format!("deletions are paused since {since}; `reprieve deletions show` says why")
+        }
+        Pause::Unverified => {
+            "deletions count as paused, because what is stored of pausing them was changed; \
+                              `reprieve deletions resume` has them go on"
+                .to_owned()
+        }
+    }
+}
+
 impl Coded for StoreError {
     fn code(&self) -> ErrorCode {
         match self {
@@ -109,6 +126,7 @@ impl Coded for StoreError {
             }
             Self::Quarantined(Fault { kind: FaultKind::JournalDamaged, .. }) => ErrorCode::JournalCorrupt,
             Self::Quarantined(_) => ErrorCode::AuditTrailBroken,
+            Self::Paused(_) => ErrorCode::DeletionsPaused,
             Self::ClocksDisagree { .. } => ErrorCode::ClocksDisagree,
             Self::ClockAhead { .. } => ErrorCode::ClockAhead,
             Self::ClockBehind { .. } => ErrorCode::ClockBehind,

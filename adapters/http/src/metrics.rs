@@ -56,6 +56,14 @@ impl Metrics {
             "reprieve_quarantined_processes",
             "Processes that were found not to verify, and that nothing is done about"
         );
+        metrics::describe_gauge!(
+            "reprieve_deletions_paused",
+            "1 while deletions are paused, so that none starts and no eraser is asked"
+        );
+        metrics::describe_gauge!(
+            "reprieve_deletions_over_limit",
+            "Deletions that the last pass left to later ones because of deletions.most_per_hour"
+        );
         metrics::describe_gauge!("reprieve_processes_due", "Active processes whose grace period is over");
         metrics::describe_gauge!(
             "reprieve_processes_overdue",
@@ -104,6 +112,10 @@ impl Metrics {
             ("reprieve_processes_overdue", figures.overdue),
         ] {
             metrics::gauge!(name).set(floating(count));
+        }
+        // Where it cannot be found out the last that was known stays.
+        if let Ok(pause) = service.use_cases.health.pause().await {
+            metrics::gauge!("reprieve_deletions_paused").set(f64::from(u8::from(pause.is_some())));
         }
         let sinks = match service.use_cases.sink_figures.execute().await {
             Ok(sinks) => sinks,

@@ -7,6 +7,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use reprieve_application::Coded;
+use reprieve_application::ports::Pause;
+use reprieve_domain::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -22,6 +24,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Service>> {
 
 /// How the service is.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct HealthData {
     /// `up` or `down`
     #[schema(example = "up")]
@@ -34,6 +37,36 @@ pub(crate) struct HealthData {
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     workers: Option<Vec<WorkerData>>,
+    /// The pause of deletions that is in force. Everything else goes on.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<PauseData>,
+    /// How many deletions are left to later passes because `deletions.most_per_hour` is reached.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over_limit: Option<u64>,
+}
+
+/// A pause of deletions. One that does not verify has neither instant nor reason.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PauseData {
+    /// Since when.
+    #[schema(nullable = false, value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    /// What the operator gave as the reason.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl From<Pause> for PauseData {
+    fn from(pause: Pause) -> Self {
+        match pause {
+            Pause::Ordered { since, reason } => Self { since: Some(since), reason: Some(reason.to_string()) },
+            Pause::Unverified => Self { since: None, reason: None },
+        }
+    }
 }
 
 /// A worker that cannot do its work.
@@ -53,7 +86,7 @@ pub(crate) struct WorkerData {
     responses((status = 200, description = "It runs", body = HealthData)),
 )]
 async fn live() -> Json<HealthData> {
-    Json(HealthData { status: "up", code: None, workers: None })
+    Json(HealthData { status: "up", code: None, workers: None, paused: None, over_limit: None })
 }
 
 /// Whether requests can be answered
@@ -77,7 +110,10 @@ async fn ready(State(service): State<Arc<Service>>) -> (StatusCode, Json<HealthD
                 let workers: Vec<_> =
                     problems.map(|(worker, code)| WorkerData { worker, code: code.as_str() }).collect();
                 let workers = (!workers.is_empty()).then_some(workers);
-                (StatusCode::OK, Json(HealthData { status: "up", code: None, workers }))
+                let paused = health.pause.map(PauseData::from);
+                let over_limit = Some((service.over_limit)()).filter(|count| *count > 0);
+                let data = HealthData { status: "up", code: None, workers, paused, over_limit };
+                (StatusCode::OK, Json(data))
             }
             Err(error) => {
                 tracing::warn!(%error, "not ready");
@@ -89,7 +125,8 @@ async fn ready(State(service): State<Arc<Service>>) -> (StatusCode, Json<HealthD
 }
 
 fn down(code: &'static str) -> (StatusCode, Json<HealthData>) {
-    (StatusCode::SERVICE_UNAVAILABLE, Json(HealthData { status: "down", code: Some(code), workers: None }))
+    let data = HealthData { status: "down", code: Some(code), workers: None, paused: None, over_limit: None };
+    (StatusCode::SERVICE_UNAVAILABLE, Json(data))
 }
 
 /// What was measured, for Prometheus

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use reprieve_application::ports::{
-    AnsweredRequests, AuditTrail, Clock, DeletionProcesses, EventDeliveries, Identities, Ids, StoreHealth,
+    AnsweredRequests, AuditTrail, Clock, DeletionProcesses, DeletionsSwitch, EventDeliveries, Identities,
+    Ids, StoreHealth,
 };
 use reprieve_application::use_cases::{
     AnswerOnce, CancelIdentityDeletionProcess, CancelIdentityDeletionProcessById, CheckHealth,
@@ -49,6 +50,7 @@ impl UseCases {
         S: AnsweredRequests
             + AuditTrail
             + DeletionProcesses
+            + DeletionsSwitch
             + EventDeliveries
             + Identities
             + StoreHealth
@@ -69,7 +71,7 @@ impl UseCases {
             figures: GetFigures::new(store(), clock()),
             sink_figures: GetSinkFigures::new(store()),
             answer_once: AnswerOnce::new(store(), clock()),
-            health: CheckHealth::new(store()),
+            health: CheckHealth::new(store(), store()),
         }
     }
 }
@@ -85,6 +87,7 @@ pub struct Service {
     pub(crate) rate_limit: RateLimit,
     pub(crate) metrics: Metrics,
     pub(crate) workers: Box<WorkerProblems>,
+    pub(crate) over_limit: Box<dyn Fn() -> u64 + Send + Sync>,
 }
 
 /// Which kinds of work are not done beside the service, and why.
@@ -113,6 +116,7 @@ impl Service {
             rate_limit,
             metrics,
             workers: Box::new(Vec::new),
+            over_limit: Box::new(|| 0),
         }
     }
 
@@ -123,6 +127,12 @@ impl Service {
         problems: impl Fn() -> Vec<(&'static str, ErrorCode)> + Send + Sync + 'static,
     ) -> Self {
         Self { workers: Box::new(problems), ..self }
+    }
+
+    /// The same, which also says how many deletions are left to later passes because of the limit on starts.
+    #[must_use]
+    pub fn with_over_limit(self, over_limit: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self { over_limit: Box::new(over_limit), ..self }
     }
 
     /// A name for an error or a request, such as `ERR` and 17 letters and digits.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::{Due, DueProcesses, Found, Position};
-use reprieve_domain::Reminder;
+use reprieve_domain::{Reminder, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::Store;
@@ -15,6 +15,30 @@ use crate::mapping::Row;
 impl DueProcesses for Store {
     async fn find_due(&self, due: Due, after: Option<Position>, limit: u32) -> Result<Found, StoreError> {
         let query = due_processes(self.reader.get_database_backend(), due, after.as_ref(), limit);
+        self.found(query, limit).await
+    }
+
+    async fn find_ripe(
+        &self,
+        ends_by: Timestamp,
+        after: Option<Position>,
+        limit: u32,
+    ) -> Result<Found, StoreError> {
+        let query = ripe_processes(self.reader.get_database_backend(), ends_by, after.as_ref(), limit);
+        self.found(query, limit).await
+    }
+
+    async fn count_ripe(&self, ends_by: Timestamp) -> Result<u64, StoreError> {
+        self.counted(count_of_ripe(self.reader.get_database_backend(), ends_by)).await
+    }
+
+    async fn count_started_after(&self, instant: Timestamp) -> Result<u64, StoreError> {
+        self.counted(count_of_starts(self.reader.get_database_backend(), instant)).await
+    }
+}
+
+impl Store {
+    async fn found(&self, query: Statement, limit: u32) -> Result<Found, StoreError> {
         let rows = self.reader.query_all_raw(query).await.map_err(store_error)?;
         let mut found = Found::default();
         let mut last = None;
@@ -37,6 +61,13 @@ impl DueProcesses for Store {
             found.next = last;
         }
         Ok(found)
+    }
+
+    async fn counted(&self, query: Statement) -> Result<u64, StoreError> {
+        let row = self.reader.in_bulk().query_one_raw(query).await.map_err(store_error)?;
+        let Some(row) = row else { return Ok(0) };
+        let row = Row::named(&row, "deletion_processes", "all");
+        u64::try_from(row.get::<i64>("counted")?).map_err(|error| row.corrupt("counted", error))
     }
 }
 
@@ -63,4 +94,46 @@ pub(crate) fn due_processes(backend: DbBackend, due: Due, after: Option<&Positio
          ORDER BY grace_period_ends_at, id LIMIT $4"
     );
     numbered(backend, sql, values)
+}
+
+/// The first of each range of that index, in one order.
+pub(crate) fn ripe_processes(
+    backend: DbBackend,
+    ends_by: Timestamp,
+    after: Option<&Position>,
+    limit: u32,
+) -> Statement {
+    let Position(ended, id) = after.cloned().unwrap_or(Position(i64::MIN, String::new()));
+    let values: Vec<Value> =
+        vec![ended.into(), id.into(), ends_by.unix_micros().into(), i64::from(limit).into()];
+    let ranges = (0..=3).map(|reminded| {
+        format!(
+            "SELECT id, grace_period_ends_at FROM (\
+             SELECT id, grace_period_ends_at FROM deletion_processes WHERE {ACTIVE} AND {REMINDED} = {reminded} \
+             AND (grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at <= $3 \
+             ORDER BY grace_period_ends_at, id LIMIT $4) AS of_reminder"
+        )
+    });
+    let ranges: Vec<String> = ranges.collect();
+    let sql = format!(
+        "SELECT id, grace_period_ends_at FROM ({}) AS ripe ORDER BY grace_period_ends_at, id LIMIT $4",
+        ranges.join(" UNION ALL ")
+    );
+    numbered(backend, sql, values)
+}
+
+fn count_of_ripe(backend: DbBackend, ends_by: Timestamp) -> Statement {
+    let sql = format!(
+        "SELECT count(*) AS counted FROM deletion_processes \
+         WHERE {ACTIVE} AND {REMINDED} IN (0, 1, 2, 3) AND grace_period_ends_at <= $1"
+    );
+    numbered(backend, sql, vec![ends_by.unix_micros().into()])
+}
+
+/// A range of the index `deletion_starts_by_instant`, whose condition is written out word for word. The audit trail has every
+/// start, of older versions and of what is closed as well.
+pub(crate) fn count_of_starts(backend: DbBackend, instant: Timestamp) -> Statement {
+    let sql = "SELECT count(*) AS counted FROM audit_entries \
+               WHERE message_key = 'DeletionStarted' AND created_at > $1";
+    numbered(backend, sql.to_owned(), vec![instant.unix_micros().into()])
 }

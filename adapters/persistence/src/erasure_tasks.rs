@@ -82,8 +82,14 @@ impl ErasureTasks for Store {
         lease_ends_at: Timestamp,
         limit: u32,
     ) -> Result<Vec<Result<ErasureTask, StoreError>>, StoreError> {
-        let statement = claim_of(self.writer.get_database_backend(), now, lease_ends_at, limit);
-        let rows = self.writer.query_all_raw(statement).await.map_err(store_error)?;
+        let transaction = self.writer.begin().await.map_err(store_error)?;
+        let claimed = async {
+            self.ensure_not_paused(&transaction).await?;
+            let statement = claim_of(transaction.get_database_backend(), now, lease_ends_at, limit);
+            transaction.query_all_raw(statement).await.map_err(store_error)
+        };
+        let claimed = claimed.await;
+        let rows = end(transaction, claimed).await?;
         Ok(rows.iter().map(task).collect())
     }
 
@@ -100,7 +106,11 @@ impl ErasureTasks for Store {
 
     async fn close(&self, task: &ErasureTask, receipt: &Receipt, signed: &str) -> Result<(), StoreError> {
         let transaction = self.writer.begin().await.map_err(store_error)?;
-        let closed = close_in(&transaction, task, receipt, signed).await;
+        let closed = async {
+            self.ensure_not_paused(&transaction).await?;
+            close_in(&transaction, task, receipt, signed).await
+        };
+        let closed = closed.await;
         end(transaction, closed).await
     }
 

@@ -95,6 +95,10 @@ impl Store {
             let process_id = "clock_record".to_owned();
             faults.push(Fault { process_id, sequence: 0, kind: FaultKind::ClockRecordDiffers });
         }
+        if !self.verify_pause_record().await? {
+            let process_id = "pause_record".to_owned();
+            faults.push(Fault { process_id, sequence: 0, kind: FaultKind::PauseRecordDiffers });
+        }
         Ok(faults)
     }
 

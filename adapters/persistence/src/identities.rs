@@ -104,6 +104,13 @@ impl Identities for Store {
     }
 }
 
+/// Whether it leads to what cannot be undone: the deletion starts, or is complete.
+fn may_be_paused(write: &Write) -> bool {
+    let (before, after) = (&write.audit_entry.old_status, &write.audit_entry.new_status);
+    [Status::Deleting, Status::Deleted].map(Status::as_str).contains(&after.as_str())
+        && before.as_ref() != Some(after)
+}
+
 /// Whether a process is cancelled that does not verify.
 fn names_fault(step: &Step) -> bool {
     matches!(step.audit_entry().action, AuditedAction::CancelledByOwner { fault: Some(_) })
@@ -181,8 +188,10 @@ impl Store {
 
     /// Whether it was written, by itself.
     async fn write(&self, write: Write, alongside: Alongside<'_>) -> Result<bool, StoreError> {
+        let may_be_paused = may_be_paused(&write);
         if self.writer.get_database_backend() == DbBackend::Postgres
             && matches!(alongside, Alongside::Nothing | Alongside::Answer(_))
+            && !may_be_paused
         {
             // One statement, so one round trip.
             let clock = &self.clock;
@@ -195,7 +204,13 @@ impl Store {
             return Ok(is_written);
         }
         let transaction = self.writer.begin().await.map_err(store_error)?;
-        match write_in(&transaction, write, alongside, &self.clock).await {
+        let written = async {
+            if may_be_paused {
+                self.ensure_not_paused(&transaction).await?;
+            }
+            write_in(&transaction, write, alongside, &self.clock).await
+        };
+        match written.await {
             Ok(true) => transaction.commit().await.map(|()| true).map_err(store_error),
             // Whatever else was done for it is undone with it.
             not_written => {
@@ -210,20 +225,25 @@ impl Store {
         let any = |error| NotSaved::Any(store_error(error));
         let transaction = self.writer.begin().await.map_err(any)?;
         let written = async {
+            let writes =
+                steps.iter().map(|(step, version)| self.write_of(step, *version, Alongside::Nothing));
+            let writes: Vec<Write> = writes.collect::<Result<_, _>>()?;
+            if writes.iter().any(may_be_paused) {
+                self.ensure_not_paused(&transaction).await?;
+            }
             let free = self.lock_free(&transaction, steps).await?;
             let mut written = Vec::with_capacity(steps.len());
-            for (step, version) in steps {
+            for ((step, _), write) in steps.iter().zip(writes) {
                 let is_free = free.as_ref().is_none_or(|free| free.contains(step.process().id().as_str()));
-                written.push(Ok(is_free
-                    && self
-                        .write_of(step, *version, Alongside::Nothing)?
-                        .execute(&transaction, &self.clock)
-                        .await?));
+                written.push(Ok(is_free && write.execute(&transaction, &self.clock).await?));
             }
             Ok(written)
         };
         let written = written.await;
-        end(transaction, written).await.map_err(|_| NotSaved::One)
+        end(transaction, written).await.map_err(|error| match error {
+            StoreError::Paused(_) => NotSaved::Any(error),
+            _ => NotSaved::One,
+        })
     }
 
     /// Those of the processes that nothing else has locked; SQLite has one writer, which is who asks.

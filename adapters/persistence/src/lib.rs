@@ -27,6 +27,7 @@ mod mapping;
 mod migrations;
 mod outbox;
 mod own_identities;
+mod pause;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres_url;

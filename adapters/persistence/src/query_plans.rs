@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use crate::audit_trail::{chains_of, chains_of_page, entries_of};
 use crate::closing::ANSWERS;
 use crate::deletion_processes::{figures_at, numbered, of_identity, page_of};
-use crate::due_processes::due_processes;
+use crate::due_processes::{count_of_starts, due_processes, ripe_processes};
 use crate::erasure_tasks::claim_of;
 use crate::event_audit::events_of_page;
 use crate::identities::open_process_of;
@@ -349,6 +349,8 @@ async fn postgres_does_not_work_more_where_more_is_stored() {
         (page(postgres, Status::Active), &[BY_REMINDER; 4], 6),
         (claim(postgres), &["due_erasure_tasks", "erasure_tasks_pkey"], 6),
         (answers(postgres), &["answered_requests_of_identity"], 0),
+        // The first of each range.
+        (ripe_processes(postgres, instant(LATER - 1), None, 2), &[BY_REMINDER; 4], 4),
     ];
     for reminded in every_reminder() {
         expected.push((ripe(postgres, reminded), &[BY_REMINDER], if reminded.is_none() { 2 } else { 1 }));
@@ -390,6 +392,23 @@ async fn postgres_counts_what_needs_something_by_index() {
             assert_eq!(counts, expected.map(|(index, rows)| (index.to_owned(), rows)), "{mode}");
         }
     }
+}
+
+/// Starts are limited by what two ranges of indexes say.
+#[tokio::test]
+async fn sqlite_finds_what_is_ripe_and_counts_what_has_started_by_index() {
+    let database = TestDatabase::sqlite();
+    let connection = filled(&database, 10_000).await;
+    let sqlite = DbBackend::Sqlite;
+    let plan = explained_by_sqlite(&connection, count_of_starts(sqlite, instant(1))).await;
+    assert_eq!(plan, ["SEARCH audit_entries USING COVERING INDEX deletion_starts_by_instant (created_at>?)"]);
+    let mut plan =
+        explained_by_sqlite(&connection, ripe_processes(sqlite, instant(LATER - 1), None, 2)).await;
+    plan.retain(|step| step.contains("deletion_processes"));
+    let range = format!(
+        "SEARCH deletion_processes USING INDEX {BY_REMINDER} (<expr>=? AND (grace_period_ends_at,id)>(?,?) AND grace_period_ends_at<?)"
+    );
+    assert_eq!(plan, [range.as_str(); 4]);
 }
 
 /// Old names of a status cost no look through all that have the new one.

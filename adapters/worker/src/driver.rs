@@ -110,8 +110,13 @@ impl Driver {
                 ("done", next)
             }
             Ok(Err(Failure { code, message })) => {
-                self.note(worker, Some(code));
-                tracing::error!(%worker, %code, message, "a pass ended early");
+                let is_known = self.note(worker, Some(code));
+                if code != ErrorCode::DeletionsPaused {
+                    tracing::error!(%worker, %code, message, "a pass ended early");
+                } else if !is_known {
+                    // An operator has ordered it, and knows.
+                    tracing::warn!(%worker, %code, message, "a worker pauses");
+                }
                 (code.as_str(), Next::AfterInterval)
             }
             Err(_) => {
@@ -124,12 +129,14 @@ impl Driver {
         next
     }
 
-    fn note(&self, worker: &'static str, problem: Option<ErrorCode>) {
+    /// Returns whether that is what was noted before.
+    fn note(&self, worker: &'static str, problem: Option<ErrorCode>) -> bool {
         let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        match problem {
+        let before = match problem {
             Some(code) => problems.insert(worker, code),
             None => problems.remove(worker),
         };
+        before == problem
     }
 
     /// Up to a tenth longer than configured, so that not all instances come at once.

@@ -46,4 +46,28 @@ pub trait DueProcesses: Send + Sync {
     /// # Errors
     /// If the store fails.
     async fn find_due(&self, due: Due, after: Option<Position>, limit: u32) -> Result<Found, StoreError>;
+
+    /// At most `limit` processes that are Active and whose grace period ended at `ends_by` or before, whatever reminders were
+    /// sent, behind `after`, those with the earliest end first.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn find_ripe(
+        &self,
+        ends_by: Timestamp,
+        after: Option<Position>,
+        limit: u32,
+    ) -> Result<Found, StoreError>;
+
+    /// How many of those there are.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn count_ripe(&self, ends_by: Timestamp) -> Result<u64, StoreError>;
+
+    /// How many deletions have started after this instant, whatever has become of them.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn count_started_after(&self, instant: Timestamp) -> Result<u64, StoreError>;
 }

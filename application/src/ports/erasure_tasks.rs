@@ -126,7 +126,7 @@ pub trait ErasureTasks: Send + Sync {
     /// is corrupt is reported in its place, and comes again when the lease is over.
     ///
     /// # Errors
-    /// If the store fails.
+    /// [`StoreError::Paused`] while deletions are paused, and if the store fails.
     async fn claim(
         &self,
         now: Timestamp,
@@ -152,7 +152,7 @@ pub trait ErasureTasks: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] if somebody else has claimed the task since, [`StoreError::Conflict`] if the process is
-    /// not Deleted; then, as when the store fails, nothing is removed.
+    /// not Deleted, [`StoreError::Paused`] while deletions are paused; then, as when the store fails, nothing is removed.
     async fn close(&self, task: &ErasureTask, receipt: &Receipt, signed: &str) -> Result<(), StoreError>;
 
     /// Makes the erasures of a process due at `now`, all or the one of an eraser, except those that a worker performs at

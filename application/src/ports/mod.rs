@@ -13,6 +13,7 @@ mod audit_trail;
 mod backups;
 mod clock;
 mod deletion_processes;
+mod deletions_switch;
 mod due_processes;
 mod eraser;
 mod erasure_ledger;
@@ -34,6 +35,7 @@ pub use audit_trail::{AuditTrail, ComparedEvents};
 pub use backups::{BackupError, Backups, UnfinishedBackup};
 pub use clock::{Clock, ClockDoubt, ClockGuard, ClockReadings};
 pub use deletion_processes::{DeletionProcesses, Figures, Page};
+pub use deletions_switch::{DeletionsSwitch, Pause, SwitchSetting};
 pub use due_processes::{Due, DueProcesses, Found, Position};
 pub use eraser::{EraseAnswer, ErasePlan, EraseRequest, Eraser};
 pub use erasure_ledger::{ErasureLedger, LedgerContent, LedgerError};
@@ -62,6 +64,7 @@ pub use {
     backups::{MockBackups, MockUnfinishedBackup},
     clock::{MockClock, MockClockGuard},
     deletion_processes::MockDeletionProcesses,
+    deletions_switch::MockDeletionsSwitch,
     due_processes::MockDueProcesses,
     eraser::MockEraser,
     erasure_ledger::MockErasureLedger,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use reprieve_domain::{DeletionProcessId, EraserName};
 
-use crate::ports::{Clock, ErasureTasks, Quarantined, RetriedTasks, TaskStatus, Waiver};
+use crate::ports::{
+    Clock, DeletionsSwitch, ErasureTasks, Pause, Quarantined, RetriedTasks, TaskStatus, Waiver,
+};
 use crate::{Coded, ErrorCode, StoreError};
 
 /// How many tasks are shown at most.
@@ -13,6 +15,8 @@ const SHOWN: u32 = 1000;
 /// Deletions that are under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErasuresShown {
+    /// The pause that keeps all of it from being done, if one is in force.
+    pub pause: Option<Pause>,
     /// What is still to be done.
     pub tasks: Vec<TaskStatus>,
     /// What is not done any more.
@@ -24,13 +28,14 @@ pub struct ErasuresShown {
 /// Shows the tasks of deletions that are under way.
 pub struct ShowErasures {
     tasks: Arc<dyn ErasureTasks>,
+    switch: Arc<dyn DeletionsSwitch>,
 }
 
 impl ShowErasures {
-    /// With its port.
+    /// With its ports.
     #[must_use]
-    pub fn new(tasks: Arc<dyn ErasureTasks>) -> Self {
-        Self { tasks }
+    pub fn new(tasks: Arc<dyn ErasureTasks>, switch: Arc<dyn DeletionsSwitch>) -> Self {
+        Self { tasks, switch }
     }
 
     /// The tasks of one process, or of all: the first thousand, the stuck ones before all others; and as many
@@ -47,7 +52,8 @@ impl ShowErasures {
         if process.is_some() && tasks.is_empty() && quarantined.is_empty() {
             return Err(ManageErasuresError::NotFound);
         }
-        Ok(ErasuresShown { tasks, waivers: self.tasks.waivers(process, SHOWN).await?, quarantined })
+        let waivers = self.tasks.waivers(process, SHOWN).await?;
+        Ok(ErasuresShown { pause: self.switch.pause_in_force().await?, tasks, waivers, quarantined })
     }
 }
 

@@ -15,8 +15,8 @@ use reprieve_domain::{DeletionProcess, Timestamp};
 use self::perform::Outcome;
 use crate::backoff::{Backoff, after};
 use crate::ports::{
-    AuditTrail, Clock, ErasureTask, ErasureTasks, Identities, Ids, Loaded, RandomSourceFailed, ReceiptSigner,
-    Settlement,
+    AuditTrail, Clock, DeletionsSwitch, ErasureTask, ErasureTasks, Identities, Ids, Loaded,
+    RandomSourceFailed, ReceiptSigner, Settlement,
 };
 use crate::{Coded, Erasers, ErrorCode, StoreError};
 
@@ -52,6 +52,7 @@ impl Default for ErasureSettings {
 /// What an eraser acknowledges is stored together with the audit entry that says so, by whoever holds the task's lease.
 pub struct RunErasures {
     tasks: Arc<dyn ErasureTasks>,
+    switch: Arc<dyn DeletionsSwitch>,
     identities: Arc<dyn Identities>,
     audit_trail: Arc<dyn AuditTrail>,
     signer: Arc<dyn ReceiptSigner>,
@@ -107,6 +108,8 @@ impl Coded for RunErasuresError {
 pub struct RunErasuresPorts {
     /// The tasks.
     pub tasks: Arc<dyn ErasureTasks>,
+    /// Whether deletions are paused.
+    pub switch: Arc<dyn DeletionsSwitch>,
     /// The processes.
     pub identities: Arc<dyn Identities>,
     /// The audit trail.
@@ -140,14 +143,14 @@ impl RunErasures {
     /// With its ports.
     #[must_use]
     pub fn new(ports: RunErasuresPorts, erasers: Erasers, settings: ErasureSettings) -> Self {
-        let RunErasuresPorts { tasks, identities, audit_trail, signer, clock, ids } = ports;
-        Self { tasks, identities, audit_trail, signer, clock, ids, erasers, settings }
+        let RunErasuresPorts { tasks, switch, identities, audit_trail, signer, clock, ids } = ports;
+        Self { tasks, switch, identities, audit_trail, signer, clock, ids, erasers, settings }
     }
 
     /// One pass: until nothing is due. What fails is due later and is not waited for.
     ///
     /// # Errors
-    /// If the store or the journal fails as a whole. What was acknowledged until then stays acknowledged; what was claimed
+    /// If deletions are paused, or if the store or the journal fails as a whole. What was acknowledged until then stays acknowledged; what was claimed
     /// and not tried is given back.
     pub async fn execute(&self) -> Result<ErasuresRun, RunErasuresError> {
         let mut run = ErasuresRun::default();
@@ -180,7 +183,7 @@ impl RunErasures {
                             continue;
                         }
                     };
-                    may_be_due |= tasks > 0;
+                    may_be_due |= failure.is_none() && tasks > 0;
                     run.left_alone += left_alone;
                     for error in broken {
                         run.broken(error);
@@ -198,6 +201,12 @@ impl RunErasures {
                     // being claimed until now.
                     may_be_due |= failure.is_none()
                         && matches!(outcome, Ok(Outcome::Acknowledged) | Err(StoreError::LeaseLost));
+                    if let Err(StoreError::Paused(pause)) = outcome {
+                        run.left_alone += 1;
+                        may_be_due = false;
+                        failure.get_or_insert(StoreError::Paused(pause).into());
+                        continue;
+                    }
                     run.count(outcome);
                 }
                 None => return failure.map_or(Ok(run), Err),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use reprieve_domain::{Identity, Step};
 
 use crate::StoreError;
-use crate::ports::{AuditTrail, Due, DueProcesses, Found, Identities, Loaded};
+use crate::ports::{AuditTrail, Due, DueProcesses, Found, Identities, Loaded, Position};
 
 /// How many processes are stepped together, so that nothing is locked for long and memory does not grow.
-const BATCH: u32 = 100;
+pub(super) const BATCH: u32 = 100;
 
 /// What a pass over many processes did.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Swept {
     pub failed: u64,
     /// Why the first of them could not.
     pub first_failure: Option<StoreError>,
+    /// How many are left to later passes because of the limit on starts.
+    pub over_limit: u64,
 }
 
 /// What a pass over many processes needs.
@@ -42,37 +44,47 @@ impl Sweep {
         for due in ranges {
             let mut after = None;
             loop {
-                let Found { processes, failed, next } = self.processes.find_due(due, after, BATCH).await?;
-                for error in failed {
-                    swept.note(Err(error));
-                }
-                let mut verified = self.audit_trail.verified(&processes).await?;
-                let mut decided = Vec::with_capacity(processes.len());
-                for process in processes {
-                    match verified.remove(&process) {
-                        Some(Ok(Loaded { value, version })) => {
-                            let identity = Identity::with_open_process(value).ok();
-                            match identity.as_ref().and_then(&decide) {
-                                Some(step) => decided.push((step, version)),
-                                None => swept.note(Ok(false)),
-                            }
-                        }
-                        None => swept.note(Ok(false)),
-                        Some(Err(fault)) => swept.note(Err(StoreError::Quarantined(fault))),
-                    }
-                }
-                if !decided.is_empty() {
-                    for saved in self.identities.save_all(&decided).await? {
-                        swept.note(saved);
-                    }
-                }
-                after = next;
+                let found = self.processes.find_due(due, after, BATCH).await?;
+                after = self.step(swept, found, &decide).await?;
                 if after.is_none() {
                     break;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Steps what was found, together; returns where the search goes on.
+    pub(super) async fn step(
+        &self,
+        swept: &mut Swept,
+        Found { processes, failed, next }: Found,
+        decide: impl Fn(&Identity) -> Option<Step>,
+    ) -> Result<Option<Position>, StoreError> {
+        for error in failed {
+            swept.note(Err(error));
+        }
+        let mut verified = self.audit_trail.verified(&processes).await?;
+        let mut decided = Vec::with_capacity(processes.len());
+        for process in processes {
+            match verified.remove(&process) {
+                Some(Ok(Loaded { value, version })) => {
+                    let identity = Identity::with_open_process(value).ok();
+                    match identity.as_ref().and_then(&decide) {
+                        Some(step) => decided.push((step, version)),
+                        None => swept.note(Ok(false)),
+                    }
+                }
+                None => swept.note(Ok(false)),
+                Some(Err(fault)) => swept.note(Err(StoreError::Quarantined(fault))),
+            }
+        }
+        if !decided.is_empty() {
+            for saved in self.identities.save_all(&decided).await? {
+                swept.note(saved);
+            }
+        }
+        Ok(next)
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use reprieve_application::ports::Eraser;
 use reprieve_application::use_cases::{
     AnswerOnce, CancelIdentityDeletionProcess, ErasureSettings, InitiateIdentityDeletionProcess,
-    Outcome as Once, RetryErasures, RunErasures, RunErasuresPorts, StartDueDeletions, WaiveErasure,
+    Outcome as Once, RetryErasures, RunErasures, RunErasuresPorts, StartDueDeletions, StartDueDeletionsPorts,
+    WaiveErasure,
 };
 use reprieve_application::{
     Answer, AnsweredRequest, Backoff, Caller, Coded, Erasers, ErrorCode, Fingerprint, GracePeriodSettings,
@@ -78,10 +79,15 @@ impl Job {
             Self::Cancel { key } => Box::pin(owner(ports, key, false)),
             Self::Start { erasers } => Box::pin(async move {
                 let all = Arc::new(ports.clone());
-                let (due, trail, identities) = (all.clone(), all.clone(), all.clone());
-                let erasers = erasers_of(&ports, erasers);
-                let start = StartDueDeletions::new(due, trail, identities, all.clone(), all, erasers);
-                let _ = start.execute().await;
+                let ports = StartDueDeletionsPorts {
+                    processes: all.clone(),
+                    audit_trail: all.clone(),
+                    identities: all.clone(),
+                    switch: all.clone(),
+                    clock: all.clone(),
+                    clocks: all.clone(),
+                };
+                let _ = StartDueDeletions::new(ports, erasers_of(&all, erasers), None).execute().await;
                 Outcome::Over
             }),
             Self::Erase { erasers, concurrency } => Box::pin(async move {
@@ -114,6 +120,7 @@ fn wired(ports: &Ports) -> RunErasuresPorts {
     let ports = Arc::new(ports.clone());
     RunErasuresPorts {
         tasks: ports.clone(),
+        switch: ports.clone(),
         identities: ports.clone(),
         audit_trail: Arc::new(Journaled(ports.as_ref().clone())),
         signer: ports.clone(),

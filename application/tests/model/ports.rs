@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use reprieve_application::ports::{
-    Alongside, AnsweredRequests, AuditTrail, Clock, ClockGuard, ClockReadings, ComparedEvents, Decided, Due,
-    DueProcesses, EraseAnswer, ErasePlan, EraseRequest, Eraser, ErasureTask, ErasureTasks, Found, Identities,
-    Ids, Loaded, Position, Quarantined, RandomSourceFailed, ReceiptSigner, RetriedTasks, Settlement,
-    TaskStatus, Version, Waiver,
+    Alongside, AnsweredRequests, AuditTrail, Clock, ClockGuard, ClockReadings, ComparedEvents, Decided,
+    DeletionsSwitch, Due, DueProcesses, EraseAnswer, ErasePlan, EraseRequest, Eraser, ErasureTask,
+    ErasureTasks, Found, Identities, Ids, Loaded, Pause, Position, Quarantined, RandomSourceFailed,
+    ReceiptSigner, RetriedTasks, Settlement, SwitchSetting, TaskStatus, Version, Waiver,
 };
 use reprieve_application::{AnsweredRequest, IdempotencyKey, KeyPair, Receipt, StoreError};
 use reprieve_domain::audit::{
@@ -142,13 +142,21 @@ impl Identities for Ports {
 
 #[async_trait]
 impl DueProcesses for Ports {
-    async fn find_due(&self, due: Due, _: Option<Position>, _: u32) -> Result<Found, StoreError> {
-        // Nobody is reminded here.
-        if due.reminded.is_some() {
-            return Ok(Found::default());
-        }
-        let Answer::Found(found) = self.ask(Call::FindDue(due.ends_by)).await? else { unreachable!() };
+    async fn find_due(&self, _: Due, _: Option<Position>, _: u32) -> Result<Found, StoreError> {
+        unreachable!("no reminder is sent")
+    }
+
+    async fn find_ripe(&self, ends_by: Timestamp, _: Option<Position>, _: u32) -> Result<Found, StoreError> {
+        let Answer::Found(found) = self.ask(Call::FindDue(ends_by)).await? else { unreachable!() };
         Ok(Found { processes: found.into_iter().map(process_id).collect(), ..Found::default() })
+    }
+
+    async fn count_ripe(&self, _: Timestamp) -> Result<u64, StoreError> {
+        unreachable!("starts are not limited")
+    }
+
+    async fn count_started_after(&self, _: Timestamp) -> Result<u64, StoreError> {
+        unreachable!("starts are not limited")
     }
 }
 
@@ -265,6 +273,17 @@ impl AuditTrail for Journaled {
 
     async fn contradictions(&self) -> Result<Vec<Fault>, StoreError> {
         self.0.contradictions().await
+    }
+}
+
+#[async_trait]
+impl DeletionsSwitch for Ports {
+    async fn pause_in_force(&self) -> Result<Option<Pause>, StoreError> {
+        Ok(None)
+    }
+
+    async fn set(&self, _: &SwitchSetting, _: Timestamp) -> Result<bool, StoreError> {
+        unreachable!("operators do")
     }
 }
 

@@ -150,6 +150,8 @@ pub enum FaultKind {
     JournalDamaged,
     /// What is remembered of the time is not what was written. It belongs to no process.
     ClockRecordDiffers,
+    /// What is stored of pausing deletions is not what was written. It belongs to no process.
+    PauseRecordDiffers,
 }
 
 impl FaultKind {
@@ -187,6 +189,7 @@ impl FaultKind {
             Self::OlderThanJournal => "olderThanJournal",
             Self::JournalDamaged => "journalDamaged",
             Self::ClockRecordDiffers => "clockRecordDiffers",
+            Self::PauseRecordDiffers => "pauseRecordDiffers",
         }
     }
 }
@@ -243,6 +246,9 @@ impl fmt::Display for Fault {
             FaultKind::ClockRecordDiffers => formatter.write_str(
                 "the record of the newest instant that has passed, or a confirmation of the time, was changed",
             ),
+            FaultKind::PauseRecordDiffers => {
+                formatter.write_str("the record of pausing deletions, or an earlier pause, was changed")
+            }
         }
     }
 }

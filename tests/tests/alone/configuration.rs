@@ -45,6 +45,7 @@ fn without_configuration_the_defaults_are_in_force_and_nothing_is_created() {
             },
             "telemetry": {"log_format": "text"},
             "reminders": {"days_before": [12.0, 10.0, 5.0]},
+            "deletions": {},
             "erasure": {
                 "lease_in_seconds": 120.0,
                 "concurrency": 16,

@@ -99,6 +99,21 @@ pub enum DeletionsCommand {
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
     },
+    /// Stop all deletions at once, in every instance, until they are resumed
+    ///
+    /// No deletion starts, no eraser is asked and none is completed; what an eraser was asked before comes to its end.
+    /// Requests, cancellations, reminders and events go on. The pause is audited, and holds after a restart.
+    Pause {
+        /// Why: one line, without anything personal; `deletions show` and /health/ready show it
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Have deletions go on
+    Resume {
+        /// Why: one line, without anything personal, for the audit trail
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
     /// Show what would be erased if this identity were deleted; nothing is erased
     Plan {
         /// The address of an identity: did:…

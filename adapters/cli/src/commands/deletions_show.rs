@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use reprieve_application::WaiverNote;
-use reprieve_application::ports::{Quarantined, TaskStatus, Waiver};
+use reprieve_application::ports::{Pause, Quarantined, TaskStatus, Waiver};
 use reprieve_application::use_cases::ErasuresShown;
 use reprieve_domain::{Address, DeletionProcessId, EraserName, TaskKind, Timestamp, WaiverCode};
 use serde::Serialize;
@@ -57,9 +57,33 @@ struct QuarantinedJson<'a> {
     found_at: Timestamp,
 }
 
+/// The pause in force, first in the same list. One that does not verify has neither instant nor reason.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PauseJson<'a> {
+    kind: &'static str,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+impl<'a> From<&'a Pause> for PauseJson<'a> {
+    fn from(pause: &'a Pause) -> Self {
+        match pause {
+            Pause::Ordered { since, reason } => {
+                Self { kind: "pause", state: "paused", since: Some(*since), reason: Some(reason.as_str()) }
+            }
+            Pause::Unverified => Self { kind: "pause", state: "unverified", since: None, reason: None },
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum ShownJson<'a> {
+    Pause(PauseJson<'a>),
     Task(TaskJson<'a>),
     Waiver(WaiverJson<'a>),
     Quarantined(QuarantinedJson<'a>),
@@ -113,13 +137,27 @@ impl<'a> From<&'a TaskStatus> for TaskJson<'a> {
 
 pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>, id: Option<&str>) -> Result<(), Failure> {
     let id = id.map(parse::<DeletionProcessId>).transpose()?;
-    let ErasuresShown { tasks, waivers, quarantined } =
+    let ErasuresShown { pause, tasks, waivers, quarantined } =
         host.show_erasures().await?.execute(id.as_ref()).await?;
     let waived = waivers.iter().map(|waiver| ShownJson::Waiver(waiver.into()));
     let left_alone = quarantined.iter().map(|process| ShownJson::Quarantined(process.into()));
-    let json: Vec<ShownJson<'_>> =
-        tasks.iter().map(|task| ShownJson::Task(task.into())).chain(waived).chain(left_alone).collect();
-    output.result(&json, &(table(&tasks) + &lines(&waivers) + &faults(&quarantined)))
+    let shown = tasks.iter().map(|task| ShownJson::Task(task.into()));
+    let paused = pause.iter().map(|pause| ShownJson::Pause(pause.into()));
+    let json: Vec<ShownJson<'_>> = paused.chain(shown).chain(waived).chain(left_alone).collect();
+    output.result(
+        &json,
+        &(paused_line(pause.as_ref()) + &table(&tasks) + &lines(&waivers) + &faults(&quarantined)),
+    )
+}
+
+fn paused_line(pause: Option<&Pause>) -> String {
+    match pause {
+        None => String::new(),
+        Some(Pause::Ordered { since, reason }) => format!("Deletions are paused since {since}: {reason}\n"),
+        Some(Pause::Unverified) => {
+            "Deletions count as paused: what is stored of pausing them was changed\n".to_owned()
+        }
+    }
 }
 
 fn faults(quarantined: &[Quarantined]) -> String {
@@ -178,7 +216,7 @@ mod tests {
     use super::*;
     use crate::commands::test_host::{TestHost, run_on};
     use reprieve_application::ErrorCode;
-    use reprieve_application::ports::MockErasureTasks;
+    use reprieve_application::ports::{MockDeletionsSwitch, MockErasureTasks};
     use serde_json::{Value, json};
 
     const ID: &str = "IDP0123456789abcdefg";
@@ -330,6 +368,36 @@ IDP0123456789abcdefg  finish     waiting                                        
         assert_eq!((result, out.as_str()), (Ok(()), "No deletions are under way\n"));
         let (result, out) = run_on(&host(vec![]), &["deletions", "show", "--output", "json"]).await;
         assert_eq!((result, out.as_str()), (Ok(()), "[]\n"));
+    }
+
+    #[tokio::test]
+    async fn a_pause_comes_first() {
+        let since = "2026-12-05T00:00:00Z".parse().unwrap();
+        let ordered = Pause::Ordered { since, reason: "moved".parse().unwrap() };
+        for (pause, line, json) in [
+            (
+                ordered,
+                "Deletions are paused since 2026-12-05T00:00:00.000000Z: moved\n",
+                json!({"kind": "pause", "state": "paused", "since": since, "reason": "moved"}),
+            ),
+            (
+                Pause::Unverified,
+                "Deletions count as paused: what is stored of pausing them was changed\n",
+                json!({"kind": "pause", "state": "unverified"}),
+            ),
+        ] {
+            let shown = || {
+                let (mut switch, pause) = (MockDeletionsSwitch::new(), pause.clone());
+                switch.expect_pause_in_force().return_once(move || Ok(Some(pause)));
+                host(tasks()).with_switch(switch)
+            };
+            let (result, out) = run_on(&shown(), &["deletions", "show"]).await;
+            result.unwrap();
+            assert!(out.starts_with(&format!("{line}Process ")), "{out}");
+            let (_, out) = run_on(&shown(), &["deletions", "show", "--output", "json"]).await;
+            let list: Value = serde_json::from_str(&out).unwrap();
+            assert_eq!((&list[0], list.as_array().unwrap().len()), (&json, 4));
+        }
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod database_backup;
 mod database_migrate;
+mod deletions_pause;
 mod deletions_plan;
 mod deletions_retry;
 mod deletions_show;
@@ -77,6 +78,10 @@ pub async fn run(command: &Command, host: &dyn Host, output: &mut Output<'_>) ->
             }
             DeletionsCommand::Waive { process_id, eraser, code, note } => {
                 deletions_waive::run(host, output, process_id, eraser, code, note.as_deref()).await
+            }
+            DeletionsCommand::Pause { reason } => deletions_pause::pause(host, output, reason).await,
+            DeletionsCommand::Resume { reason } => {
+                deletions_pause::resume(host, output, reason.as_deref()).await
             }
             DeletionsCommand::Plan { address } => deletions_plan::run(host, output, address).await,
         },

@@ -8,15 +8,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
 use reprieve_application::ports::{
-    Alongside, ClockGuard, ClockReadings, Eraser, ErasureTasks, EventDeliveries, JournalPage, KnownJournal,
-    Loaded, MockAuditTrail, MockClock, MockClockGuard, MockDeletionProcesses, MockEraser, MockErasureTasks,
-    MockEventDeliveries, MockIdentities, MockIds, MockJournal, MockJournaledTrail, MockReceipts,
-    MockTokenSigner, Receipts, Version,
+    Alongside, ClockGuard, ClockReadings, DeletionsSwitch, Eraser, ErasureTasks, EventDeliveries,
+    JournalPage, KnownJournal, Loaded, MockAuditTrail, MockClock, MockClockGuard, MockDeletionProcesses,
+    MockDeletionsSwitch, MockEraser, MockErasureTasks, MockEventDeliveries, MockIdentities, MockIds,
+    MockJournal, MockJournaledTrail, MockReceipts, MockTokenSigner, Receipts, Version,
 };
 use reprieve_application::use_cases::{
-    AdoptJournal, BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, KeepJournal, PlanErasure,
-    RedeliverEvents, ReplayJournal, ReplayJournalPorts, RetryErasures, ShowErasures, ShowJournal,
-    ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
+    AdoptJournal, BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, KeepJournal,
+    PauseDeletions, PlanErasure, RedeliverEvents, ReplayJournal, ReplayJournalPorts, ResumeDeletions,
+    RetryErasures, ShowErasures, ShowJournal, ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
 };
 use reprieve_application::{
     Erasers, ErrorCode, Journaling, KEEP_JOURNAL, KeyPair, OutgoingEvent, OwnIdentity, SecretKey, StoreError,
@@ -49,6 +49,7 @@ pub(super) struct TestHost {
     clock_readings: Option<ClockReadings>,
     pass: Mutex<Option<PassSummary>>,
     tasks: Option<Arc<dyn ErasureTasks>>,
+    switch: Option<Arc<dyn DeletionsSwitch>>,
     erasers: Erasers,
     receipts: Option<Arc<dyn Receipts>>,
     ledger: Option<Ledger>,
@@ -130,6 +131,18 @@ impl TestHost {
 
     pub(super) fn with_tasks(self, tasks: MockErasureTasks) -> Self {
         Self { tasks: Some(Arc::new(tasks)), ..self }
+    }
+
+    pub(super) fn with_switch(self, switch: MockDeletionsSwitch) -> Self {
+        Self { switch: Some(Arc::new(switch)), ..self }
+    }
+
+    fn switch(&self) -> Arc<dyn DeletionsSwitch> {
+        self.switch.clone().unwrap_or_else(|| {
+            let mut switch = MockDeletionsSwitch::new();
+            switch.expect_pause_in_force().returning(|| Ok(None));
+            Arc::new(switch)
+        })
     }
 
     pub(super) fn with_erasers(self, erasers: impl IntoIterator<Item = MockEraser>) -> Self {
@@ -347,7 +360,15 @@ impl Host for TestHost {
     }
 
     async fn show_erasures(&self) -> Result<ShowErasures, Failure> {
-        Ok(ShowErasures::new(self.tasks.clone().unwrap()))
+        Ok(ShowErasures::new(self.tasks.clone().unwrap(), self.switch()))
+    }
+
+    async fn pause_deletions(&self) -> Result<PauseDeletions, Failure> {
+        Ok(PauseDeletions::new(self.switch(), clock()))
+    }
+
+    async fn resume_deletions(&self) -> Result<ResumeDeletions, Failure> {
+        Ok(ResumeDeletions::new(self.switch(), clock()))
     }
 
     async fn retry_erasures(&self) -> Result<RetryErasures, Failure> {

@@ -35,9 +35,14 @@ fn summary(pass: &PassSummary) -> (Value, String) {
             json!({"worker": WorkerKind::Reminders, "sent": stepped, "leftAlone": left_alone, "failed": failed}),
             format!("Reminders sent: {stepped}; left alone: {left_alone}; failed: {failed}\n"),
         ),
-        PassSummary::Deletions(Swept { stepped, left_alone, failed, .. }) => (
-            json!({"worker": WorkerKind::Deletions, "started": stepped, "leftAlone": left_alone, "failed": failed}),
-            format!("Deletions started: {stepped}; left alone: {left_alone}; failed: {failed}\n"),
+        PassSummary::Deletions(Swept { stepped, left_alone, failed, over_limit, .. }) => (
+            json!({
+                "worker": WorkerKind::Deletions, "started": stepped, "leftAlone": left_alone, "failed": failed,
+                "overLimit": over_limit,
+            }),
+            format!(
+                "Deletions started: {stepped}; left alone: {left_alone}; over the limit: {over_limit}; failed: {failed}\n"
+            ),
         ),
         PassSummary::Erasures(run) => {
             let ErasuresRun { acknowledged, working, failed, stuck, completed, left_alone, broken, .. } = run;
@@ -178,7 +183,7 @@ mod tests {
     use reprieve_application::use_cases::Forgotten;
 
     fn swept(failed: u64, first_failure: Option<StoreError>) -> Swept {
-        Swept { stepped: 3, left_alone: 1, failed, first_failure }
+        Swept { stepped: 3, left_alone: 1, failed, first_failure, over_limit: 9 }
     }
 
     fn erasures(broken: u64, first_failure: Option<StoreError>) -> ErasuresRun {
@@ -232,8 +237,8 @@ mod tests {
             ),
             (
                 "deletions",
-                "Deletions started: 3; left alone: 1; failed: 0\n",
-                json!({"worker": "deletions", "started": 3, "leftAlone": 1, "failed": 0}),
+                "Deletions started: 3; left alone: 1; over the limit: 9; failed: 0\n",
+                json!({"worker": "deletions", "started": 3, "leftAlone": 1, "failed": 0, "overLimit": 9}),
             ),
             (
                 "erasures",

@@ -11,6 +11,8 @@ mod m20261129_000006_erasure_tasks_and_waivers;
 mod m20261129_000007_clocks;
 mod m20261129_000008_quarantine;
 mod m20261129_000009_journal;
+mod m20261129_000010_pause;
+mod m20261129_000011_limit;
 
 pub(crate) struct Migrator;
 
@@ -26,6 +28,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000007_clocks::Migration),
             Box::new(m20261129_000008_quarantine::Migration),
             Box::new(m20261129_000009_journal::Migration),
+            Box::new(m20261129_000010_pause::Migration),
+            Box::new(m20261129_000011_limit::Migration),
         ]
     }
 }

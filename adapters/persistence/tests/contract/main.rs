@@ -27,6 +27,7 @@ mod migrations;
 mod order_of_events;
 mod outages;
 mod own_identities;
+mod pause;
 mod quarantine;
 mod races;
 mod wake_ups;

@@ -64,6 +64,11 @@ impl RunErasures {
         let Ok(identity) = Identity::with_open_process(process) else { return Err(made_up(task)) };
         let loaded = Loaded { value: identity, version };
         let ErasureTask { address, process_id, poll, .. } = task.clone();
+        // As late as possible: what was claimed before the pause waits for its end.
+        if let Err(error) = self.switch.ensure_not_paused().await {
+            self.give_back(task).await;
+            return Err(error);
+        }
         let answer = match self.erasers.get(name) {
             Some(eraser) => eraser.erase(&EraseRequest { address, process_id, poll }).await,
             // It was when the deletion started. An operator has to bring it back: without it nothing is erased.

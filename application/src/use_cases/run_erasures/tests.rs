@@ -6,10 +6,10 @@ use reprieve_domain::FailureCode;
 
 use super::*;
 use crate::ports::{
-    EraseAnswer, JournalError, MockAuditTrail, MockEraser, MockErasureTasks, MockIdentities, MockIds,
-    MockReceiptSigner, Settlement,
+    EraseAnswer, JournalError, MockAuditTrail, MockDeletionsSwitch, MockEraser, MockErasureTasks,
+    MockIdentities, MockIds, MockReceiptSigner, Pause, Settlement,
 };
-use crate::use_cases::test_data::{ENDS_AT, at, broken_trail, clock_at, deleting_with};
+use crate::use_cases::test_data::{ENDS_AT, at, broken_trail, clock_at, deleting_with, trail_of};
 use reprieve_domain::TaskKind;
 
 const NOW: i64 = ENDS_AT + 1_000_000;
@@ -58,10 +58,17 @@ fn tasks() -> (MockErasureTasks, GivenBack) {
 }
 
 fn run(tasks: MockErasureTasks, audit_trail: MockAuditTrail) -> RunErasures {
+    run_while(None, tasks, audit_trail)
+}
+
+fn run_while(pause: Option<Pause>, tasks: MockErasureTasks, audit_trail: MockAuditTrail) -> RunErasures {
+    let mut switch = MockDeletionsSwitch::new();
+    switch.expect_pause_in_force().returning(move || Ok(pause.clone()));
     let mut ids = MockIds::new();
     ids.expect_random_bytes().returning(|| Ok([255; 32]));
     let ports = RunErasuresPorts {
         tasks: Arc::new(tasks),
+        switch: Arc::new(switch),
         identities: Arc::new(MockIdentities::new()),
         audit_trail: Arc::new(audit_trail),
         signer: Arc::new(MockReceiptSigner::new()),
@@ -107,4 +114,13 @@ async fn what_does_not_verify_is_not_erased() {
     assert!(matches!(run.first_failure, Some(StoreError::Quarantined(_))));
     // It would not verify in a moment either.
     assert_eq!(*given_back.lock().unwrap(), []);
+}
+
+/// They were claimed before the pause, and are asked after it.
+#[tokio::test]
+async fn tasks_are_given_back_if_deletions_were_paused_since_they_were_claimed() {
+    let (tasks, given_back) = tasks();
+    let run = run_while(Some(Pause::Unverified), tasks, trail_of(deleting()));
+    assert_eq!(run.execute().await.unwrap_err().code(), ErrorCode::DeletionsPaused);
+    assert_given_back(&given_back);
 }

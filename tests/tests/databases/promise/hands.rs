@@ -30,6 +30,7 @@ const NOT_FOUND: &[(&str, &str, &str)] = &[
     ("erasure_tasks", "poll", "gap: another job of the same eraser may be asked for"),
     ("erasure_tasks", "stuck_at", "only when an eraser is asked"),
     ("erasure_tasks", "unfinished_since", "only how long it is waited for"),
+    ("pause_record", "id", "can only be 1"),
     ("processes_being_forgotten", "*", "is empty between transactions"),
     ("quarantined_processes", "*", "what does not verify is found again"),
     ("erasure_waivers", "*", "only shown to operators; the chain has what counts"),
@@ -111,6 +112,7 @@ async fn lived_in(database: TestDatabase) -> World {
     let (files, mail) = (TestEraser::new("files"), TestEraser::new("mail"));
     let world = World::new(database, &[files, mail.clone()]).await;
     world.confirm_clock().await;
+    world.pause_and_resume().await;
     let retention = Retention { cancelled_processes: Duration::from_hours(1), ..Retention::default() };
     // An identity that cancelled, was forgotten, asked again and was deleted.
     world.initiate(1).await;

@@ -1,22 +1,24 @@
 //! A deployment in which days pass in microseconds.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use reprieve_application::ports::{
-    AuditTrail, Clock, ClockGuard as _, DeletionProcesses, Eraser, ErasureTasks, Identities, Journal,
-    Receipts, TaskStatus,
+    AuditTrail, Clock, ClockGuard as _, DeletionProcesses, DeletionsSwitch as _, Eraser, ErasureTasks,
+    Identities, Journal, Receipts, SwitchSetting, TaskStatus,
 };
 use reprieve_application::use_cases::{
     CancelIdentityDeletionProcess, CancelIdentityDeletionProcessError, ErasureSettings, ErasuresRun,
     Forgotten, InitiateIdentityDeletionProcess, InitiateIdentityDeletionProcessError, JournalKept, KeepHouse,
     KeepJournal, ReplayJournal, ReplayJournalPorts, Retention, RetryErasures, RunErasures, RunErasuresPorts,
-    SendReminders, StartDueDeletions, Swept, VerifiedAuditTrail, VerifyAuditTrail, VerifyAuditTrailError,
+    SendReminders, StartDueDeletions, StartDueDeletionsPorts, Swept, VerifiedAuditTrail, VerifyAuditTrail,
+    VerifyAuditTrailError,
 };
 use reprieve_application::{
     Backoff, Caller, Erasers, GracePeriodSettings, JournaledAuditTrail, Journaling, KEEP_JOURNAL,
-    ReminderSettings, StoreError,
+    PauseReason, ReminderSettings, StoreError,
 };
 use reprieve_domain::audit::{AuditKey, JournalEntry};
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Timestamp};
@@ -61,6 +63,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<Store>,
     pub(crate) journal: Arc<JournalDatabase>,
     pub(crate) settings: ErasureSettings,
+    pub(crate) most_per_hour: Option<NonZeroU32>,
     clock: Arc<TestClock>,
     erasers: Erasers,
     database: Arc<TestDatabase>,
@@ -123,6 +126,7 @@ impl World {
                 },
             },
             clock: Arc::new(TestClock(Arc::new(AtomicI64::new(at(0).unix_micros())), 0)),
+            most_per_hour: None,
             erasers,
             database: Arc::new(database),
             folder: Arc::new(folder),
@@ -135,6 +139,7 @@ impl World {
             store: store(connect(&self.database).await).await,
             journal: self.journal.clone(),
             settings: self.settings,
+            most_per_hour: self.most_per_hour,
             clock: Arc::new(TestClock(self.clock.0.clone(), micros_off)),
             erasers: self.erasers.clone(),
             database: self.database.clone(),
@@ -214,20 +219,21 @@ impl World {
     }
 
     pub(crate) async fn try_start_deletions(&self) -> Result<Swept, StoreError> {
-        let use_case = StartDueDeletions::new(
-            self.store.clone(),
-            self.audit_trail(),
-            self.store.clone(),
-            self.clock.clone(),
-            self.store.clone(),
-            self.erasers.clone(),
-        );
-        use_case.execute().await
+        let ports = StartDueDeletionsPorts {
+            processes: self.store.clone(),
+            audit_trail: self.audit_trail(),
+            identities: self.store.clone(),
+            switch: self.store.clone(),
+            clock: self.clock.clone(),
+            clocks: self.store.clone(),
+        };
+        StartDueDeletions::new(ports, self.erasers.clone(), self.most_per_hour).execute().await
     }
 
     pub(crate) fn erasures(&self) -> RunErasures {
         let ports = RunErasuresPorts {
             tasks: self.store.clone(),
+            switch: self.store.clone(),
             identities: self.store.clone(),
             audit_trail: self.audit_trail(),
             signer: Arc::new(receipt_signer()),
@@ -250,6 +256,14 @@ impl World {
             store.confirm(self.clock.now()).await.unwrap();
         }
         store.close().await;
+    }
+
+    /// Leaves a record of a pause that is over.
+    pub(crate) async fn pause_and_resume(&self) {
+        let reason: PauseReason = "a drill".parse().unwrap();
+        for setting in [SwitchSetting::Paused(reason.clone()), SwitchSetting::Resumed(Some(reason))] {
+            assert!(self.store.set(&setting, self.now()).await.unwrap());
+        }
     }
 
     pub(crate) fn retry(&self) -> RetryErasures {

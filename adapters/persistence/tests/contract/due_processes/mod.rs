@@ -22,6 +22,8 @@ on_each_database!(
     what_ends_at_the_lower_bound_is_left_out,
     what_is_not_longer_than_asked_for_is_left_out,
     every_walk_meets_each_process_once_in_the_order_of_deadlines_and_ids,
+    what_is_ripe_comes_in_the_order_of_deadlines_whatever_reminders_were_sent,
+    what_has_started_is_counted_from_an_instant_on_also_when_it_is_closed,
     what_was_changed_since_it_was_found_is_left_alone,
     one_that_cannot_be_written_holds_up_no_other,
     one_whose_audit_entry_is_taken_is_left_whole_and_holds_up_no_other,
@@ -190,6 +192,53 @@ async fn every_walk_meets_each_process_once_in_the_order_of_deadlines_and_ids(op
         assert!(stepped.is_empty() || stepped == expected);
     }
     assert_eq!(statuses(&opened).await, ["Deleting"; COUNT]);
+}
+
+async fn what_is_ripe_comes_in_the_order_of_deadlines_whatever_reminders_were_sent(opened: Opened) {
+    use Reminder::{First, Second, Third};
+    const COUNT: usize = 12;
+    let reminders = [None, Some(Third), Some(First), Some(Second)];
+    for number in 0..COUNT {
+        // The later it is created, the smaller is its id; two at a time.
+        let (owner, id) = (address(number), process_id(COUNT - 1 - number));
+        let created_at = i64::try_from(number / 2).unwrap();
+        opened.step(&owner, |identity| initiate(identity, COUNT - 1 - number, created_at)).await;
+        if let Some(reminder) = reminders[number % reminders.len()] {
+            opened.step(&owner, |identity| identity.remind(&id, reminder, at(DAY)).unwrap()).await;
+        }
+    }
+    opened.step(&address(5), |identity| cancel(identity, DAY)).await;
+    let ends_by = at(ENDS_AT + 4);
+    let expected = ids([10, 11, 8, 9, 7, 4, 5, 2, 3]);
+    assert_eq!(opened.store.count_ripe(ends_by).await.unwrap(), 9);
+    for limit in [1, 2, 3, 9, 10] {
+        let (mut met, mut after) = (Vec::new(), None);
+        loop {
+            let found = opened.store.find_ripe(ends_by, after, limit).await.unwrap();
+            assert!(found.processes.len() <= usize::try_from(limit).unwrap() && found.failed.is_empty());
+            met.extend(found.processes);
+            after = found.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(met, expected, "{limit} at a time");
+    }
+}
+
+async fn what_has_started_is_counted_from_an_instant_on_also_when_it_is_closed(opened: Opened) {
+    for (number, now) in [(1, ENDS_AT), (2, ENDS_AT + 1), (3, ENDS_AT + 2)] {
+        crate::support::started(&opened, number, &[], now).await;
+    }
+    opened.initiated(&address(4), 4).await;
+    opened.step(&address(4), |identity| cancel(identity, DAY)).await;
+    for sql in ["SELECT 1", "DELETE FROM deletion_processes"] {
+        opened.sql.run(sql).await;
+        for (instant, expected) in [(-1, 3), (0, 2), (1, 1), (2, 0)] {
+            let counted = opened.store.count_started_after(at(ENDS_AT + instant)).await.unwrap();
+            assert_eq!(counted, expected, "{instant}");
+        }
+    }
 }
 
 async fn what_was_changed_since_it_was_found_is_left_alone(opened: Opened) {
