@@ -145,6 +145,14 @@ pub(crate) struct Configuration {
     pub(crate) journal: JournalConfiguration,
     pub(crate) events: EventConfiguration,
     shown: ConfigurationInForce,
+    file: Option<ReadFile>,
+}
+
+/// The file that was read.
+#[derive(Debug, Clone)]
+struct ReadFile {
+    path: PathBuf,
+    has_secrets: bool,
 }
 
 /// Where the audit key comes from.
@@ -158,6 +166,19 @@ impl Configuration {
     /// How to connect to the database, with so many connections.
     pub(crate) fn connection_options(&self, max_connections: u32) -> ConnectionOptions {
         ConnectionOptions { max_connections, acquire_timeout: self.timeout, pooler: self.pooler }
+    }
+
+    /// Where it comes from, for people.
+    pub(crate) fn origin(&self) -> String {
+        match &self.file {
+            Some(file) => format!("it is valid: {}", file.path.display()),
+            None => "it is valid, without a file".to_owned(),
+        }
+    }
+
+    /// The file that was read, if it has secrets.
+    pub(crate) fn file_with_secrets(&self) -> Option<&Path> {
+        self.file.as_ref().filter(|file| file.has_secrets).map(|file| file.path.as_path())
     }
 
     /// The configuration with secrets hidden.
@@ -176,8 +197,11 @@ pub(crate) fn load(options: &GlobalOptions) -> Result<Configuration, Failure> {
         audit: DefaultAudit {},
     };
     let mut figment = Figment::from(Serialized::defaults(defaults));
-    if let Some(file) = configuration_file(options)? {
-        figment = figment.merge(ConfigurationFile::read(file)?);
+    let mut read = None;
+    if let Some(path) = configuration_file(options)? {
+        let file = ConfigurationFile::read(path.clone())?;
+        read = Some(ReadFile { path, has_secrets: file.content.iter().any(is_secret) });
+        figment = figment.merge(file);
     }
     figment = figment.merge(environment()?);
     if let Some(url) = &options.database_url {
@@ -187,7 +211,24 @@ pub(crate) fn load(options: &GlobalOptions) -> Result<Configuration, Failure> {
         figment = figment.merge(Serialized::default("server.url", url));
     }
     let raw: Raw = figment.extract().map_err(|errors| invalid(describe(errors)))?;
-    validate(raw)
+    Ok(Configuration { file: read, ..validate(raw)? })
+}
+
+/// Whether a member is a secret, or has one in it.
+fn is_secret((name, value): (&String, &toml::Value)) -> bool {
+    match value {
+        toml::Value::String(text) => {
+            let has_password = text.split_once("://").is_some_and(|(_, rest)| {
+                let before_path = rest.split('/').next().unwrap_or_default();
+                before_path.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+            });
+            matches!(name.as_str(), "key" | "secret") || has_password || text.contains("password=")
+        }
+        toml::Value::Array(members) => members.iter().any(|member| is_secret((name, member))),
+        // Programs are let in by headers.
+        toml::Value::Table(members) => name == "headers" || members.iter().any(is_secret),
+        _ => false,
+    }
 }
 
 fn invalid(message: impl Into<String>) -> Failure {
@@ -308,6 +349,16 @@ struct DatabaseSettings {
     pooler: Pooler,
 }
 
+fn database_url(database: &RawDatabase, data_folder: Option<&Path>) -> Result<DatabaseUrl, Failure> {
+    if let Some(url) = &database.url {
+        return url.expose_secret().parse().map_err(|error| invalid(format!("key database.url: {error}")));
+    }
+    let folder = data_folder.ok_or_else(|| {
+        invalid("key database.url: is not set, and without HOME there is no default; use --database-url")
+    })?;
+    Ok(DatabaseUrl::sqlite_file(folder.join("reprieve.db")))
+}
+
 fn validate_database(database: &RawDatabase) -> Result<DatabaseSettings, Failure> {
     let timeout = Duration::try_from_secs_f64(database.timeout_in_seconds)
         .ok()
@@ -358,14 +409,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
     let Raw { reminders, deletions, erasure, mut ledger, journal, .. } = raw;
     let Raw { mut receipts, events, housekeeping, workers, .. } = raw;
     let data_folder = base_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("reprieve"));
-    let without_home =
-        || invalid("key database.url: is not set, and without HOME there is no default; use --database-url");
-    let url = match &database.url {
-        Some(url) => {
-            url.expose_secret().parse().map_err(|error| invalid(format!("key database.url: {error}")))?
-        }
-        None => DatabaseUrl::sqlite_file(data_folder.as_ref().ok_or_else(without_home)?.join("reprieve.db")),
-    };
+    let url = database_url(&database, data_folder.as_deref())?;
     let clocks = validate_clock(&clock)?;
     let DatabaseSettings { timeout, pooler } = validate_database(&database)?;
     let settings = GracePeriodSettings::from_days(
@@ -448,6 +492,7 @@ fn validate(raw: Raw) -> Result<Configuration, Failure> {
         journal,
         events: outgoing,
         shown,
+        file: None,
     })
 }
 

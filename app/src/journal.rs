@@ -55,6 +55,11 @@ impl OpenJournal {
         Self { store: store.clone(), database, journaling, ledger: configuration.workers.ledger.clone() }
     }
 
+    /// Where it is; none if no place is named.
+    pub(crate) fn database(&self) -> Option<&JournalDatabase> {
+        self.database.as_deref()
+    }
+
     pub(crate) fn journaling(&self) -> Journaling {
         self.journaling.clone()
     }

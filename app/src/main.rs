@@ -1,5 +1,6 @@
 //! The binary `reprieve`: configuration, wiring, and nothing else.
 
+mod checks;
 mod configuration;
 mod event_configuration;
 mod following;

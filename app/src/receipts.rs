@@ -94,9 +94,17 @@ pub(crate) async fn signer(
     Ok(signer)
 }
 
-/// Whether receipts can be signed; makes no key.
-pub(crate) async fn check_signer(store: &Store, configuration: &WorkerConfiguration) -> Result<(), Failure> {
-    known_signer(store, &receipt_key_file(configuration)?).await.map(drop)
+/// Whether there is a key that receipts can be signed with, or an error if they cannot; makes no key.
+pub(crate) async fn check_signer(
+    store: &Store,
+    configuration: &WorkerConfiguration,
+) -> Result<bool, Failure> {
+    known_signer(store, &receipt_key_file(configuration)?).await.map(|(signer, _)| signer.is_some())
+}
+
+/// The same, as far as can be said without a database.
+pub(crate) fn check_file(configuration: &WorkerConfiguration) -> Result<bool, Failure> {
+    Ok(receipt_key_file(configuration)?.read()?.is_some())
 }
 
 /// The key in the file, and whether the deployment has one already, which is the same then.

@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::checks::{self, Checks, Stored};
 use crate::configuration::Configuration;
 use crate::journal::OpenJournal;
 use crate::workers::Workers;
@@ -28,6 +29,7 @@ pub(crate) struct Bound {
     service: Arc<Service>,
     workers: Option<Arc<Workers>>,
     store: Arc<Store>,
+    checks: Checks,
     shutdown: watch::Receiver<bool>,
 }
 
@@ -74,12 +76,20 @@ pub(crate) async fn bind(
     let use_cases = UseCases::new(&store, &clock, &ids, configuration.grace_period);
     let mut service = Service::new(use_cases, own, authentication, clock.clone(), ids, settings, metrics);
     if let Some(workers) = &workers {
-        workers.check_all().await?;
         let workers = workers.clone();
         let limited = workers.clone();
         service =
             service.with_workers(move || workers.problems()).with_over_limit(move || limited.over_limit());
     }
+    let checks = Checks::new(configuration, Stored::Open(store.clone(), journal.clone()));
+    let of_workers = async {
+        if let Some(workers) = &workers {
+            workers.check_all().await;
+        }
+    };
+    let (stored, here, ()) = futures_util::join!(checks.store(), checks.here(), of_workers);
+    checks::log(&stored);
+    checks::log(&here);
     // Before anybody is told that the service listens: from then on a signal must not cut a request off.
     let shutdown = shutdown_signal()?;
     Ok(Bound {
@@ -88,6 +98,7 @@ pub(crate) async fn bind(
         service: Arc::new(service),
         workers,
         store,
+        checks,
         shutdown,
     })
 }
@@ -110,7 +121,10 @@ impl Server for Bound {
     }
 
     async fn run(self: Box<Self>) -> Result<(), Failure> {
-        let Self { listener, service, workers, store, mut shutdown, .. } = *self;
+        let Self { listener, service, workers, store, checks, mut shutdown, .. } = *self;
+        // In the background, so that no cancellation waits for others. What is not known at the shutdown is left.
+        let mut checking = JoinSet::new();
+        checking.spawn(async move { checks::log(&checks.elsewhere().await) });
         // To the last commit, which may be work for another instance.
         let _sharing = store.share_wake_ups(workers.is_some());
         let mut working = workers.map_or_else(JoinSet::new, |workers| workers.spawn_all(&shutdown));

@@ -12,7 +12,7 @@ use reprieve_application::use_cases::{
     PlanErasure, ProvideOwnIdentity, RedeliverEvents, ReplayJournal, ResumeDeletions, RetryErasures,
     ShowErasures, ShowJournal, ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
 };
-use reprieve_application::{ErrorCode, OwnIdentity};
+use reprieve_application::{Area, ErrorCode, Finding, OwnIdentity};
 use reprieve_cli::{
     Command, ConfigurationInForce, EventLines, Failure, Host, PassSummary, Server, UntilToldToStop,
     WorkerKind,
@@ -22,6 +22,7 @@ use reprieve_persistence::{Database, SqliteBackups, Store};
 use reprieve_remote::{RemoteIdentityDeletion, RemoteOptions};
 use reprieve_system::{AuditKeyFile, JwtSigner, SystemClock, SystemIds, verify_receipt};
 
+use crate::checks::{self, Opened, Stored};
 use crate::configuration::{AuditKeySource, Configuration};
 use crate::journal::{NotingSteps, OpenJournal};
 use crate::workers::{self, Workers};
@@ -154,22 +155,34 @@ impl Wiring {
 
 /// The key in the file; a new one only for a database that has not seen one, because no other would do.
 async fn audit_key(database: &Database, file: &AuditKeyFile) -> Result<AuditKey, Failure> {
+    match known_audit_key(database, file).await? {
+        Some(key) => Ok(key),
+        None => Ok(file.create()?),
+    }
+}
+
+/// The key in the file; none if there is none yet because the database has not seen one.
+pub(crate) async fn known_audit_key(
+    database: &Database,
+    file: &AuditKeyFile,
+) -> Result<Option<AuditKey>, Failure> {
     if let Some(key) = file.read()? {
-        return Ok(key);
+        return Ok(Some(key));
     }
-    if database.has_audit_key().await? {
-        // The file comes first: if somebody else has just made both, it is there now.
-        return file.read()?.ok_or_else(|| {
-            Failure::new(
-                ErrorCode::AuditKeyUnusable,
-                format!(
-                    "the database was written with an audit key, but there is no file {}; set audit.key or audit.key_file",
-                    file.path().display()
-                ),
-            )
-        });
+    if !database.has_audit_key().await? {
+        return Ok(None);
     }
-    Ok(file.create()?)
+    // The file comes first: if somebody else has just made both, it is there now.
+    let key = file.read()?;
+    key.map(Some).ok_or_else(|| {
+        Failure::new(
+            ErrorCode::AuditKeyUnusable,
+            format!(
+                "the database was written with an audit key, but there is no file {}; set audit.key or audit.key_file",
+                file.path().display()
+            ),
+        )
+    })
 }
 
 #[async_trait]
@@ -376,6 +389,30 @@ impl Host for Wiring {
         Ok(Box::new(serve::bind(configuration, store, &journal).await?))
     }
 
+    async fn check(&self, only_ready: bool) -> Result<Vec<Finding>, Failure> {
+        let configuration = match self.valid() {
+            Ok(configuration) => configuration,
+            Err(failure) => return Ok(vec![Finding::failed(Area::Configuration, failure)]),
+        };
+        self.local_only("check")?;
+        let Opened { findings, database, store, is_new } = checks::open(configuration).await;
+        if let Some(database) = database {
+            let _ = self.opened.set(database);
+        }
+        if only_ready {
+            return Ok(findings);
+        }
+        let stored = match store {
+            Some(store) => {
+                let journal = self.journal(&store)?;
+                Stored::Open(store, journal)
+            }
+            None if is_new => Stored::New,
+            None => Stored::Unknown,
+        };
+        Ok(checks::all(configuration, findings, stored).await)
+    }
+
     fn configuration(&self) -> Result<ConfigurationInForce, Failure> {
         Ok(self.valid()?.in_force())
     }
@@ -404,6 +441,7 @@ mod tests {
             wiring.migrate().await.map(drop).unwrap_err(),
             wiring.back_up_database().await.map(drop).unwrap_err(),
             wiring.bind().await.map(drop).unwrap_err(),
+            wiring.check(true).await.map(drop).unwrap_err(),
         ] {
             assert_eq!(refused.code, ErrorCode::CommandLocalOnly);
             assert!(refused.message.contains("https://reprieve.example"), "{refused:?}");

@@ -60,6 +60,21 @@ fn erasers(configuration: &WorkerConfiguration) -> Result<Erasers, Failure> {
     Erasers::new(erasers).map_err(|error| invalid(&format!("key erasure.erasers: {error}")))
 }
 
+/// The erasers for deletions that start now. Without any, a deletion would count as complete as soon as it has started.
+pub(crate) fn erasers_to_start_with(configuration: &WorkerConfiguration) -> Result<Erasers, Failure> {
+    enough_to_start_with(erasers(configuration)?, configuration)
+}
+
+fn enough_to_start_with(erasers: Erasers, configuration: &WorkerConfiguration) -> Result<Erasers, Failure> {
+    if erasers.names().is_empty() && !configuration.without_erasers {
+        return Err(invalid(
+            "key erasure.erasers: is empty, so that a deletion would be complete although nothing was erased but \
+             what is stored here; if that is all there is, set erasure.without_erasers to true",
+        ));
+    }
+    Ok(erasers)
+}
+
 /// Starting deletions, for which erasers may be missing.
 struct Deletions(Arc<Workers>);
 
@@ -111,7 +126,7 @@ impl Work for Erasures {
 
     async fn check(&self) -> Result<(), Failure> {
         self.0.erasers()?;
-        receipts::check_signer(&self.0.store, &self.0.configuration).await
+        receipts::check_signer(&self.0.store, &self.0.configuration).await.map(drop)
     }
 
     async fn pass(&self, mode: &Mode) -> Result<(PassSummary, Next), Failure> {
@@ -210,16 +225,8 @@ impl Workers {
         Ok(self.sinks.get_or_init(|| sinks))
     }
 
-    /// The erasers for deletions that start now. Without any, a deletion would count as complete as soon as it has started.
     fn erasers_to_start_with(&self) -> Result<Erasers, Failure> {
-        let erasers = self.erasers()?;
-        if erasers.names().is_empty() && !self.configuration.without_erasers {
-            return Err(invalid(
-                "key erasure.erasers: is empty, so that a deletion would be complete although nothing was erased but \
-                 what is stored here; if that is all there is, set erasure.without_erasers to true",
-            ));
-        }
-        Ok(erasers)
+        enough_to_start_with(self.erasers()?, &self.configuration)
     }
 
     /// What a kind of work consists of, and when it is done: the one place that knows. Each sink is work of its own.
@@ -274,15 +281,16 @@ impl Workers {
         try_join_all(work.iter().map(|work| work.check())).await.map(drop)
     }
 
-    /// Finds out, before anything runs, what would keep work from being done; cancellations are served in any case. Only what
-    /// can never be made, such as a sink that is not valid, is an error.
-    pub(crate) async fn check_all(self: &Arc<Self>) -> Result<(), Failure> {
-        for worker in WorkerKind::value_variants() {
-            for work in self.work(*worker)?.0 {
-                self.driver.check(work.as_ref()).await;
+    /// Finds out, before anything runs, which work cannot be done; cancellations are served in any case. Why is logged by the
+    /// checks of the deployment.
+    pub(crate) async fn check_all(self: &Arc<Self>) {
+        let check = async |worker: &WorkerKind| match self.work(*worker) {
+            Ok((work, _)) => {
+                join_all(work.iter().map(|work| self.driver.check(work.as_ref()))).await;
             }
-        }
-        Ok(())
+            Err(failure) => self.driver.cannot(worker.as_str(), failure.code),
+        };
+        join_all(WorkerKind::value_variants().iter().map(check)).await;
     }
 
     /// Which kinds of work are not done, and why.

@@ -79,6 +79,8 @@ error_codes! {
     Overloaded = "error.reprieve.http.overloaded",
     /// The request was not answered in time; whether a step was taken is unknown.
     TimedOut = "error.reprieve.http.timedOut",
+    /// The check of the deployment has found something that is not as it should be.
+    CheckFailed = "error.reprieve.check.failed",
     /// The configuration is not valid.
     ConfigurationInvalid = "error.reprieve.configuration.invalid",
     /// The audit trail is not what was written.
@@ -185,6 +187,7 @@ impl ErrorCode {
             | Self::IdempotencyKeyReused
             | Self::PayloadTooLarge
             | Self::TooManyRequests
+            | Self::CheckFailed
             | Self::ConfigurationInvalid
             | Self::AuditTrailBroken
             | Self::BackupFileExists

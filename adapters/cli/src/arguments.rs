@@ -83,6 +83,16 @@ pub enum Command {
     ApiKey(ApiKeyCommand),
     /// Run as a service that other programs call over HTTP, until it is told to stop (SIGTERM, Ctrl-C)
     Start,
+    /// Say what is wrong with this deployment, why, and what to do about it; nothing is changed or created
+    ///
+    /// Checked are the configuration, the database, keys, clocks, the journal, deletions, erasers, sinks, the issuer of tokens and
+    /// the permissions of files. "error": cancellations cannot be served; "warning": deletions stand still, or something is not
+    /// safe. No eraser is asked anything and no event is sent. Exit code 1 if not everything is "ok".
+    Check {
+        /// Only find out whether a cancellation could be stored, for health checks of containers: exit code 0 or 1
+        #[arg(long)]
+        ready: bool,
+    },
     /// Do the work that is due: reminders, deletions, erasures, events, housekeeping
     #[command(subcommand)]
     Worker(WorkerCommand),
@@ -319,6 +329,9 @@ mod tests {
             ("receipt verify -", Some(verify("-", None))),
             ("receipt verify a --public-key b", Some(verify("a", Some("b")))),
             ("receipt public-key", Some(Command::Receipt(ReceiptCommand::PublicKey))),
+            ("check", Some(Command::Check { ready: false })),
+            ("check --ready", Some(Command::Check { ready: true })),
+            ("check database", None),
             ("events schema", Some(Command::Events(EventsCommand::Schema { event_type: None }))),
             (
                 "events schema a",

@@ -12,7 +12,7 @@ use reprieve_application::use_cases::{
     PlanErasure, RedeliverEvents, ReplayJournal, ResumeDeletions, RetryErasures, ShowErasures, ShowJournal,
     ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
 };
-use reprieve_application::{OutgoingEvent, PassSummary};
+use reprieve_application::{Finding, OutgoingEvent, PassSummary};
 
 use crate::{Failure, WorkerKind};
 
@@ -182,6 +182,13 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// If the configuration is not valid, or the database or the address cannot be used.
     async fn bind(&self) -> Result<Box<dyn Server>, Failure>;
+
+    /// What is wrong with the deployment, in the order in which it is shown; only what a cancellation needs, if it is about that.
+    /// Nothing is made, and what cannot be checked is a finding.
+    ///
+    /// # Errors
+    /// If a server is named instead.
+    async fn check(&self, only_ready: bool) -> Result<Vec<Finding>, Failure>;
 
     /// The configuration.
     ///

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reprieve_application::ports::{Clock, EraseAnswer, ErasePlan, EraseRequest, Eraser};
 use reprieve_domain::{Address, EraserName, FailureCode, Timestamp};
-use reprieve_outbound::tls_configuration;
+use reprieve_outbound::{reach, tls_configuration};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect, retry};
 use serde::{Deserialize, Deserializer};
@@ -57,6 +57,8 @@ pub struct HttpEraser {
     secret: SigningSecret,
     asks_plan: bool,
     clock: Clocked,
+    tls: Arc<rustls::ClientConfig>,
+    timeout: Duration,
 }
 
 /// Which clock it is says nothing.
@@ -76,9 +78,11 @@ impl HttpEraser {
     /// be used.
     pub fn new(options: HttpEraserOptions, clock: Arc<dyn Clock>) -> Result<Self, HttpEraserError> {
         let HttpEraserOptions { name, url, secret, asks_plan, .. } = options;
+        let tls = tls_configuration(options.certificate_authorities.as_deref())?;
+        let timeout = options.timeout;
         let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls_configuration(options.certificate_authorities.as_deref())?)
-            .timeout(options.timeout)
+            .tls_backend_preconfigured(tls.clone())
+            .timeout(timeout)
             .user_agent(concat!("reprieve/", env!("CARGO_PKG_VERSION")))
             // What is asked is for the eraser that was configured, and nobody else.
             .redirect(redirect::Policy::none())
@@ -92,7 +96,8 @@ impl HttpEraser {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| HttpEraserError::Client(error.into()))?;
-        Ok(Self { client, name, url, secret, asks_plan, clock: Clocked(clock) })
+        let (tls, clock) = (Arc::new(tls), Clocked(clock));
+        Ok(Self { client, name, url, secret, asks_plan, clock, tls, timeout })
     }
 
     async fn try_erase(&self, request: &EraseRequest) -> Result<EraseAnswer, FailureCode> {
@@ -230,6 +235,26 @@ impl Eraser for HttpEraser {
         }
         self.try_plan(address).await.unwrap_or_else(ErasePlan::Failed)
     }
+
+    async fn reach(&self) -> Result<(), FailureCode> {
+        if self.url.is_encrypted() && is_a_proxy_configured() {
+            // It may be the only way there.
+            return Ok(());
+        }
+        match tokio::time::timeout(self.timeout, reach(self.url.as_url(), &self.tls)).await {
+            Ok(reached) => reached.map_err(|error| {
+                tracing::info!(eraser = %self.name, %error, "an eraser is not reached");
+                FailureCode::unreachable()
+            }),
+            Err(_) => Err(FailureCode::timed_out()),
+        }
+    }
+}
+
+/// Whether the environment has requests sent through a proxy, as HTTP clients heed it.
+fn is_a_proxy_configured() -> bool {
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    names.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 /// What a good answer states.

@@ -253,6 +253,15 @@ impl Store {
         self.clock.clone()
     }
 
+    /// Whether any instant was noted yet.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn has_noted(&self) -> Result<bool, StoreError> {
+        self.clock.look().await?;
+        Ok(self.clock.readings().2 > 0)
+    }
+
     /// Notes the present, where nothing was noted yet: the database is new, or was written by an older version.
     pub(crate) async fn begin_to_note(&self) -> Result<(), StoreError> {
         if self.clock.limits().is_none() {

@@ -142,6 +142,17 @@ impl Database {
         Store::open(self, audit_key, clocks).await
     }
 
+    /// The same to look at, with nothing written: neither the key to a database that has seen none, nor what time it is.
+    ///
+    /// # Errors
+    /// If the database is not migrated to this version, was written with another audit key, or fails.
+    pub async fn look(self, audit_key: AuditKey, clocks: Clocks) -> Result<Store, DatabaseError> {
+        if !self.pending().await?.is_empty() {
+            return Err(DatabaseError::NotMigrated);
+        }
+        Store::look(self, audit_key, clocks).await
+    }
+
     /// Closes the connections; SQLite then folds its write-ahead log into the file.
     pub async fn close(self) {
         self.reader.close().await;

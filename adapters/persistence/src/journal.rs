@@ -91,25 +91,12 @@ impl JournalDatabase {
         |error| self.unavailable(error)
     }
 
-    /// Whether there is a file, where it is one: connecting would make it.
-    ///
-    /// # Errors
-    /// If none could be made either, as far as that is known before.
-    fn is_there(&self) -> Result<bool, JournalError> {
-        let Some(file) = self.url.file() else { return Ok(true) };
-        if file.exists() {
-            return Ok(true);
+    /// By what the PostgreSQL cluster is known that it is in; none for SQLite.
+    pub(crate) async fn cluster(&self) -> Result<Option<String>, StoreError> {
+        if self.url.file().is_some() {
+            return Ok(None);
         }
-        // A path that is relative to where the program runs has no folder that could be in the way.
-        let folder = file.ancestors().skip(1).find(|folder| folder.exists());
-        match folder.map(|folder| (folder, folder.metadata())) {
-            Some((_, Ok(found))) if found.is_dir() && !found.permissions().readonly() => Ok(false),
-            None => Ok(false),
-            Some((_, Err(error))) => Err(self.unavailable(error)),
-            Some((folder, Ok(_))) => {
-                Err(self.unavailable(format!("{} is no folder that can be written to", folder.display())))
-            }
-        }
+        crate::store::cluster(self.connect().await?).await
     }
 
     async fn connect(&self) -> Result<&Pool, JournalError> {
@@ -283,7 +270,7 @@ impl Journal for JournalDatabase {
     }
 
     async fn id(&self) -> Result<Option<String>, JournalError> {
-        if self.connected.get().is_none() && !self.is_there()? {
+        if self.connected.get().is_none() && !self.url.is_there().map_err(|error| self.unavailable(error))? {
             return Ok(None);
         }
         let pool = self.connect().await?;

@@ -28,6 +28,14 @@ const KNOWN: &str = "SELECT name, value FROM deployment WHERE name IN ($1, $2, $
 const SET: &str = "INSERT INTO deployment (name, value) VALUES ($1, $2) \
                    ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 
+/// A process whose trail is gone cannot be behind.
+const UNJOURNALED_BEFORE: &str = "\
+SELECT count(*) AS steps FROM (\
+    SELECT 1 AS one FROM unjournaled_steps AS step JOIN audit_entries AS entry \
+    ON entry.process_id = step.process_id AND entry.sequence = step.revision \
+    WHERE entry.created_at < $1 LIMIT $2\
+) AS behind";
+
 /// Nearly empty at all times.
 const UNJOURNALED: &str = "SELECT DISTINCT process_id AS id FROM unjournaled_steps WHERE process_id > $1 ORDER BY process_id LIMIT $2";
 
@@ -152,6 +160,14 @@ impl JournaledTrail for Store {
         limit: u32,
     ) -> Result<Vec<DeletionProcessId>, StoreError> {
         self.ids(unjournaled_of(self.writer.get_database_backend(), after, limit)).await
+    }
+
+    async fn count_unjournaled_before(&self, instant: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let values = vec![instant.unix_micros().into(), i64::from(limit).into()];
+        let row = self.writer.query_one_raw(self.statement(UNJOURNALED_BEFORE.to_owned(), values)).await;
+        let Some(row) = row.map_err(store_error)? else { return Ok(0) };
+        let steps: i64 = Row::named(&row, "unjournaled_steps", "unknown").get("steps")?;
+        Ok(u64::try_from(steps).unwrap_or(0))
     }
 
     async fn processes_after(

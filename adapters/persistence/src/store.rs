@@ -6,7 +6,7 @@ use std::time::Instant;
 use reprieve_application::StoreError;
 use reprieve_domain::audit::AuditKey;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{EntityTrait, Set};
+use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait, Set, Statement};
 use tokio::sync::Mutex;
 
 use crate::clocks::{Clocks, DecidingClock};
@@ -39,20 +39,49 @@ impl Store {
         audit_key: AuditKey,
         clocks: Clocks,
     ) -> Result<Self, DatabaseError> {
-        let Database { writer, reader, shares_one_pool } = database;
-        let fingerprint = audit_key.fingerprint().to_string();
-        let stored = match stored_fingerprint(&writer).await? {
+        let stored = match stored_fingerprint(&database.writer).await? {
             Some(stored) => stored,
-            None => remember(&writer, FINGERPRINT, &fingerprint).await?,
+            None => remember(&database.writer, FINGERPRINT, &audit_key.fingerprint().to_string()).await?,
         };
-        if stored != fingerprint {
-            return Err(DatabaseError::AuditKeyMismatch);
-        }
-        let clock = Arc::new(DecidingClock::new(clocks, writer.clone()));
-        let (proven, wake_ups) = (Arc::default(), Arc::default());
-        let store = Self { writer, reader, audit_key, clock, shares_one_pool, proven, wake_ups };
+        let store = Self::with_key(database, audit_key, clocks, &stored)?;
         store.begin_to_note().await?;
         Ok(store)
+    }
+
+    /// The same, but nothing is written: a database that has seen no key yet still has not, and nothing is noted.
+    pub(crate) async fn look(
+        database: Database,
+        audit_key: AuditKey,
+        clocks: Clocks,
+    ) -> Result<Self, DatabaseError> {
+        let stored = stored_fingerprint(&database.writer).await?;
+        let stored = stored.unwrap_or_else(|| audit_key.fingerprint().to_string());
+        Self::with_key(database, audit_key, clocks, &stored)
+    }
+
+    fn with_key(
+        database: Database,
+        audit_key: AuditKey,
+        clocks: Clocks,
+        stored: &str,
+    ) -> Result<Self, DatabaseError> {
+        if stored != audit_key.fingerprint().to_string() {
+            return Err(DatabaseError::AuditKeyMismatch);
+        }
+        let Database { writer, reader, shares_one_pool } = database;
+        let clock = Arc::new(DecidingClock::new(clocks, writer.clone()));
+        let (proven, wake_ups) = (Arc::default(), Arc::default());
+        Ok(Self { writer, reader, audit_key, clock, shares_one_pool, proven, wake_ups })
+    }
+
+    /// Whether the journal is in the same PostgreSQL cluster, where one restore of its files takes both. What the cluster does
+    /// not tell is not known to be the same.
+    ///
+    /// # Errors
+    /// If the store or the journal fails.
+    pub async fn shares_cluster_with(&self, journal: &JournalDatabase) -> Result<bool, StoreError> {
+        let own = cluster(&self.reader).await?;
+        Ok(own.is_some() && own == journal.cluster().await?)
     }
 
     /// What is remembered of the deployment under this name.
@@ -89,6 +118,17 @@ impl Store {
         let Self { writer, reader, shares_one_pool, .. } = self;
         Database { writer, reader, shares_one_pool }.close().await;
     }
+}
+
+/// By what a PostgreSQL cluster is known; none for SQLite.
+pub(crate) async fn cluster(connection: &Pool) -> Result<Option<String>, StoreError> {
+    let backend = connection.get_database_backend();
+    if backend != DbBackend::Postgres {
+        return Ok(None);
+    }
+    let sql = "SELECT CAST(system_identifier AS text) AS identifier FROM pg_control_system()";
+    let row = connection.query_one_raw(Statement::from_string(backend, sql)).await.map_err(store_error)?;
+    row.map(|row| row.try_get("", "identifier").map_err(store_error)).transpose()
 }
 
 pub(crate) async fn stored_fingerprint(connection: &Pool) -> Result<Option<String>, DatabaseError> {

@@ -1,6 +1,7 @@
 //! Which database: the one text an operator gives.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -59,6 +60,28 @@ impl DatabaseUrl {
             #[cfg(feature = "postgres")]
             Kind::Postgres(_) => None,
         }
+    }
+
+    /// Whether there is a file, where it is one: connecting would make it.
+    ///
+    /// # Errors
+    /// If there is none and none could be made, as far as that is known before.
+    pub fn is_there(&self) -> io::Result<bool> {
+        let Some(file) = self.file() else { return Ok(true) };
+        if file.exists() {
+            return Ok(true);
+        }
+        if matches!(self.kind(), Kind::Sqlite { read_only: true, .. }) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        // A path that is relative to where the program runs has no folder that could be in the way.
+        let Some(folder) = file.ancestors().skip(1).find(|folder| folder.exists()) else { return Ok(false) };
+        let found = folder.metadata()?;
+        if found.is_dir() && !found.permissions().readonly() {
+            return Ok(false);
+        }
+        let problem = format!("{} is no folder that can be written to", folder.display());
+        Err(io::Error::other(problem))
     }
 
     pub(crate) fn kind(&self) -> &Kind {

@@ -50,11 +50,13 @@ impl Driver {
 
     /// Finds out, before anything runs, what would keep the work from being done.
     pub async fn check(&self, work: &dyn Work) {
-        let (worker, checked) = (work.name(), work.check().await);
-        if let Err(Failure { code, message }) = &checked {
-            tracing::error!(%worker, %code, message, "a worker cannot do its work");
-        }
-        self.note(worker, checked.err().map(|failure| failure.code));
+        let problem = work.check().await.err().map(|failure| failure.code);
+        self.note(work.name(), problem);
+    }
+
+    /// Remembers that there can be no such work, and why.
+    pub fn cannot(&self, worker: &'static str, problem: ErrorCode) {
+        self.note(worker, Some(problem));
     }
 
     /// Runs passes until the shutdown, whose sender must not be dropped before. A pass that runs then may come to its end

@@ -25,7 +25,7 @@ pub const KEEP_JOURNAL: Duration = Duration::from_hours(24 * 800);
 pub struct Journaling {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) trail: Arc<dyn JournaledTrail>,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     keep: Duration,
 }

@@ -60,4 +60,12 @@ pub trait Eraser: Send + Sync {
 
     /// Says what it would erase, and erases nothing.
     async fn plan(&self, address: &Address) -> ErasePlan;
+
+    /// Whether it is there, as far as can be told without asking it anything.
+    ///
+    /// # Errors
+    /// If it is not.
+    async fn reach(&self) -> Result<(), FailureCode> {
+        Ok(())
+    }
 }

@@ -35,4 +35,12 @@ pub trait EventSink: Send + Sync {
     /// # Errors
     /// If it was not delivered, or nobody knows.
     async fn send(&self, event: &OutgoingEvent) -> Result<(), SendError>;
+
+    /// Whether it is there and lets us in, as far as can be told without sending anything or making anything there.
+    ///
+    /// # Errors
+    /// If it is not.
+    async fn reach(&self) -> Result<(), FailureCode> {
+        Ok(())
+    }
 }

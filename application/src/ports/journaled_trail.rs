@@ -100,6 +100,12 @@ pub trait JournaledTrail: Send + Sync {
         limit: u32,
     ) -> Result<Vec<DeletionProcessId>, StoreError>;
 
+    /// How many steps that were taken before this instant are not noted as journaled, counted up to `limit`.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn count_unjournaled_before(&self, instant: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
     /// At most `limit` processes of which anything is stored, in the order of their ids, after this one or from the first.
     ///
     /// # Errors

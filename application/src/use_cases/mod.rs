@@ -6,6 +6,7 @@ mod back_up_database;
 mod cancel_identity_deletion_process;
 mod cancel_identity_deletion_process_by_id;
 mod check_health;
+mod checks;
 mod follow_events;
 mod forget_journal;
 mod generate_api_key;
@@ -48,6 +49,9 @@ pub use cancel_identity_deletion_process_by_id::{
     CancelIdentityDeletionProcessById, CancelIdentityDeletionProcessByIdError,
 };
 pub use check_health::{CheckHealth, Health};
+pub use checks::{
+    CheckClocks, CheckDatabase, CheckDeletions, CheckDeletionsPorts, CheckEvents, CheckJournal,
+};
 pub use follow_events::FollowEvents;
 pub use forget_journal::ForgetJournal;
 pub use generate_api_key::{GenerateApiKey, GenerateApiKeyError, GeneratedApiKey};

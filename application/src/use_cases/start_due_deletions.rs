@@ -88,12 +88,16 @@ impl StartDueDeletions {
         }
     }
 
+    /// The beginning of the time over which starts are counted.
+    pub(super) fn an_hour_before(now: Timestamp) -> Timestamp {
+        now.checked_add_micros(-Self::HOUR).unwrap_or(now)
+    }
+
     /// How many may start now, at most a batch.
     async fn left_in_this_hour(&self) -> Result<u32, StoreError> {
         let Some(most) = self.most_per_hour else { return Ok(BATCH) };
         let now = self.clock.now();
-        let an_hour_ago: Timestamp = now.checked_add_micros(-Self::HOUR).unwrap_or(now);
-        let started = self.sweep.processes.count_started_after(an_hour_ago).await?;
+        let started = self.sweep.processes.count_started_after(Self::an_hour_before(now)).await?;
         Ok(u32::try_from(started).map_or(0, |started| most.get().saturating_sub(started)).min(BATCH))
     }
 }

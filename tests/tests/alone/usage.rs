@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use reprieve_tests::Sandbox;
 
 /// Every command, and what stands between it and the program.
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 27] = [
     "",
     "identity",
     "identity status",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 26] = [
     "identityDeletion cancel",
     "identityDeletion show",
     "identityDeletion list",
+    "check",
     "audit",
     "audit verify",
     "deletions retry",

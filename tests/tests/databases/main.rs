@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod bad_database;
 mod bad_input;
+mod checking;
 mod command_line;
 mod configuration_mistakes;
 mod events_commands;

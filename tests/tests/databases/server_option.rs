@@ -96,7 +96,9 @@ fn without_the_service_nothing_is_done_and_the_server_is_named() {
     service.kill();
     let outcome = client.line("identityDeletion cancel").failed(70, "error.reprieve.server.unavailable");
     assert!(outcome.stderr.contains("http://127.0.0.1:"), "{outcome:?}");
-    for command in ["audit verify", "database migrate", "database backup x", "start"] {
+    for command in
+        ["audit verify", "database migrate", "database backup x", "start", "check", "check --ready"]
+    {
         let _ = client.line(command).failed(1, "error.reprieve.command.localOnly");
     }
 }

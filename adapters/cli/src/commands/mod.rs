@@ -2,6 +2,7 @@
 
 mod api_key;
 mod audit;
+mod check;
 mod clock;
 mod completions;
 mod config;
@@ -64,6 +65,7 @@ pub async fn run(command: &Command, host: &dyn Host, output: &mut Output<'_>) ->
             api_key::generate(host, output, name, scopes, *expires_in_days)
         }
         Command::Start => start::run(host, output).await,
+        Command::Check { ready } => check::run(host, output, *ready).await,
         Command::Worker(WorkerCommand::Run { worker, once }) => {
             worker_run::run(host, output, *worker, *once).await
         }

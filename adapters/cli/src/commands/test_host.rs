@@ -19,8 +19,8 @@ use reprieve_application::use_cases::{
     RetryErasures, ShowErasures, ShowJournal, ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
 };
 use reprieve_application::{
-    Erasers, ErrorCode, Journaling, KEEP_JOURNAL, KeyPair, OutgoingEvent, OwnIdentity, SecretKey, StoreError,
-    WaiverNote,
+    Erasers, ErrorCode, Finding, Journaling, KEEP_JOURNAL, KeyPair, OutgoingEvent, OwnIdentity, SecretKey,
+    StoreError, WaiverNote,
 };
 use reprieve_domain::audit::{JournalDates, JournalEntry, JournalKind, KeyedHash, Remembered};
 use reprieve_domain::{Address, Event, EventKind, GracePeriod, Identity, Status, Timestamp};
@@ -54,6 +54,7 @@ pub(super) struct TestHost {
     receipts: Option<Arc<dyn Receipts>>,
     ledger: Option<Ledger>,
     deliveries: Option<Arc<dyn EventDeliveries>>,
+    findings: Vec<Finding>,
     pauses_left: usize,
     pauses: Arc<Mutex<Vec<Duration>>>,
 }
@@ -160,6 +161,10 @@ impl TestHost {
 
     pub(super) fn with_deliveries(self, deliveries: MockEventDeliveries) -> Self {
         Self { deliveries: Some(Arc::new(deliveries)), ..self }
+    }
+
+    pub(super) fn with_findings(self, findings: Vec<Finding>) -> Self {
+        Self { findings, ..self }
     }
 
     /// What goes on without an end is told to stop at this pause.
@@ -455,6 +460,10 @@ impl Host for TestHost {
 
     async fn back_up_database(&self) -> Result<BackUpDatabase, Failure> {
         unreachable!("no command here asks for it")
+    }
+
+    async fn check(&self, _: bool) -> Result<Vec<Finding>, Failure> {
+        Ok(self.findings.clone())
     }
 
     async fn bind(&self) -> Result<Box<dyn Server>, Failure> {

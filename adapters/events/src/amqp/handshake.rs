@@ -85,6 +85,19 @@ pub(super) async fn open(
     Ok(Opened { stream, incoming, longest_frame, heartbeat, has_declared })
 }
 
+/// Connects to the broker, shows who we are, and says goodbye: nothing is looked for or declared.
+pub(super) async fn log_in_only(
+    broker: &Broker,
+    tls: &Arc<rustls::ClientConfig>,
+    connection_name: &str,
+) -> Result<(), OpenError> {
+    const SUCCESS: u16 = 200;
+    let stream = connect(broker, tls).await.map_err(OpenError::Unreachable)?;
+    let mut opening = Opening { stream, incoming: Incoming::new(LONGEST_FRAME as usize) };
+    opening.log_in(broker, connection_name).await?;
+    opening.send(Content::method(10, 50).u16(SUCCESS).short("")?.u16(0).u16(0), 0).await
+}
+
 async fn connect(broker: &Broker, tls: &Arc<rustls::ClientConfig>) -> io::Result<Box<dyn Stream>> {
     let stream = TcpStream::connect((broker.host.as_str(), broker.port)).await?;
     // Messages are gathered here; none should wait for more to come.

@@ -172,6 +172,17 @@ impl EventSink for AmqpSink {
         }
         Err(SendError::Unreachable(FailureCode::timed_out()))
     }
+
+    async fn reach(&self) -> Result<(), FailureCode> {
+        let name = format!("{APPLICATION} {}", self.name);
+        match timeout(self.timeout, handshake::log_in_only(&self.broker, &self.tls, &name)).await {
+            Ok(reached) => reached.map_err(|error| {
+                tracing::info!(sink = %self.name, error = &error as &dyn std::error::Error, "no connection to the broker");
+                why(&error)
+            }),
+            Err(_) => Err(FailureCode::timed_out()),
+        }
+    }
 }
 
 impl fmt::Debug for AmqpSink {

@@ -108,6 +108,16 @@ impl NatsSink {
 
 impl Target {
     async fn open(&self, timeout: Duration) -> Result<Connection, FailureCode> {
+        let stream = self.stream.as_ref().map(|stream| (stream, format!("{}.>", self.subject_prefix)));
+        self.open_with(stream, timeout).await
+    }
+
+    /// Connects, and creates the stream if one is named that is not there.
+    async fn open_with(
+        &self,
+        stream: Option<(&NatsStream, String)>,
+        timeout: Duration,
+    ) -> Result<Connection, FailureCode> {
         let options = ConnectOptions::new()
             .name(format!("reprieve {}", self.name))
             .tls_client_config(self.tls.clone())
@@ -119,7 +129,6 @@ impl Target {
             }
             NatsCredentials::Token(token) => options.token(token.expose_secret().to_owned()),
         };
-        let stream = self.stream.as_ref().map(|stream| (stream, format!("{}.>", self.subject_prefix)));
         let opened = connection::open(&self.servers, options, stream, timeout, self.concurrency).await;
         match &opened {
             Ok(_) => tracing::info!(sink = %self.name, "connected to NATS"),
@@ -166,6 +175,12 @@ impl EventSink for NatsSink {
             connection.give_up_if_silent_since(began);
         }
         Err(SendError::Unreachable(FailureCode::timed_out()))
+    }
+
+    /// The stream is neither looked for nor created.
+    async fn reach(&self) -> Result<(), FailureCode> {
+        let reaching = self.target.open_with(None, self.timeout);
+        timeout(self.timeout, reaching).await.unwrap_or_else(|_| Err(FailureCode::timed_out())).map(drop)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +10,11 @@ use async_trait::async_trait;
 use reprieve_application::ports::{Clock, EventSink, SendError};
 use reprieve_application::{OutgoingEvent, SinkName};
 use reprieve_domain::FailureCode;
-use reprieve_outbound::tls_configuration;
+use reprieve_outbound::{reach_at, tls_configuration};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use reqwest::{Client, Response, redirect, retry};
 use tokio::time::{Instant, timeout};
+use url::Host;
 
 use super::headers::header_map;
 use super::resolver::{GuardedResolver, Names, PrivateTarget, SystemNames};
@@ -39,6 +41,8 @@ pub struct WebhookSink {
     options: WebhookSinkOptions,
     headers: HeaderMap,
     clock: Arc<dyn Clock>,
+    names: Arc<dyn Names>,
+    tls: Arc<rustls::ClientConfig>,
 }
 
 impl fmt::Debug for WebhookSink {
@@ -64,9 +68,11 @@ impl WebhookSink {
     ) -> Result<Self, WebhookSinkError> {
         check(&options)?;
         let headers = header_map(&options.headers)?;
+        let tls = tls_configuration(options.certificate_authorities.as_deref())?;
+        let resolver = GuardedResolver::new(Arc::clone(&names), options.allowed_hosts.clone());
         let client = Client::builder()
-            .tls_backend_preconfigured(tls_configuration(options.certificate_authorities.as_deref())?)
-            .dns_resolver(Arc::new(GuardedResolver::new(names, options.allowed_hosts.clone())))
+            .tls_backend_preconfigured(tls.clone())
+            .dns_resolver(Arc::new(resolver))
             // It would connect to where it likes, whoever may be called.
             .no_proxy()
             // Is counted as nobody being there; later, as this message not being answered.
@@ -80,7 +86,32 @@ impl WebhookSink {
             .retry(retry::never())
             .build()
             .map_err(|error| WebhookSinkError::Client(error.into()))?;
-        Ok(Self { client, options, headers, clock })
+        Ok(Self { client, options, headers, clock, names, tls: Arc::new(tls) })
+    }
+
+    /// Connects as the client would, and asks nothing.
+    async fn try_reach(&self) -> Result<(), FailureCode> {
+        let (url, hosts) = (self.options.url.as_url(), &self.options.allowed_hosts);
+        let addresses = match url.host() {
+            Some(Host::Domain(name)) => {
+                let found = self.names.addresses(name).await.map_err(|_| FailureCode::unreachable())?;
+                let (allowed, private): (Vec<_>, Vec<_>) =
+                    found.into_iter().partition(|address| hosts.may_connect(name, *address));
+                if allowed.is_empty() && !private.is_empty() {
+                    return Err(FailureCode::private_target());
+                }
+                allowed
+            }
+            Some(Host::Ipv4(address)) => vec![address.into()],
+            Some(Host::Ipv6(address)) => vec![address.into()],
+            None => vec![],
+        };
+        let port = url.port_or_known_default().unwrap_or_default();
+        let addresses: Vec<_> = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+        reach_at(url, &addresses, &self.tls).await.map_err(|error| {
+            tracing::info!(sink = %self.options.name, %error, "a webhook is not reached");
+            FailureCode::unreachable()
+        })
     }
 
     /// Sends one message.
@@ -202,5 +233,11 @@ impl EventSink for WebhookSink {
             self.deliver(&message).await?;
         }
         Ok(())
+    }
+
+    async fn reach(&self) -> Result<(), FailureCode> {
+        // As with a message.
+        let reached = timeout(self.options.timeout / 2, self.try_reach()).await;
+        reached.unwrap_or_else(|_| Err(FailureCode::timed_out()))
     }
 }

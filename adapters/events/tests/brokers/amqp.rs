@@ -104,6 +104,21 @@ async fn an_exchange_that_is_not_there_is_declared_durable() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ: tests/run"]
+async fn reaching_a_broker_declares_nothing_and_tells_who_is_not_let_in() {
+    let amqp = TestAmqp::new().await;
+    let exchange = amqp.exchange_name("events");
+    let sink = AmqpSink::new(options(amqp.url(), &exchange, None)).unwrap();
+    sink.reach().await.unwrap();
+    assert!(!amqp.is_durable_exchange(&exchange, ExchangeKind::Topic).await);
+    let stranger = format!("amqp://nobody:wrong@{}", amqp.address());
+    let refused = AmqpSink::new(options(stranger, &exchange, None)).unwrap().reach().await;
+    assert_eq!(refused.unwrap_err().as_str(), "amqp403");
+    let nobody = AmqpSink::new(options("amqp://127.0.0.1:1", &exchange, None)).unwrap();
+    assert_eq!(nobody.reach().await.unwrap_err().as_str(), "unreachable");
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ: tests/run"]
 async fn an_exchange_that_is_there_is_taken_as_it_is() {
     let amqp = TestAmqp::new().await;
     let exchange = amqp.exchange("events", ExchangeKind::Fanout).await;

@@ -52,6 +52,16 @@ async fn a_message_arrives_with_all_that_is_said_of_it() {
 
 #[tokio::test]
 #[ignore = "needs NATS: tests/run"]
+async fn reaching_a_server_creates_no_stream() {
+    let nats = TestNats::new().await;
+    creating(&nats).reach().await.unwrap();
+    assert!(nats.configuration().await.is_none());
+    let nobody = NatsSink::new(options("nats://127.0.0.1:1", &nats)).unwrap();
+    assert_eq!(nobody.reach().await.unwrap_err().as_str(), "unreachable");
+}
+
+#[tokio::test]
+#[ignore = "needs NATS: tests/run"]
 async fn messages_of_one_event_and_events_of_one_sender_keep_their_order() {
     let nats = TestNats::new().await;
     nats.create().await;

@@ -7,7 +7,7 @@ use reprieve_domain::Timestamp;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::KeySet;
-use super::key_source::KeySource;
+use super::key_source::{KeySource, KeysUnavailable};
 use super::signed_token::Header;
 use super::token_rules::Keys;
 use super::verified_tokens::VerifiedTokens;
@@ -48,6 +48,11 @@ impl IssuerKeys {
     /// Whether there are keys, after trying to get some.
     pub(super) async fn are_available(self: &Arc<Self>) -> bool {
         !self.renewed_unless(|keys| !keys.is_empty()).await.set.is_empty()
+    }
+
+    /// Fetches the keys, beside those that are held.
+    pub(super) async fn fetch(&self) -> Result<KeySet, KeysUnavailable> {
+        self.source.fetch().await
     }
 
     async fn renewed_unless(self: &Arc<Self>, suffice: impl Fn(&KeySet) -> bool) -> Arc<Keys> {

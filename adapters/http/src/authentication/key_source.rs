@@ -28,17 +28,28 @@ pub(super) enum KeySource {
 
 /// Why the keys of the issuer are not there.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum KeysUnavailable {
+pub enum KeysUnavailable {
+    /// The file cannot be read.
     #[error("the file {path} cannot be read", path = .path.display())]
-    File { path: PathBuf, source: std::io::Error },
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The issuer is not reached, or is not to be trusted.
     #[error("the issuer cannot be asked")]
     Request(#[source] reqwest::Error),
+    /// The issuer has no keys there.
     #[error("the issuer answered with status {0}")]
     Status(StatusCode),
+    /// The issuer does not answer in time.
     #[error("it takes longer than {} seconds", TIMEOUT.as_secs())]
     TimedOut,
+    /// More than a set of keys has.
     #[error("the keys are longer than {MAXIMUM_LENGTH} bytes")]
     TooLong,
+    /// What is there is no set of keys.
     #[error(transparent)]
     Invalid(#[from] InvalidKeySet),
 }

@@ -36,6 +36,7 @@ use token_rules::Keys;
 
 pub use api_key::{API_KEY_HEADER, ApiKey, ApiKeyDigest, InvalidApiKeyDigest, Scope};
 pub use key_set::{InvalidKeySet, KeySet};
+pub use key_source::KeysUnavailable;
 pub use refused::{ApiKeyRefused, TokenRefused};
 pub use settings::{
     AuthenticationSettings, InvalidAuthenticationSettings, IssuerSettings, KeysLocation, SelfSignedSettings,
@@ -93,6 +94,15 @@ impl Authentication {
             Some(keys) => keys.are_available().await,
             None => true,
         }
+    }
+
+    /// Fetches the issuer's keys once, if an issuer is configured, and says whether it is.
+    ///
+    /// # Errors
+    /// If there are none: then its tokens are not accepted, unless keys were fetched before.
+    pub async fn check_issuer(&self) -> Result<bool, KeysUnavailable> {
+        let Some(keys) = &self.issuer_keys else { return Ok(false) };
+        keys.fetch().await.map(|_| true)
     }
 
     /// The identity that calls, by the token in the headers of its request.

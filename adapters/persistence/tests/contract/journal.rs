@@ -198,6 +198,10 @@ async fn steps_are_unjournaled_until_they_are_noted(opened: Opened) {
     assert_eq!(store.unjournaled(None, 9).await.unwrap(), []);
     opened.step(&address(1), |identity| cancel(identity, DAY)).await;
     assert_eq!(store.unjournaled(None, 9).await.unwrap(), all[1..2]);
+    // It was taken a day after the others.
+    for (instant, limit, behind) in [(DAY, 9, 0), (DAY + 1, 9, 1), (DAY + 1, 0, 0)] {
+        assert_eq!(store.count_unjournaled_before(at(instant), limit).await.unwrap(), behind);
+    }
     // What was taken while an earlier step was journaled is left.
     store.note_journaled(&[(process_id(1), 1)]).await.unwrap();
     assert_eq!(store.unjournaled(None, 9).await.unwrap(), all[1..2]);
