@@ -66,6 +66,7 @@ struct RawApiKey {
 enum RawScope {
     Core,
     Admin,
+    Operate,
 }
 
 /// The section `telemetry`.
@@ -261,10 +262,11 @@ fn api_key(raw: &RawApiKey) -> Result<ApiKey, String> {
         .map(|scope| match scope {
             RawScope::Core => Scope::Core,
             RawScope::Admin => Scope::Admin,
+            RawScope::Operate => Scope::Operate,
         })
         .collect();
     if scopes.is_empty() {
-        return Err(named("scopes", "opens nothing without one of core and admin".to_owned()));
+        return Err(named("scopes", "opens nothing without one of core, admin and operate".to_owned()));
     }
     if raw.name.is_empty() {
         return Err(named("name", "is empty".to_owned()));

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reprieve_application::facade::{IdentityData, IdentityDeletionFacade, ProcessData};
-use reprieve_application::ports::{AuditTrail, DeletedOwnIdentity, ErasureLedger, Journal};
+use reprieve_application::ports::{AuditTrail, DeletedOwnIdentity, ErasureLedger, Holds, Journal};
 use reprieve_application::use_cases::KeepJournal;
-use reprieve_application::{JournaledAuditTrail, Journaling, NoJournal};
+use reprieve_application::{JournaledAuditTrail, JournaledHolds, Journaling, NoJournal};
 use reprieve_cli::Failure;
 use reprieve_domain::Timestamp;
 use reprieve_persistence::{DatabaseUrl, JournalDatabase, Store};
@@ -67,6 +67,11 @@ impl OpenJournal {
     /// The audit trail, where nothing verifies that the journal does not bear out.
     pub(crate) fn audit_trail(&self) -> Arc<dyn AuditTrail> {
         Arc::new(JournaledAuditTrail::new(self.store.clone(), self.journaling()))
+    }
+
+    /// The holds, of which none is lost that the journal has.
+    pub(crate) fn holds(&self) -> Arc<dyn Holds> {
+        Arc::new(JournaledHolds::new(self.store.clone(), self.store.clone(), self.journaling()))
     }
 
     /// Has the journal catch up with the database.

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use reprieve_application::facade::{IdentityDeletionFacade, LocalIdentityDeletion};
 use reprieve_application::ports::ClockGuard;
 use reprieve_application::use_cases::{
-    AdoptJournal, BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PauseDeletions,
-    PlanErasure, ProvideOwnIdentity, RedeliverEvents, ReplayJournal, ResumeDeletions, RetryErasures,
-    ShowErasures, ShowJournal, ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
+    AdoptJournal, BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, ManageHolds,
+    PauseDeletions, PlanErasure, ProvideOwnIdentity, RedeliverEvents, ReplayJournal, ResumeDeletions,
+    RetryErasures, ShowErasures, ShowJournal, ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
 };
 use reprieve_application::{Area, ErrorCode, Finding, OwnIdentity};
 use reprieve_cli::{
@@ -265,6 +265,14 @@ impl Host for Wiring {
         let store = self.own_store("deletions resume").await?;
         let clock = store.clock();
         Ok(ResumeDeletions::new(store, clock))
+    }
+
+    async fn holds(&self) -> Result<ManageHolds, Failure> {
+        let store = self.own_store("hold").await?;
+        let _ = self.journal(&store)?;
+        self.stepped.store(true, Ordering::Relaxed);
+        let clock = store.clock();
+        Ok(ManageHolds::new(store.clone(), store, clock))
     }
 
     async fn retry_erasures(&self) -> Result<RetryErasures, Failure> {

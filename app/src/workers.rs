@@ -85,6 +85,7 @@ impl Deletions {
             processes: store.clone(),
             audit_trail: self.0.journal.audit_trail(),
             identities: store.clone(),
+            holds: self.0.journal.holds(),
             switch: store.clone(),
             clock: self.0.clock.clone(),
             clocks: store.clone(),
@@ -134,6 +135,7 @@ impl Work for Erasures {
         let ports = RunErasuresPorts {
             tasks: store.clone(),
             switch: store.clone(),
+            holds: store.clone(),
             identities: store.clone(),
             audit_trail: self.0.journal.audit_trail(),
             signer: Arc::new(receipts::signer(store, configuration).await?),

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::operator_note::is_one_line;
+
 const MAX_LENGTH: usize = 1000;
 
 /// One line for operators. It is stored for good and shown to all that may ask how the service is, so it names no person.
@@ -32,9 +34,7 @@ impl FromStr for PauseReason {
     type Err = InvalidPauseReason;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_line =
-            !text.contains(|letter: char| letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}'));
-        if is_line && !text.trim().is_empty() && text.chars().count() <= MAX_LENGTH {
+        if is_one_line(text) && !text.trim().is_empty() && text.chars().count() <= MAX_LENGTH {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidPauseReason)

@@ -16,7 +16,7 @@ const MAX_LENGTH: usize = 64;
 #[error("a name is 1 to {MAX_LENGTH} letters, digits and `.-_`")]
 pub struct InvalidName;
 
-fn check_name(text: &str) -> Result<(), InvalidName> {
+pub(crate) fn check_name(text: &str) -> Result<(), InvalidName> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     if (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(allowed) {
         Ok(())

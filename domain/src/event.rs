@@ -42,6 +42,12 @@ pub enum EventKind {
         /// From this instant on it cannot be cancelled.
         grace_period_ends_at: Timestamp,
     },
+    /// Until when the deletion is suspended has changed.
+    IdentityDeletionSuspensionChanged {
+        /// Until when; none if it is not suspended any more.
+        #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+        suspended_until: Option<Timestamp>,
+    },
     /// The grace period is over and the data is being erased.
     IdentityDeletionStarted,
     /// An eraser has failed for so long that somebody has to look after it. The data it erases is still there.
@@ -75,6 +81,7 @@ impl EventKind {
             Self::IdentityToBeDeleted { .. } => "IdentityToBeDeleted",
             Self::IdentityDeletionCancelled => "IdentityDeletionCancelled",
             Self::IdentityDeletionReminderDue { .. } => "IdentityDeletionReminderDue",
+            Self::IdentityDeletionSuspensionChanged { .. } => "IdentityDeletionSuspensionChanged",
             Self::IdentityDeletionStarted => "IdentityDeletionStarted",
             Self::IdentityErasureStuck { .. } => "IdentityErasureStuck",
             Self::IdentityErasureWaived { .. } => "IdentityErasureWaived",
@@ -103,6 +110,9 @@ mod tests {
                     days_until_deletion,
                     grace_period_ends_at: ends_at,
                 }
+            }),
+            prop::option::of(instant()).prop_map(|suspended_until| {
+                EventKind::IdentityDeletionSuspensionChanged { suspended_until }
             }),
             Just(EventKind::IdentityDeletionStarted),
             any::<u32>().prop_map(|failures| EventKind::IdentityErasureStuck {

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::audit::AuditedAction;
+use crate::hold;
 use crate::{
     Address, CancelError, CompleteError, DeletionProcess, DeletionProcessId, DeviceId, EraserName,
-    FailureCode, GracePeriod, Moment, RecordErasureError, RemindError, Reminder, StartDeletionError, Status,
-    Step, Timestamp, WaiveErasureError, WaiverCode,
+    FailureCode, GracePeriod, Hold, HoldChange, HoldCode, HoldError, Moment, RecordErasureError, RemindError,
+    Reminder, StartDeletionError, Status, Step, Suspension, Timestamp, WaiveErasureError, WaiverCode,
 };
 
 /// Somebody or something with an [`Address`], and at most one open deletion process.
@@ -17,6 +19,7 @@ use crate::{
 pub struct Identity {
     address: Address,
     open_process: Option<DeletionProcess>,
+    holds: Vec<Hold>,
 }
 
 /// What an identity is, which follows from its open process.
@@ -69,7 +72,7 @@ impl Identity {
     /// An identity without an open process.
     #[must_use]
     pub fn new(address: Address) -> Self {
-        Self { address, open_process: None }
+        Self { address, open_process: None, holds: Vec::new() }
     }
 
     /// The identity that this open process belongs to.
@@ -81,7 +84,13 @@ impl Identity {
         if !status.is_open() {
             return Err(NotOpen { status });
         }
-        Ok(Self { address: process.address().clone(), open_process: Some(process) })
+        Ok(Self { address: process.address().clone(), open_process: Some(process), holds: Vec::new() })
+    }
+
+    /// With these holds, one for each code, whether or not they are in force. Cancelling and erasing need not know them.
+    #[must_use]
+    pub fn with_holds(self, holds: Vec<Hold>) -> Self {
+        Self { holds, ..self }
     }
 
     /// The address.
@@ -112,7 +121,8 @@ impl Identity {
         }
     }
 
-    /// Asks for the identity to be deleted when `grace_period` is over. The deadline is fixed here, for good.
+    /// Asks for the identity to be deleted when `grace_period` is over. The promised date is fixed here, for good. If the
+    /// identity is held, the deletion is suspended from the beginning.
     ///
     /// # Errors
     /// If a process is open already, which stays as it is, or if the calendar ends before the grace period.
@@ -127,7 +137,8 @@ impl Identity {
             return Err(InitiateError::AlreadyOpen { process_id: open.id().clone(), status: open.status() });
         }
         let ends_at = now.checked_add_micros(grace_period.micros()).ok_or(InitiateError::BeyondCalendar)?;
-        Ok(DeletionProcess::initiate(id, self.address.clone(), by, now, ends_at))
+        let suspension = Suspension::by(&self.holds, now);
+        Ok(DeletionProcess::initiate(id, self.address.clone(), by, now, ends_at, suspension))
     }
 
     /// Second thoughts: the open process becomes Cancelled. In time by any clock that counts is in time; it is dated by the
@@ -249,6 +260,76 @@ impl Identity {
     /// If `process` is not the open process, if it is not Deleting, or while an eraser is pending.
     pub fn complete(&self, process: &DeletionProcessId, now: Timestamp) -> Result<Step, CompleteError> {
         self.open(process).ok_or(CompleteError::NoOpenProcess)?.complete(now)
+    }
+
+    /// Suspends the deletion of this identity until an instant: its open process, and whatever it
+    /// asks for until then. A hold with the same code is changed.
+    ///
+    /// # Errors
+    /// If the end is not in the future, or more than a year away.
+    pub fn place_hold(
+        &self,
+        code: HoldCode,
+        ends_at: Timestamp,
+        is_silent: bool,
+        now: Timestamp,
+    ) -> Result<HoldChange, HoldError> {
+        let hold = hold::placed(&self.holds, code, ends_at, is_silent, now)?;
+        let action = |suspension: Option<Suspension>| AuditedAction::HoldPlacedBySupport {
+            code: hold.code.clone(),
+            ends_at,
+            suspension,
+        };
+        let step = self.suspended_by(&hold, action, now);
+        Ok(HoldChange { hold, step })
+    }
+
+    /// Ends a hold. If the deletion was suspended beyond its promised date, there are seven days left for second thoughts.
+    ///
+    /// # Errors
+    /// If no such hold is in force.
+    pub fn release_hold(&self, code: HoldCode, now: Timestamp) -> Result<HoldChange, HoldError> {
+        let hold = hold::released(&self.holds, code, now)?;
+        let action = |suspension: Option<Suspension>| AuditedAction::HoldReleasedBySupport {
+            code: hold.code.clone(),
+            suspension,
+        };
+        let step = self.suspended_by(&hold, action, now);
+        Ok(HoldChange { hold, step })
+    }
+
+    /// The step that suspends the open process by holds that it lacks, such as those that were placed before it began; none if
+    /// it lacks none.
+    #[must_use]
+    pub fn suspend(&self, now: Timestamp) -> Option<Step> {
+        let process = self.open_process.as_ref()?;
+        let latest =
+            self.holds.iter().filter(|hold| hold.is_in_force(now)).max_by_key(|hold| hold.ends_at)?;
+        let is_lacking = process.suspension().is_none_or(|held| held.until < latest.ends_at);
+        let action = |suspension: Option<Suspension>| AuditedAction::HoldPlacedBySupport {
+            code: latest.code.clone(),
+            ends_at: latest.ends_at,
+            suspension,
+        };
+        is_lacking.then(|| self.suspended_by(latest, action, now)).flatten()
+    }
+
+    /// The step of the open process, if there is one, that goes with this hold as it is from now on.
+    fn suspended_by(
+        &self,
+        changed: &Hold,
+        action: impl FnOnce(Option<Suspension>) -> AuditedAction,
+        now: Timestamp,
+    ) -> Option<Step> {
+        let process = self.open_process.as_ref()?;
+        let others = self.holds.iter().filter(|hold| hold.code != changed.code);
+        let holds: Vec<Hold> = others.chain([changed]).cloned().collect();
+        let suspension = if process.status() == Status::Active {
+            Suspension::changed(process.suspension(), &holds, process.grace_period_ends_at(), now)
+        } else {
+            Suspension::by(&holds, now)
+        };
+        process.suspended(suspension, action(suspension), now)
     }
 
     fn open(&self, process: &DeletionProcessId) -> Option<&DeletionProcess> {

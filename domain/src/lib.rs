@@ -39,6 +39,7 @@ mod deletion_process;
 mod erasure;
 mod event;
 mod grace_period;
+mod hold;
 mod id;
 mod identity;
 mod moment;
@@ -55,6 +56,7 @@ pub use deletion_process::{
 pub use erasure::{EraserName, Erasure, ErasureRecord, FailureCode, InvalidName, WaiverCode};
 pub use event::{Event, EventKind};
 pub use grace_period::{GracePeriod, GracePeriodBounds, InvalidGracePeriod, InvalidGracePeriodBounds};
+pub use hold::{Hold, HoldChange, HoldCode, HoldError, Suspension};
 pub use id::{DeletionProcessId, DeviceId, InvalidId};
 pub use identity::{Identity, IdentityStatus, InitiateError, NotOpen};
 pub use moment::Moment;

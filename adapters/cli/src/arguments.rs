@@ -12,8 +12,8 @@ use serde::Serialize;
 
 pub use operations::WorkerKind;
 pub(crate) use operations::{
-    ClockCommand, DeletionsCommand, EventsCommand, JournalCommand, LedgerCommand, ReceiptCommand,
-    ReplayArguments, WorkerCommand,
+    ClockCommand, DeletionsCommand, EventsCommand, HoldCommand, JournalCommand, LedgerCommand,
+    ReceiptCommand, ReplayArguments, WorkerCommand,
 };
 
 /// Reversible identity deletion: ask for your identity to be deleted, and change your mind while the grace period runs.
@@ -102,6 +102,9 @@ pub enum Command {
     /// Deletions that are under way, for whoever runs the service
     #[command(subcommand)]
     Deletions(DeletionsCommand),
+    /// Holds: what suspends the deletion of an identity
+    #[command(subcommand)]
+    Hold(HoldCommand),
     /// What others are told of, and what they have yet to be told
     #[command(subcommand)]
     Events(EventsCommand),

@@ -23,6 +23,8 @@ pub(crate) struct ProcessJson<'a> {
     cancelled_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cancelled_by_device: Option<&'a DeviceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspended_until: Option<Timestamp>,
 }
 
 impl<'a> From<&'a ProcessData> for ProcessJson<'a> {
@@ -35,6 +37,7 @@ impl<'a> From<&'a ProcessData> for ProcessJson<'a> {
             grace_period_ends_at: process.grace_period_ends_at,
             cancelled_at: process.cancelled_at,
             cancelled_by_device: process.cancelled_by_device.as_ref(),
+            suspended_until: process.suspended_until,
         }
     }
 }
@@ -82,12 +85,28 @@ pub(crate) fn end_of_grace_period(process: &ProcessData, now: Timestamp) -> Opti
     let left = ends_at.micros_since(now);
     let words = if left > 0 {
         format!("in {}", in_words(left))
-    } else if process.status == Status::Active {
+    } else if process.status == Status::Active && !is_suspended(process, now) {
         "it is over: the deletion can no longer be cancelled".to_owned()
     } else {
         "it is over".to_owned()
     };
     Some(format!("End of grace period: {ends_at} ({words})"))
+}
+
+fn is_suspended(process: &ProcessData, now: Timestamp) -> bool {
+    process.suspended_until.is_some_and(|until| now < until)
+}
+
+/// `Deletion suspended until: …`, with what is left.
+pub(crate) fn suspension(process: &ProcessData, now: Timestamp) -> Option<String> {
+    let until = process.suspended_until?;
+    let left = until.micros_since(now);
+    let words = match process.status {
+        _ if left <= 0 => "that is over".to_owned(),
+        Status::Active => format!("in {}; it can be cancelled until then", in_words(left)),
+        _ => format!("in {}", in_words(left)),
+    };
+    Some(format!("Deletion suspended until: {until} ({words})"))
 }
 
 /// One line a member.
@@ -99,6 +118,9 @@ pub(crate) fn lines(process: &ProcessData, now: Timestamp) -> String {
     let _ = writeln!(text, "Created at: {}", process.created_at);
     let _ = writeln!(text, "Created by device: {}", process.created_by_device);
     if let Some(line) = end_of_grace_period(process, now) {
+        let _ = writeln!(text, "{line}");
+    }
+    if let Some(line) = suspension(process, now) {
         let _ = writeln!(text, "{line}");
     }
     if let Some(at) = process.cancelled_at {

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use reprieve_application::facade::IdentityDeletionFacade;
 use reprieve_application::ports::ClockGuard;
 use reprieve_application::use_cases::{
-    AdoptJournal, BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, PauseDeletions,
-    PlanErasure, RedeliverEvents, ReplayJournal, ResumeDeletions, RetryErasures, ShowErasures, ShowJournal,
-    ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
+    AdoptJournal, BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, ManageHolds,
+    PauseDeletions, PlanErasure, RedeliverEvents, ReplayJournal, ResumeDeletions, RetryErasures,
+    ShowErasures, ShowJournal, ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
 };
 use reprieve_application::{Finding, OutgoingEvent, PassSummary};
 
@@ -82,6 +82,12 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// If a server is named instead, the configuration is not valid or the database cannot be used.
     async fn resume_deletions(&self) -> Result<ResumeDeletions, Failure>;
+
+    /// Holds, in the own database.
+    ///
+    /// # Errors
+    /// If a server is named instead, the configuration is not valid or the database cannot be used.
+    async fn holds(&self) -> Result<ManageHolds, Failure>;
 
     /// Asking erasers again, in the own database.
     ///

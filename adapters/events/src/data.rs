@@ -17,6 +17,7 @@ pub(crate) fn status_changed(event: &OutgoingEvent, process: &ProcessData) -> Ob
         .text_if_any("gracePeriodEndsAt", process.grace_period_ends_at.as_ref())
         .text_if_any("cancelledAt", process.cancelled_at.as_ref())
         .text_if_any("cancelledByDevice", process.cancelled_by_device.as_ref())
+        .text_if_any("suspendedUntil", process.suspended_until.as_ref())
 }
 
 /// Of every other type: whose process it is, and what else is to be said.
@@ -32,6 +33,9 @@ pub(crate) fn identity(event: &OutgoingEvent) -> Object {
                 .text("gracePeriodEndsAt", grace_period_ends_at)
                 .number("reminder", reminder.number().into())
                 .number("daysUntilDeletion", *days_until_deletion)
+        }
+        EventKind::IdentityDeletionSuspensionChanged { suspended_until } => {
+            identity.text_if_any("suspendedUntil", suspended_until.as_ref())
         }
         EventKind::IdentityErasureStuck { eraser, failures } => {
             identity.text("eraser", eraser).number("failures", *failures)

@@ -17,6 +17,8 @@ pub enum EventType {
     DeletionCancelled,
     /// A reminder of the coming deletion is due.
     DeletionReminderDue,
+    /// Until when the deletion is suspended has changed.
+    DeletionSuspensionChanged,
     /// The grace period is over and the data is being erased.
     DeletionStarted,
     /// An eraser has failed for so long that somebody has to look after it.
@@ -36,11 +38,12 @@ pub struct UnknownEventType(String);
 
 impl EventType {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::StatusChanged,
         Self::ToBeDeleted,
         Self::DeletionCancelled,
         Self::DeletionReminderDue,
+        Self::DeletionSuspensionChanged,
         Self::DeletionStarted,
         Self::ErasureStuck,
         Self::ErasureWaived,
@@ -56,6 +59,7 @@ impl EventType {
             Self::ToBeDeleted => "reprieve.identityToBeDeleted",
             Self::DeletionCancelled => "reprieve.identityDeletionCancelled",
             Self::DeletionReminderDue => "reprieve.identityDeletionReminderDue",
+            Self::DeletionSuspensionChanged => "reprieve.identityDeletionSuspensionChanged",
             Self::DeletionStarted => "reprieve.identityDeletionStarted",
             Self::ErasureStuck => "reprieve.identityErasureStuck",
             Self::ErasureWaived => "reprieve.identityErasureWaived",
@@ -70,6 +74,7 @@ impl EventType {
             EventKind::IdentityToBeDeleted { .. } => Self::ToBeDeleted,
             EventKind::IdentityDeletionCancelled => Self::DeletionCancelled,
             EventKind::IdentityDeletionReminderDue { .. } => Self::DeletionReminderDue,
+            EventKind::IdentityDeletionSuspensionChanged { .. } => Self::DeletionSuspensionChanged,
             EventKind::IdentityDeletionStarted => Self::DeletionStarted,
             EventKind::IdentityErasureStuck { .. } => Self::ErasureStuck,
             EventKind::IdentityErasureWaived { .. } => Self::ErasureWaived,

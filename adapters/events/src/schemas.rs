@@ -18,6 +18,7 @@ pub fn schema(event_type: EventType) -> &'static str {
         EventType::ToBeDeleted => schema!("reprieve.identityToBeDeleted"),
         EventType::DeletionCancelled => schema!("reprieve.identityDeletionCancelled"),
         EventType::DeletionReminderDue => schema!("reprieve.identityDeletionReminderDue"),
+        EventType::DeletionSuspensionChanged => schema!("reprieve.identityDeletionSuspensionChanged"),
         EventType::DeletionStarted => schema!("reprieve.identityDeletionStarted"),
         EventType::ErasureStuck => schema!("reprieve.identityErasureStuck"),
         EventType::ErasureWaived => schema!("reprieve.identityErasureWaived"),

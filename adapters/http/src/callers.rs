@@ -21,6 +21,9 @@ pub(crate) struct Core(pub(crate) String);
 /// Somebody with an API key that has the scope `admin`.
 pub(crate) struct Admin;
 
+/// An operator with an API key that has the scope `operate`.
+pub(crate) struct Operator;
+
 impl FromRequestParts<Arc<Service>> for Identity {
     type Rejection = Refusal;
 
@@ -61,6 +64,16 @@ impl FromRequestParts<Arc<Service>> for Admin {
     }
 }
 
+impl FromRequestParts<Arc<Service>> for Operator {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
+        let name = authenticated(parts, service, Scope::Operate).map_err(Refusal::for_backbone)?;
+        service.rate_limit.check(&format!("api key {name}"))?;
+        Ok(Self)
+    }
+}
+
 /// The value of a header that must not be there twice: of two, nobody can say which one a proxy has looked at.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
@@ -83,6 +96,7 @@ fn authenticated(parts: &Parts, service: &Service, scope: Scope) -> Result<Strin
             let scope = match scope {
                 Scope::Core => "core",
                 Scope::Admin => "admin",
+                Scope::Operate => "operate",
             };
             Err(Refusal::new(ErrorCode::ConnectorForbidden, format!("the API key lacks the scope {scope}")))
         }

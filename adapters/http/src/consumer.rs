@@ -161,7 +161,7 @@ fn check_id(id: &str) -> Result<(), Refusal> {
 }
 
 /// A JSON object, or nothing.
-fn read<'a, T: Default + Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
+pub(crate) fn read<'a, T: Default + Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(T::default());
     }

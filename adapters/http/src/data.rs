@@ -1,6 +1,7 @@
 //! What requests and answers carry, in the words of enmeshed's interfaces.
 
-use reprieve_application::ports::Figures;
+use reprieve_application::ports::{Figures, HoldRecord};
+use reprieve_application::use_cases::HeldIdentity;
 use reprieve_application::{Answer, StoreError};
 use reprieve_domain::audit::SealedEntry;
 use reprieve_domain::{Cancelled, DeletionProcess, Reminder, State, Status, Timestamp};
@@ -45,6 +46,10 @@ pub(crate) struct ConnectorProcess {
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cancelled_by_device: Option<String>,
+    /// Until when the deletion is suspended; absent if it is not. Until then it can be cancelled.
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspended_until: Option<Timestamp>,
 }
 
 /// The status of a deletion process.
@@ -89,6 +94,16 @@ pub(crate) struct BackboneProcess {
     cancelled_at: Option<Timestamp>,
     #[schema(required)]
     cancelled_by_device: Option<String>,
+    /// Until when the deletion is suspended; absent if it is not. Until then it can be cancelled.
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspended_until: Option<Timestamp>,
+}
+
+/// Until when the deletion is suspended, as its owner sees it.
+fn shown_suspension(process: &DeletionProcess) -> Option<Timestamp> {
+    let suspension = process.suspension().filter(|_| process.status().is_open());
+    suspension.and_then(|suspension| suspension.shown_until)
 }
 
 /// A deletion process with the identity it belongs to, for whoever runs the service.
@@ -173,6 +188,7 @@ impl From<&DeletionProcess> for ConnectorProcess {
             grace_period_ends_at: cancelled.is_none().then(|| process.grace_period_ends_at()),
             cancelled_at: cancelled.map(Cancelled::at),
             cancelled_by_device: cancelled.map(|cancelled| cancelled.by_device().to_string()),
+            suspended_until: shown_suspension(process),
         }
     }
 }
@@ -195,6 +211,7 @@ impl From<&DeletionProcess> for BackboneProcess {
             grace_period_reminder3_sent_at: sent_at(Reminder::Third),
             cancelled_at: cancelled.map(Cancelled::at),
             cancelled_by_device: cancelled.map(|cancelled| cancelled.by_device().to_string()),
+            suspended_until: shown_suspension(process),
         }
     }
 }
@@ -251,4 +268,58 @@ fn entry_id(hash: &[u8]) -> String {
         .take(17)
         .filter_map(|byte| ALPHABET.get(usize::from(*byte) % ALPHABET.len()).copied().map(char::from));
     "IDA".chars().chain(letters).collect()
+}
+
+/// A hold that is in force, for whoever runs the service; absent members are left out.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct HoldData {
+    #[schema(example = "did:e:prod.enmeshed.eu:dids:06a391378e5df5c1399f77")]
+    address: String,
+    #[schema(example = "legal")]
+    code: String,
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T20:03:07.123456Z")]
+    placed_at: Timestamp,
+    /// The first instant at which it is not in force any more.
+    #[schema(value_type = String, format = DateTime, example = "2026-12-24T12:00:00.000000Z")]
+    ends_at: Timestamp,
+    /// Whether the identity does not see it.
+    silent: bool,
+    /// What an operator wrote beside it.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+/// A hold that was placed or released, and what it means.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct HeldData {
+    #[serde(flatten)]
+    hold: HoldData,
+    /// Until when the deletion that is under way is suspended; absent if it is not, or if there is none.
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspended_until: Option<Timestamp>,
+}
+
+impl From<HoldRecord> for HoldData {
+    fn from(record: HoldRecord) -> Self {
+        let HoldRecord { address, hold, note, .. } = record;
+        Self {
+            address: address.to_string(),
+            code: hold.code.to_string(),
+            placed_at: hold.placed_at,
+            ends_at: hold.ends_at,
+            silent: hold.is_silent,
+            note: note.map(|note| note.as_str().to_owned()),
+        }
+    }
+}
+
+impl From<HeldIdentity> for HeldData {
+    fn from(held: HeldIdentity) -> Self {
+        let suspended_until = held.suspension.map(|suspension| suspension.until);
+        Self { hold: held.record.into(), suspended_until }
+    }
 }

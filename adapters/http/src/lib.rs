@@ -14,6 +14,7 @@ mod context;
 mod data;
 mod docs;
 mod finish;
+mod holds;
 mod idempotency;
 mod limits;
 mod metrics;

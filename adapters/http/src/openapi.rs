@@ -24,6 +24,7 @@ use crate::refusal::{ErrorEnvelope, status};
         (name = "Identities", description = "As enmeshed's Backbone: each identity acts on its own processes, with a bearer token."),
         (name = "Connector", description = "As enmeshed's Connector: the own identity, on behalf of whoever has an API key with the scope core."),
         (name = "Admin", description = "For whoever runs the service, with an API key that has the scope admin. Read only."),
+        (name = "Operators", description = "For operators with an API key that has the scope operate: suspending deletions."),
         (name = "Operations", description = "For whatever keeps the service running.")
     )
 )]

@@ -19,7 +19,7 @@ use crate::authentication::API_KEY_HEADER;
 use crate::context::context;
 use crate::idempotency::IDEMPOTENCY_KEY;
 use crate::limits::concurrent_requests;
-use crate::{Service, admin, connector, consumer, docs, operations};
+use crate::{Service, admin, connector, consumer, docs, holds, operations};
 
 /// The OpenAPI 3.1 document of the service.
 #[must_use]
@@ -33,6 +33,7 @@ fn work() -> OpenApiRouter<Arc<Service>> {
         .merge(consumer::routes())
         .merge(connector::routes())
         .merge(admin::routes())
+        .merge(holds::routes())
 }
 
 fn routes() -> OpenApiRouter<Arc<Service>> {

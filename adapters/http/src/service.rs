@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use reprieve_application::ports::{
-    AnsweredRequests, AuditTrail, Clock, DeletionProcesses, DeletionsSwitch, EventDeliveries, Identities,
-    Ids, StoreHealth,
+    AnsweredRequests, AuditTrail, Clock, DeletionProcesses, DeletionsSwitch, EventDeliveries, Holds,
+    Identities, Ids, StoreHealth,
 };
 use reprieve_application::use_cases::{
     AnswerOnce, CancelIdentityDeletionProcess, CancelIdentityDeletionProcessById, CheckHealth,
     GetActiveIdentityDeletionProcess, GetFigures, GetIdentityDeletionProcess, GetIdentityDeletionProcesses,
     GetSinkFigures, InitiateIdentityDeletionProcess, InspectAuditLogs, InspectDeletionProcess,
-    InspectIdentity, ListDeletionProcesses,
+    InspectIdentity, ListDeletionProcesses, ManageHolds,
 };
 use reprieve_application::{Caller, ErrorCode, GracePeriodSettings};
 
@@ -27,6 +27,7 @@ pub struct UseCases {
     pub get_active: GetActiveIdentityDeletionProcess,
     pub get: GetIdentityDeletionProcess,
     pub list: GetIdentityDeletionProcesses,
+    pub holds: ManageHolds,
     pub inspect_identity: InspectIdentity,
     pub inspect_process: InspectDeletionProcess,
     pub inspect_audit_logs: InspectAuditLogs,
@@ -52,6 +53,7 @@ impl UseCases {
             + DeletionProcesses
             + DeletionsSwitch
             + EventDeliveries
+            + Holds
             + Identities
             + StoreHealth
             + 'static,
@@ -64,6 +66,7 @@ impl UseCases {
             get_active: GetActiveIdentityDeletionProcess::new(store()),
             get: GetIdentityDeletionProcess::new(store()),
             list: GetIdentityDeletionProcesses::new(store()),
+            holds: ManageHolds::new(store(), store(), clock()),
             inspect_identity: InspectIdentity::new(store()),
             inspect_process: InspectDeletionProcess::new(store(), store()),
             inspect_audit_logs: InspectAuditLogs::new(store()),

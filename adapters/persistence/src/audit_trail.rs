@@ -49,6 +49,7 @@ SELECT ids.id AS process_id, process.revision, process.audit_head, process.audit
     process.created_at AS process_created_at, process.created_by_device, process.grace_period_ends_at,
     process.reminder1_sent_at, process.reminder2_sent_at, process.reminder3_sent_at, process.cancelled_at,
     process.cancelled_by_device, process.deletion_started_at, process.deletion_completed_at, process.erasures,
+    suspension.suspended_until, suspension.shown_until,
     closed.revision AS closed_revision, closed.audit_head AS closed_head, closed.audit_seal AS closed_seal,
     closed.identity_hash AS closed_identity, closed.status AS closed_status, closed.identity_deleted_at, closed.receipt,
     CAST(EXISTS (SELECT 1 FROM closed_processes AS deletion
@@ -61,6 +62,7 @@ SELECT ids.id AS process_id, process.revision, process.audit_head, process.audit
     entry.identity_hash, entry.device_hash, entry.hash, NULL AS task_eraser, NULL AS task_address
 FROM ids
 LEFT JOIN deletion_processes AS process ON process.id = ids.id
+LEFT JOIN suspensions AS suspension ON suspension.process_id = ids.id
 LEFT JOIN closed_processes AS closed ON closed.process_id = ids.id
 LEFT JOIN audit_entries AS entry ON entry.process_id = ids.id$TASKS
 ORDER BY process_id, sequence";
@@ -72,7 +74,7 @@ SELECT ids.id, $NOTHING task.eraser, task.address FROM ids CROSS JOIN erasure_ta
 WHERE task.process_id = ids.id";
 
 /// How many columns [`CHAINS`] has between the id and those of tasks.
-const OTHER_COLUMNS: usize = 34;
+const OTHER_COLUMNS: usize = 36;
 
 pub(crate) fn chains_of_page(backend: DbBackend, after: Option<String>, limit: u32) -> Statement {
     let page = PAGE.replace("AFTER", if after.is_some() { ">" } else { ">=" });
@@ -275,6 +277,7 @@ fn head(row: &Row<'_>) -> Result<Option<StoredHead>, StoreError> {
             created_at: row.get("process_created_at")?,
             created_by_device: row.get("created_by_device")?,
             grace_period_ends_at: row.get("grace_period_ends_at")?,
+            suspended_until: [row.get("suspended_until")?, row.get("shown_until")?],
             reminders_sent_at: [
                 row.get("reminder1_sent_at")?,
                 row.get("reminder2_sent_at")?,

@@ -35,6 +35,9 @@ pub(crate) async fn close_in(
     execute(transaction, left_over, vec![id.clone()]).await?;
     let waivers = "DELETE FROM erasure_waivers WHERE process_id = $1";
     execute(transaction, waivers, vec![id.clone()]).await?;
+    // None is in force, or nothing would have been completed.
+    let holds = "DELETE FROM holds WHERE address = $1 AND ends_at <= $2";
+    execute(transaction, holds, vec![address.clone(), completed_at.clone()]).await?;
     let Version { length, hash: head } = receipt.audit_head;
     // Locks it, too.
     let is_deleted = "UPDATE deletion_processes SET status = 'Deleted' \

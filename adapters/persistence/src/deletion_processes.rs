@@ -4,14 +4,10 @@ use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::{DeletionProcesses, Figures, Page};
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Status, Timestamp};
-use sea_orm::sea_query::SelectStatement;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QueryTrait, Statement,
-    Value,
-};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
 use crate::Store;
-use crate::entities::deletion_process::{Column, Entity};
+use crate::due_processes::suspended_beyond;
 use crate::error::store_error;
 use crate::mapping::{Row, process_from_row};
 
@@ -50,9 +46,9 @@ SELECT
     (SELECT count(*) FROM erasure_tasks WHERE stuck_at IS NOT NULL) AS stuck,
     (SELECT count(*) FROM quarantined_processes) AS quarantined,
     (SELECT count(*) FROM deletion_processes
-        WHERE $ACTIVE AND $REMINDED IN (0, 1, 2, 3) AND grace_period_ends_at <= $1) AS due,
+        WHERE $ACTIVE AND $REMINDED IN (0, 1, 2, 3) AND grace_period_ends_at <= $1) - $DUE_LATER AS due,
     (SELECT count(*) FROM deletion_processes
-        WHERE $ACTIVE AND $REMINDED IN (0, 1, 2, 3) AND grace_period_ends_at <= $2) AS overdue";
+        WHERE $ACTIVE AND $REMINDED IN (0, 1, 2, 3) AND grace_period_ends_at <= $2) - $OVERDUE_LATER AS overdue";
 
 /// Of the own identity as well, which may have no process.
 const ADDRESSES: &str = "\
@@ -71,16 +67,18 @@ impl DeletionProcesses for Store {
         owner: &Address,
         id: &DeletionProcessId,
     ) -> Result<Option<DeletionProcess>, StoreError> {
-        let statement = Entity::find()
-            .filter(Column::Id.eq(id.as_str()))
-            .filter(Column::Address.eq(owner.as_str()))
-            .into_query();
-        let row = self.reader.query_one(&statement).await.map_err(store_error)?;
+        let sql = with_suspension("SELECT $COLUMNS FROM deletion_processes WHERE id = $1 AND address = $2");
+        let statement = self.statement(sql, vec![id.as_str().into(), owner.as_str().into()]);
+        let row = self.reader.query_one_raw(statement).await.map_err(store_error)?;
         row.as_ref().map(|row| Ok(process_from_row(row)?.0)).transpose()
     }
 
     async fn list(&self, owner: &Address) -> Result<Vec<DeletionProcess>, StoreError> {
-        let rows = self.reader.query_all(&of_identity(owner)).await.map_err(store_error)?;
+        let rows = self
+            .reader
+            .query_all_raw(of_identity(self.reader.get_database_backend(), owner))
+            .await
+            .map_err(store_error)?;
         rows.iter().map(|row| Ok(process_from_row(row)?.0)).collect()
     }
 
@@ -141,7 +139,11 @@ pub(crate) fn placeholders(count: usize) -> String {
 }
 
 pub(crate) fn figures_at(backend: DbBackend, now: Timestamp, overdue_since: Timestamp) -> Statement {
-    let sql = FIGURES.replace("$ACTIVE", ACTIVE).replace("$REMINDED", REMINDED);
+    let sql = FIGURES
+        .replace("$DUE_LATER", &suspended_beyond("$1"))
+        .replace("$OVERDUE_LATER", &suspended_beyond("$2"))
+        .replace("$ACTIVE", ACTIVE)
+        .replace("$REMINDED", REMINDED);
     numbered(backend, sql, vec![now.unix_micros().into(), overdue_since.unix_micros().into()])
 }
 
@@ -174,14 +176,20 @@ pub(crate) fn page_of(backend: DbBackend, page: &Page) -> Statement {
         parts.extend(indexed.iter().map(|indexed| part.replace("$INDEXED", indexed)));
     }
     let page = parts.join(" UNION ALL ");
-    let sql = format!("SELECT {COLUMNS} FROM ({page}) AS page ORDER BY grace_period_ends_at, id LIMIT $4");
-    numbered(backend, sql, values)
+    let sql = with_suspension(&page);
+    numbered(backend, format!("{sql} ORDER BY grace_period_ends_at, id LIMIT $4"), values)
 }
 
-pub(crate) fn of_identity(owner: &Address) -> SelectStatement {
-    Entity::find()
-        .filter(Column::Address.eq(owner.as_str()))
-        .order_by_asc(Column::CreatedAt)
-        .order_by_asc(Column::Id)
-        .into_query()
+pub(crate) fn of_identity(backend: DbBackend, owner: &Address) -> Statement {
+    let sql = with_suspension("SELECT $COLUMNS FROM deletion_processes WHERE address = $1");
+    numbered(backend, format!("{sql} ORDER BY created_at, id"), vec![owner.as_str().into()])
+}
+
+/// What this finds, and until when each is suspended.
+fn with_suspension(processes: &str) -> String {
+    format!(
+        "SELECT {COLUMNS}, suspended_until, shown_until FROM ({processes}) AS processes \
+         LEFT JOIN suspensions ON process_id = id"
+    )
+    .replace("$COLUMNS", COLUMNS)
 }

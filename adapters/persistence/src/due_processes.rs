@@ -73,7 +73,7 @@ impl Store {
 
 fn position(row: &QueryResult) -> Result<Position, StoreError> {
     let row = Row::new(row, "deletion_processes", "id")?;
-    Ok(Position(row.get("grace_period_ends_at")?, row.get("id")?))
+    Ok(Position(row.get("ends_at")?, row.get("id")?))
 }
 
 /// The rows of a range of the index `active_processes_by_reminder_and_deadline`.
@@ -88,12 +88,8 @@ pub(crate) fn due_processes(backend: DbBackend, due: Due, after: Option<&Positio
         let micros = i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
         format!("AND grace_period_ends_at - created_at > {micros} ")
     });
-    let sql = format!(
-        "SELECT id, grace_period_ends_at FROM deletion_processes WHERE {ACTIVE} AND {REMINDED} = {reminded} {longer}\
-         AND (grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at <= $3 \
-         ORDER BY grace_period_ends_at, id LIMIT $4"
-    );
-    numbered(backend, sql, values)
+    let reminded = format!("{REMINDED} = {reminded} {longer}");
+    numbered(backend, in_order(&[range(&reminded), suspended(&reminded)]), values)
 }
 
 /// The first of each range of that index, in one order.
@@ -106,28 +102,55 @@ pub(crate) fn ripe_processes(
     let Position(ended, id) = after.cloned().unwrap_or(Position(i64::MIN, String::new()));
     let values: Vec<Value> =
         vec![ended.into(), id.into(), ends_by.unix_micros().into(), i64::from(limit).into()];
-    let ranges = (0..=3).map(|reminded| {
-        format!(
-            "SELECT id, grace_period_ends_at FROM (\
-             SELECT id, grace_period_ends_at FROM deletion_processes WHERE {ACTIVE} AND {REMINDED} = {reminded} \
-             AND (grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at <= $3 \
-             ORDER BY grace_period_ends_at, id LIMIT $4) AS of_reminder"
-        )
-    });
-    let ranges: Vec<String> = ranges.collect();
-    let sql = format!(
-        "SELECT id, grace_period_ends_at FROM ({}) AS ripe ORDER BY grace_period_ends_at, id LIMIT $4",
-        ranges.join(" UNION ALL ")
-    );
-    numbered(backend, sql, values)
+    let ranges = (0..=3).map(|reminded| range(&format!("{REMINDED} = {reminded} ")));
+    let ranges: Vec<String> = ranges.chain([suspended("1 = 1 ")]).collect();
+    numbered(backend, in_order(&ranges), values)
+}
+
+/// A range of that index, which knows the promised dates, without those whose end is later.
+fn range(condition: &str) -> String {
+    format!(
+        "SELECT id, grace_period_ends_at AS ends_at FROM deletion_processes WHERE {ACTIVE} AND {condition}\
+         AND (grace_period_ends_at, id) > ($1, $2) AND grace_period_ends_at <= $3 \
+         AND NOT EXISTS (SELECT 1 FROM suspensions WHERE process_id = id AND {LATER}) \
+         ORDER BY grace_period_ends_at, id LIMIT $4"
+    )
+}
+
+/// That a suspension moves the end.
+const LATER: &str = "suspended_until > grace_period_ends_at";
+
+/// A range of the index `suspensions_by_end`. SQLite takes the tables of a CROSS JOIN in this order.
+fn suspended(condition: &str) -> String {
+    format!(
+        "SELECT id, suspended_until AS ends_at FROM suspensions CROSS JOIN deletion_processes \
+         WHERE id = process_id AND is_active = 1 AND {ACTIVE} AND {condition}\
+         AND (suspended_until, process_id) > ($1, $2) AND suspended_until <= $3 AND {LATER} \
+         ORDER BY suspended_until, process_id LIMIT $4"
+    )
+}
+
+fn in_order(ranges: &[String]) -> String {
+    let ranges: Vec<String> =
+        ranges.iter().map(|range| format!("SELECT id, ends_at FROM ({range}) AS part")).collect();
+    format!("SELECT id, ends_at FROM ({}) AS parts ORDER BY ends_at, id LIMIT $4", ranges.join(" UNION ALL "))
 }
 
 fn count_of_ripe(backend: DbBackend, ends_by: Timestamp) -> Statement {
     let sql = format!(
-        "SELECT count(*) AS counted FROM deletion_processes \
-         WHERE {ACTIVE} AND {REMINDED} IN (0, 1, 2, 3) AND grace_period_ends_at <= $1"
+        "SELECT (SELECT count(*) FROM deletion_processes \
+         WHERE {ACTIVE} AND {REMINDED} IN (0, 1, 2, 3) AND grace_period_ends_at <= $1) - {} AS counted",
+        suspended_beyond("$1")
     );
     numbered(backend, sql, vec![ends_by.unix_micros().into()])
+}
+
+/// How many are suspended beyond this instant that would be ripe then.
+pub(crate) fn suspended_beyond(instant: &str) -> String {
+    format!(
+        "(SELECT count(*) FROM suspensions CROSS JOIN deletion_processes WHERE id = process_id AND is_active = 1 AND {ACTIVE} \
+         AND suspended_until > {instant} AND grace_period_ends_at <= {instant})"
+    )
 }
 
 /// A range of the index `deletion_starts_by_instant`, whose condition is written out word for word. The audit trail has every

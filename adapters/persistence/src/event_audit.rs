@@ -99,6 +99,10 @@ impl Store {
             let process_id = "pause_record".to_owned();
             faults.push(Fault { process_id, sequence: 0, kind: FaultKind::PauseRecordDiffers });
         }
+        if !self.verify_holds().await? {
+            let process_id = "holds".to_owned();
+            faults.push(Fault { process_id, sequence: 0, kind: FaultKind::HoldDiffers });
+        }
         Ok(faults)
     }
 

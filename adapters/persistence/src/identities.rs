@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use reprieve_application::StoreError;
-use reprieve_application::ports::{Alongside, Decided, Identities, Loaded, TaskOutcome, Version};
+use reprieve_application::ports::{Alongside, Decided, Holds, Identities, Loaded, TaskOutcome, Version};
 use reprieve_domain::audit::{AuditedAction, ChainHead, DoubtedProcess};
 use reprieve_domain::{Address, Deadline, Identity, Status, Step};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
@@ -27,15 +27,20 @@ use crate::{Store, answered_requests};
 const OPEN_PROCESS: &str = "\
 SELECT id, address, status, created_at, created_by_device, grace_period_ends_at, reminder1_sent_at, reminder2_sent_at, \
     reminder3_sent_at, cancelled_at, cancelled_by_device, deletion_started_at, deletion_completed_at, erasures, \
-    revision, audit_head$CLOCK \
-FROM deletion_processes WHERE address = $1 AND status NOT IN ('Cancelled', 'Deleted')";
+    revision, audit_head, suspended_until, shown_until$CLOCK \
+FROM deletion_processes LEFT JOIN suspensions ON process_id = id WHERE address = $1 AND status NOT IN ('Cancelled', 'Deleted')";
 
 #[async_trait]
 impl Identities for Store {
     async fn load(&self, address: &Address) -> Result<Loaded<Identity>, StoreError> {
         let statement = open_process_of(self.reader.get_database_backend(), address, self.clock.columns());
         let Some(row) = self.reader.query_one_raw(statement).await.map_err(store_error)? else {
-            return Ok(Loaded { value: Identity::new(address.clone()), version: ChainHead::EMPTY });
+            // Only what it initiates depends on its holds, and those of an open process are part of that.
+            let stored =
+                Holds::of(self, std::slice::from_ref(address)).await?.remove(address).unwrap_or_default();
+            let holds = stored.records.into_iter().map(|record| record.hold).collect();
+            let value = Identity::new(address.clone()).with_holds(holds);
+            return Ok(Loaded { value, version: ChainHead::EMPTY });
         };
         self.clock.learn(&row)?;
         let (process, version) = process_from_row(&row)?;
@@ -111,6 +116,11 @@ fn may_be_paused(write: &Write) -> bool {
         && before.as_ref() != Some(after)
 }
 
+fn changes_suspension(step: &Step) -> bool {
+    let action = &step.audit_entry().action;
+    step.process().suspension().is_some() || matches!(action, AuditedAction::HoldReleasedBySupport { .. })
+}
+
 /// Whether a process is cancelled that does not verify.
 fn names_fault(step: &Step) -> bool {
     matches!(step.audit_entry().action, AuditedAction::CancelledByOwner { fault: Some(_) })
@@ -146,6 +156,7 @@ impl Store {
         let mut write = self.write_of(step, head, alongside)?;
         write.expected = Some(version);
         write.is_whole = true;
+        write.changes_suspension = true;
         erasure_tasks::execute(
             transaction,
             "DELETE FROM erasure_tasks WHERE process_id = $1",
@@ -160,7 +171,12 @@ impl Store {
     }
 
     /// Everything that storing a step writes.
-    fn write_of(&self, step: &Step, version: Version, alongside: Alongside<'_>) -> Result<Write, StoreError> {
+    pub(crate) fn write_of(
+        &self,
+        step: &Step,
+        version: Version,
+        alongside: Alongside<'_>,
+    ) -> Result<Write, StoreError> {
         let is_new = step.audit_entry().old_status.is_none();
         let head_before = if is_new { ChainHead::EMPTY } else { version };
         let (sealed, head) = self.audit_key.seal(step.audit_entry(), head_before);
@@ -175,6 +191,8 @@ impl Store {
             event,
             tasks: step.tasks().iter().map(TaskRow::from).collect(),
             answered,
+            suspension: step.process().suspension(),
+            changes_suspension: changes_suspension(step),
             expected: (!is_new).then_some(version),
             is_whole: false,
             deadline: step.deadline(),
@@ -267,7 +285,7 @@ impl Store {
 }
 
 /// Whether it was written, in a transaction that is to be rolled back if it was not: half of it may be in it.
-async fn write_in(
+pub(crate) async fn write_in(
     transaction: &Transaction,
     mut write: Write,
     alongside: Alongside<'_>,

@@ -1,12 +1,14 @@
 //! The port `Journal`: a database of its own, a SQLite file or one on PostgreSQL.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use reprieve_application::StoreError;
-use reprieve_application::ports::{Journal, JournalError, JournalFigures, JournalPage};
-use reprieve_domain::audit::{AuditKey, JournalDates, JournalEntry, JournalKind, KeyedHash, Remembered};
-use reprieve_domain::{DeletionProcessId, Timestamp};
+use reprieve_application::ports::{Journal, JournalError, JournalFigures, JournalPage, RememberedHolds};
+use reprieve_domain::audit::{
+    AuditKey, JournalDates, JournalEntry, JournalKind, KeyedHash, Remembered, RememberedHold,
+};
+use reprieve_domain::{DeletionProcessId, Hold, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
 use tokio::sync::OnceCell;
 
@@ -18,7 +20,7 @@ use crate::pool::{Pool, Transaction, end};
 use crate::{ConnectionOptions, Database, DatabaseUrl};
 
 /// The version of the tables. A journal that has a greater one is left alone.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Any number that nothing else locks.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(3118329668400742)";
@@ -33,7 +35,7 @@ pub struct JournalDatabase {
 }
 
 /// In both dialects: `$KEY` is a number that grows, `$NUMBER` and `$BYTES` are types.
-const TABLES: [&str; 5] = [
+const TABLES: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS journal (\
      one $NUMBER NOT NULL PRIMARY KEY CHECK (one = 1), version $NUMBER NOT NULL, id text NOT NULL, seal $BYTES NOT NULL\
      )$STRICT",
@@ -43,6 +45,11 @@ const TABLES: [&str; 5] = [
      grace_period_ends_at $NUMBER NOT NULL, suspended_until $NUMBER, cancelled_at $NUMBER, deletion_started_at $NUMBER, \
      deletion_completed_at $NUMBER, closed_at $NUMBER, seal $BYTES NOT NULL UNIQUE\
      )$STRICT",
+    "CREATE TABLE IF NOT EXISTS journal_holds (\
+     identity_hash $BYTES NOT NULL, code text NOT NULL, revision $NUMBER NOT NULL, placed_at $NUMBER NOT NULL, \
+     ends_at $NUMBER NOT NULL, is_silent $NUMBER NOT NULL, seal $BYTES NOT NULL UNIQUE, \
+     PRIMARY KEY (identity_hash, code, revision)\
+     )$STRICT",
     "CREATE INDEX IF NOT EXISTS journal_entries_of_process ON journal_entries (process_id, branch, revision)",
     "CREATE INDEX IF NOT EXISTS journal_entries_of_closed ON journal_entries (closed_at) WHERE closed_at IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS journal_entries_of_identity ON journal_entries (identity_hash)",
@@ -51,6 +58,8 @@ const TABLES: [&str; 5] = [
 const COLUMNS: &str = "process_id, identity_hash, kind, branch, revision, entry_hash, status, created_at, \
                        grace_period_ends_at, suspended_until, cancelled_at, deletion_started_at, deletion_completed_at, \
                        closed_at, seal";
+
+const HOLD_COLUMNS: &str = "identity_hash, code, revision, placed_at, ends_at, is_silent, seal";
 
 const NUMBER_OF_COLUMNS: usize = 15;
 
@@ -106,7 +115,10 @@ impl JournalDatabase {
     }
 
     /// The id that it was begun with; none if it was not.
-    async fn id_through(&self, connection: &impl ConnectionTrait) -> Result<Option<String>, JournalError> {
+    async fn id_through(
+        &self,
+        connection: &impl ConnectionTrait,
+    ) -> Result<Option<(i64, String)>, JournalError> {
         let backend = connection.get_database_backend();
         // Asking for a table that is not there is an error in both databases, and in PostgreSQL one that ends the transaction.
         let exists = match backend {
@@ -134,7 +146,7 @@ impl JournalDatabase {
         if *self.audit_key.journal_id_seal(&id).as_bytes() != seal {
             return Err(JournalError::Foreign { journal: self.place() });
         }
-        Ok(Some(id))
+        Ok(Some((version, id)))
     }
 
     async fn begin_in(&self, transaction: &Transaction, id: &str) -> Result<(), StoreError> {
@@ -163,7 +175,9 @@ impl JournalDatabase {
             transaction.execute_unprepared(&sql).await.map_err(store_error)?;
         }
         let seal = self.audit_key.journal_id_seal(id).as_bytes().to_vec();
-        let add = "INSERT INTO journal (one, version, id, seal) VALUES (1, $1, $2, $3) ON CONFLICT (one) DO NOTHING";
+        // One that an older version has begun stays the same one.
+        let add = "INSERT INTO journal (one, version, id, seal) VALUES (1, $1, $2, $3) \
+                   ON CONFLICT (one) DO UPDATE SET version = excluded.version WHERE journal.version < excluded.version";
         execute(transaction, add, vec![VERSION.into(), id.into(), seal.into()]).await.map(drop)
     }
 
@@ -242,6 +256,48 @@ impl JournalDatabase {
         Ok(())
     }
 
+    async fn append_holds_in(
+        &self,
+        transaction: &Transaction,
+        holds: &[RememberedHold],
+    ) -> Result<(), StoreError> {
+        let add = format!(
+            "INSERT INTO journal_holds ({HOLD_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (seal) DO NOTHING"
+        );
+        for remembered in holds {
+            let RememberedHold { identity_hash, revision, hold } = remembered;
+            let values = vec![
+                identity_hash.as_bytes().to_vec().into(),
+                hold.code.as_str().into(),
+                (*revision).into(),
+                hold.placed_at.unix_micros().into(),
+                hold.ends_at.unix_micros().into(),
+                i64::from(hold.is_silent).into(),
+                self.audit_key.hold_seal(remembered).as_bytes().to_vec().into(),
+            ];
+            execute(transaction, &add, values).await?;
+        }
+        Ok(())
+    }
+
+    /// A sound hold; none if it cannot be read or is not sealed.
+    fn hold(&self, row: &Row<'_>) -> Option<RememberedHold> {
+        let read = || -> Result<_, StoreError> {
+            let hold = Hold {
+                code: row.parse("code")?,
+                placed_at: row.instant("placed_at")?,
+                ends_at: row.instant("ends_at")?,
+                is_silent: row.get::<i64>("is_silent")? != 0,
+            };
+            let (identity_hash, revision) = (row.bytes::<32>("identity_hash")?.into(), row.get("revision")?);
+            let seal = KeyedHash::from(row.bytes::<32>("seal")?);
+            Ok((RememberedHold { identity_hash, revision, hold }, seal))
+        };
+        let (hold, seal) = read().ok()?;
+        (self.audit_key.hold_seal(&hold) == seal).then_some(hold)
+    }
+
     async fn forget_in(
         &self,
         transaction: &Transaction,
@@ -259,6 +315,8 @@ impl JournalDatabase {
                 format!("DELETE FROM journal_entries WHERE process_id IN ({})", placeholders(some.len()));
             execute(transaction, &sql, some.iter().map(|id| id.as_str().into()).collect()).await?;
         }
+        let over = "DELETE FROM journal_holds WHERE ends_at < $1";
+        execute(transaction, over, vec![instant.unix_micros().into()]).await?;
         Ok(ids.len() as u64)
     }
 }
@@ -274,7 +332,10 @@ impl Journal for JournalDatabase {
             return Ok(None);
         }
         let pool = self.connect().await?;
-        self.id_through(pool).await
+        match self.id_through(pool).await? {
+            Some((version, id)) if version < VERSION => self.begin(&id).await.map(Some),
+            found => Ok(found.map(|(_, id)| id)),
+        }
     }
 
     async fn begin(&self, id: &str) -> Result<String, JournalError> {
@@ -282,7 +343,7 @@ impl Journal for JournalDatabase {
         let transaction = pool.begin().await.map_err(|error| self.unavailable(store_error(error)))?;
         let begun = self.begin_in(&transaction, id).await;
         end(transaction, begun).await.map_err(self.failed())?;
-        let begun = self.id_through(pool).await?;
+        let begun = self.id_through(pool).await?.map(|(_, id)| id);
         begun.ok_or_else(|| JournalError::Missing { journal: self.place() })
     }
 
@@ -316,6 +377,41 @@ impl Journal for JournalDatabase {
                     Some(entry) => {
                         known.is_damaged &= entry.kind != JournalKind::Decision;
                         known.entries.push(entry);
+                    }
+                    None => known.is_damaged = true,
+                }
+            }
+        }
+        Ok(remembered)
+    }
+
+    async fn append_holds(&self, holds: &[RememberedHold]) -> Result<(), JournalError> {
+        let pool = self.connect().await?;
+        let transaction = pool.begin().await.map_err(|error| self.unavailable(store_error(error)))?;
+        let appended = self.append_holds_in(&transaction, holds).await;
+        end(transaction, appended).await.map_err(self.failed())
+    }
+
+    async fn holds(
+        &self,
+        identities: &[KeyedHash],
+    ) -> Result<HashMap<KeyedHash, RememberedHolds>, JournalError> {
+        let mut remembered: HashMap<KeyedHash, RememberedHolds> = HashMap::new();
+        for some in identities.chunks(AT_ONCE) {
+            // Later revisions last.
+            let sql = format!(
+                "SELECT {HOLD_COLUMNS} FROM journal_holds WHERE identity_hash IN ({}) ORDER BY revision",
+                placeholders(some.len())
+            );
+            let values = some.iter().map(|hash| hash.as_bytes().to_vec().into()).collect();
+            for result in &self.rows(sql, values).await? {
+                let row = Row::named(result, "journal_holds", "unknown");
+                let identity: [u8; 32] = row.bytes("identity_hash").map_err(self.failed())?;
+                let known = remembered.entry(identity.into()).or_default();
+                match self.hold(&row) {
+                    Some(hold) => {
+                        known.holds.retain(|other| other.hold.code != hold.hold.code);
+                        known.holds.push(hold);
                     }
                     None => known.is_damaged = true,
                 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::{Adoption, JournaledTrail, KnownJournal};
-use reprieve_domain::audit::{Account, ChainHead, Fault, JournalEntry};
+use reprieve_domain::audit::{Account, ChainHead, Fault, JournalEntry, RememberedHold};
 use reprieve_domain::{DeletionProcessId, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
@@ -14,6 +14,7 @@ use crate::audit_trail::{AT_ONCE, CHAINS, chains_from};
 use crate::deletion_processes::{numbered, placeholders};
 use crate::erasure_tasks::execute;
 use crate::error::store_error;
+use crate::holds::journal_anew;
 use crate::mapping::Row;
 use crate::pool::{Transaction, end};
 
@@ -107,6 +108,7 @@ impl JournaledTrail for Store {
         let known = self.remember(JOURNAL, id).await?;
         if known == id {
             self.remember(REFILL, "").await?;
+            journal_anew(&self.writer).await?;
         }
         Ok(known)
     }
@@ -127,6 +129,9 @@ impl JournaledTrail for Store {
 
     async fn note_refill(&self, after: Option<String>) -> Result<(), StoreError> {
         if let Some(after) = after {
+            if after.is_empty() {
+                journal_anew(&self.writer).await?;
+            }
             return self.set(REFILL, after).await;
         }
         let sql = "DELETE FROM deployment WHERE name = $1";
@@ -185,6 +190,14 @@ impl JournaledTrail for Store {
             self.writer.execute_raw(statement).await.map_err(store_error)?;
         }
         Ok(())
+    }
+
+    async fn unjournaled_holds(&self, limit: u32) -> Result<Vec<RememberedHold>, StoreError> {
+        self.holds_to_journal(limit).await
+    }
+
+    async fn note_holds_journaled(&self, holds: &[RememberedHold]) -> Result<(), StoreError> {
+        self.note_journaled_holds(holds).await
     }
 
     async fn forgotten(&self, limit: u32) -> Result<Vec<DeletionProcessId>, StoreError> {
@@ -257,6 +270,7 @@ impl Store {
         for (name, value) in [(JOURNAL, id), (POSITION, "0"), (REFILL, "")] {
             execute(transaction, SET, vec![name.into(), value.into()]).await?;
         }
+        journal_anew(transaction).await?;
         // What the last one had is of no meaning for this one.
         for sql in ["DELETE FROM older_processes", "DELETE FROM deployment WHERE name = 'ledger_taken_over'"]
         {

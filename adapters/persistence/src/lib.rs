@@ -19,6 +19,7 @@ mod erasure_tasks;
 mod error;
 mod event_audit;
 mod event_deliveries;
+mod holds;
 mod housekeeping;
 mod identities;
 mod journal;

@@ -10,7 +10,8 @@ use reprieve_application::{
 };
 use reprieve_domain::audit::{AuditKey, ChainHead, KeyedHash, SealedEntry, StoredErasures};
 use reprieve_domain::{
-    DeletionProcess, DeletionProcessRecord, Erasure, ErasureRecord, Reminder, Reminders, Timestamp,
+    DeletionProcess, DeletionProcessRecord, Erasure, ErasureRecord, Reminder, Reminders, Suspension,
+    Timestamp,
 };
 use sea_orm::{QueryResult, TryGetable};
 use serde::{Deserialize, Serialize};
@@ -168,6 +169,7 @@ pub(crate) fn process_from_row(result: &QueryResult) -> Result<(DeletionProcess,
         created_at: row.instant("created_at")?,
         created_by_device: row.parse("created_by_device")?,
         grace_period_ends_at: row.instant("grace_period_ends_at")?,
+        suspension: suspension(&row)?,
         reminders: Reminders::new([
             row.instant_if_there("reminder1_sent_at")?,
             row.instant_if_there("reminder2_sent_at")?,
@@ -189,6 +191,11 @@ pub(crate) fn process_from_row(result: &QueryResult) -> Result<(DeletionProcess,
         return Err(row.corrupt("revision", "a stored process has at least one audit entry"));
     }
     Ok((process, ChainHead { length: revision, hash: row.bytes::<32>("audit_head")?.into() }))
+}
+
+fn suspension(row: &Row<'_>) -> Result<Option<Suspension>, StoreError> {
+    let Some(until) = row.instant_if_there("suspended_until")? else { return Ok(None) };
+    Ok(Some(Suspension { until, shown_until: row.instant_if_there("shown_until")? }))
 }
 
 /// The row of a process whose audit chain ends at `head`.

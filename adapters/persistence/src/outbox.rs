@@ -35,6 +35,8 @@ pub(crate) struct StoredProcess {
     pub(crate) cancelled_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cancelled_by_device: Option<DeviceId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) suspended_until: Option<Timestamp>,
 }
 
 pub(crate) fn outbox_row(step: &Step, sealed: &SealedEntry) -> Result<Option<OutboxRow>, StoreError> {
@@ -75,6 +77,7 @@ fn process_to_json(step: &Step) -> Result<String, StoreError> {
         grace_period_ends_at,
         cancelled_at,
         cancelled_by_device,
+        suspended_until,
     } = step.process().into();
     to_json(&StoredProcess {
         status,
@@ -83,6 +86,7 @@ fn process_to_json(step: &Step) -> Result<String, StoreError> {
         grace_period_ends_at,
         cancelled_at,
         cancelled_by_device,
+        suspended_until,
     })
 }
 
@@ -119,6 +123,7 @@ pub(crate) fn event_from_row(row: &Row<'_>) -> Result<OutgoingEvent, StoreError>
                 grace_period_ends_at: stored.grace_period_ends_at,
                 cancelled_at: stored.cancelled_at,
                 cancelled_by_device: stored.cancelled_by_device,
+                suspended_until: stored.suspended_until,
             })
         }
     };

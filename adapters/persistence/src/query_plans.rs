@@ -42,7 +42,8 @@ fn tasks(from: u32, to: u32, eraser: &str, due_at: &str, stuck_at: &str) -> Stri
 /// This many processes of as many identities are not due, some with each reminder, and five are ripe. The identity 0 has
 /// one open process, not due either, and this many closed ones.
 ///
-/// This many tasks are leased, as many wait for others, five are due, and two are stuck. This many requests were answered.
+/// This many tasks are leased, as many wait for others, five are due, and two are stuck. This many requests were answered,
+/// and this many of the closed processes had been suspended.
 async fn filled(database: &TestDatabase, not_due: u32) -> DatabaseConnection {
     // One connection, so that what one statement sets still holds for the next.
     let options = ConnectionOptions { max_connections: 1, ..ConnectionOptions::default() };
@@ -80,6 +81,12 @@ async fn filled(database: &TestDatabase, not_due: u32) -> DatabaseConnection {
         reminded(2),
         reminded(3),
         processes(300_001, 300_001, "'did:web:example.org:0'", "Active", LATER),
+        numbered_rows(
+            "suspensions (process_id, suspended_until, is_active)",
+            "'IDP' || (10000000000000000 + n), n, 0",
+            100_001,
+            100_000 + not_due,
+        ),
         tasks(1, not_due, "files", &LATER.to_string(), "NULL"),
         tasks(1, not_due, "", &i64::MAX.to_string(), "NULL"),
         tasks(200_001, 200_005, "files", "n", "NULL"),
@@ -147,7 +154,7 @@ fn open_process(backend: DbBackend) -> Statement {
 }
 
 fn history(backend: DbBackend) -> Statement {
-    backend.build(&of_identity(&"did:web:example.org:17".parse().unwrap()))
+    of_identity(backend, &"did:web:example.org:17".parse().unwrap())
 }
 
 fn page(backend: DbBackend, status: Status) -> Statement {
@@ -165,18 +172,29 @@ async fn explained_by_sqlite(connection: &DatabaseConnection, query: Statement) 
 async fn sqlite_finds_by_index_and_sorts_nothing() {
     let database = TestDatabase::sqlite();
     let connection = filled(&database, 10_000).await;
-    let plan = "SEARCH deletion_processes USING INDEX one_open_process_per_identity (address=?)";
-    assert_eq!(explained_by_sqlite(&connection, open_process(DbBackend::Sqlite)).await, [plan]);
+    let suspension = "SEARCH suspensions USING INDEX sqlite_autoindex_suspensions_1 (process_id=?) LEFT-JOIN";
+    let plan =
+        ["SEARCH deletion_processes USING INDEX one_open_process_per_identity (address=?)", suspension];
+    assert_eq!(explained_by_sqlite(&connection, open_process(DbBackend::Sqlite)).await, plan);
     // Of one identity, all of which are shown.
     let plan = [
         "SEARCH deletion_processes USING INDEX processes_of_identity (address=?)",
+        suspension,
         "USE TEMP B-TREE FOR ORDER BY",
     ];
     assert_eq!(explained_by_sqlite(&connection, history(DbBackend::Sqlite)).await, plan);
     for reminded in every_reminder() {
         for query in [ripe(DbBackend::Sqlite, reminded), to_be_reminded(DbBackend::Sqlite, reminded)] {
-            let plan = "SEARCH deletion_processes USING INDEX active_processes_by_reminder_and_deadline (<expr>=? AND (grace_period_ends_at,id)>(?,?) AND grace_period_ends_at<?)";
-            assert_eq!(explained_by_sqlite(&connection, query).await, [plan]);
+            let mut plan = explained_by_sqlite(&connection, query).await;
+            // A part has no more rows than are asked for.
+            plan.retain(|step| step.contains(" INDEX "));
+            let of_part = [
+                "SEARCH deletion_processes USING INDEX active_processes_by_reminder_and_deadline (<expr>=? AND (grace_period_ends_at,id)>(?,?) AND grace_period_ends_at<?)",
+                "SEARCH suspensions USING INDEX sqlite_autoindex_suspensions_1 (process_id=?)",
+                "SEARCH suspensions USING COVERING INDEX suspensions_by_end ((suspended_until,process_id)>(?,?) AND suspended_until<?)",
+                "SEARCH deletion_processes USING INDEX sqlite_autoindex_deletion_processes_1 (id=?)",
+            ];
+            assert_eq!(plan, of_part);
         }
     }
 }
@@ -186,6 +204,8 @@ async fn sqlite_claims_and_counts_by_index() {
     let database = TestDatabase::sqlite();
     let connection = filled(&database, 10_000).await;
     let due = "SEARCH erasure_tasks USING INDEX due_erasure_tasks (due_at<?)";
+    let by_end = "SEARCH suspensions USING COVERING INDEX suspensions_by_end (suspended_until>?)";
+    let suspended = "SEARCH deletion_processes USING INDEX sqlite_autoindex_deletion_processes_1 (id=?)";
     let ripe =
         format!("SEARCH deletion_processes USING INDEX {BY_REMINDER} (<expr>=? AND grace_period_ends_at<?)");
     for (query, plan) in [
@@ -211,7 +231,11 @@ async fn sqlite_claims_and_counts_by_index() {
                 "SCAN erasure_tasks USING INDEX stuck_erasure_tasks",
                 "SCAN quarantined_processes USING COVERING INDEX sqlite_autoindex_quarantined_processes_1",
                 &ripe,
+                by_end,
+                suspended,
                 &ripe,
+                by_end,
+                suspended,
             ],
         ),
         (
@@ -322,12 +346,18 @@ impl Work {
             self.add(node);
         }
         let kind = node["Node Type"].as_str().unwrap();
-        if !kind.ends_with("Scan") || kind == "CTE Scan" || kind == "Bitmap Heap Scan" {
+        if !kind.ends_with("Scan") || ["CTE Scan", "Bitmap Heap Scan", "Subquery Scan"].contains(&kind) {
+            return;
+        }
+        let loops = number(node, "Actual Loops");
+        let rows = (number(node, "Actual Rows") + number(node, "Rows Removed by Filter")) * loops;
+        // Looking whether what is found is suspended, which may read all of a table that is small.
+        let is_aside = node["Relation Name"] == "suspensions" && rows <= 1_000;
+        if loops == 0 || is_aside {
             return;
         }
         self.indexes.push(node["Index Name"].as_str().unwrap_or("no index").to_owned());
-        let rows = number(node, "Actual Rows") + number(node, "Rows Removed by Filter");
-        self.rows += rows * number(node, "Actual Loops");
+        self.rows += rows;
     }
 }
 
@@ -356,17 +386,21 @@ async fn postgres_does_not_work_more_where_more_is_stored() {
         expected.push((ripe(postgres, reminded), &[BY_REMINDER], if reminded.is_none() { 2 } else { 1 }));
         expected.push((to_be_reminded(postgres, reminded), &[BY_REMINDER], 2));
     }
+    let mut different = Vec::new();
     for (query, indexes, rows) in expected {
         for mode in MODES {
             let few = counted_by_postgres(&small, &query, mode).await;
             let many = counted_by_postgres(&large, &query, mode).await;
             for work in [&few, &many] {
-                assert!(work.indexes == indexes && work.rows == rows, "{mode}: {work:?} {indexes:?} {rows}");
+                if !(work.indexes == indexes && work.rows == rows) {
+                    different.push(format!("{mode}: {work:?} {indexes:?} {rows}"));
+                }
             }
             // The tree over twenty times as many may be one page higher, whenever it is descended.
             assert!(many.pages <= few.pages + few.pages.div_ceil(3), "{few:?} {many:?}");
         }
     }
+    assert!(different.is_empty(), "{different:#?}");
 }
 
 /// All but the first count, which is that of everything open.
@@ -379,6 +413,8 @@ async fn postgres_counts_what_needs_something_by_index() {
         for mode in MODES {
             let plan = plan_of_postgres(&connection, &figures(DbBackend::Postgres), mode).await;
             let counts = plan["Plans"].as_array().unwrap().iter().skip(1).map(Work::of);
+            // What is suspended beyond the two instants is aside.
+            let counts = counts.filter(|work| !work.indexes.is_empty());
             let counts: Vec<_> =
                 counts.map(|Work { indexes, rows, .. }| (indexes.join(", "), rows)).collect();
             let expected = [
@@ -408,7 +444,8 @@ async fn sqlite_finds_what_is_ripe_and_counts_what_has_started_by_index() {
     let range = format!(
         "SEARCH deletion_processes USING INDEX {BY_REMINDER} (<expr>=? AND (grace_period_ends_at,id)>(?,?) AND grace_period_ends_at<?)"
     );
-    assert_eq!(plan, [range.as_str(); 4]);
+    let suspended = "SEARCH deletion_processes USING INDEX sqlite_autoindex_deletion_processes_1 (id=?)";
+    assert_eq!(plan, [&[range.as_str(); 4][..], &[suspended]].concat());
 }
 
 /// Old names of a status cost no look through all that have the new one.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use reprieve_application::StoreError;
 use reprieve_application::ports::Version;
-use reprieve_domain::{Deadline, Status};
+use reprieve_domain::{Deadline, Status, Suspension, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 
 use crate::clocks::{DECIDING, DecidingClock, Limits, NOTED, Needs};
@@ -16,6 +16,10 @@ use crate::outbox::OutboxRow;
 
 /// The condition of the index `one_open_process_per_identity`, word for word.
 const OPEN: &str = "status NOT IN ('Cancelled', 'Deleted')";
+
+/// A process has one suspension.
+const REPLACED: &str = "ON CONFLICT (process_id) DO UPDATE SET suspended_until = excluded.suspended_until, \
+                        shown_until = excluded.shown_until, is_active = excluded.is_active";
 
 /// When a step is taken, and if that is not later than the step before, a microsecond after that one. So each step of an
 /// identity has a greater one than the last, whatever the clocks of the instances say, and events are sequenced by it.
@@ -29,6 +33,10 @@ pub(crate) struct Write {
     /// What is to be done from now on.
     pub(crate) tasks: Vec<TaskRow>,
     pub(crate) answered: Option<answered_request::Model>,
+    /// Until when the process is suspended.
+    pub(crate) suspension: Option<Suspension>,
+    /// Whether that, or whether the process is Active, may change with the step.
+    pub(crate) changes_suspension: bool,
     /// The version that must be stored now; none for a process that must not exist yet.
     pub(crate) expected: Option<Version>,
     /// Whether every column is written, and not only what the step changes.
@@ -132,7 +140,11 @@ impl Write {
     /// Writes the process if the guard finds its row, or if there is none yet, and everything else *from* the row that
     /// was written: where the guard finds no row, nothing else comes to exist.
     pub(crate) fn into_statement(self, backend: DbBackend, clock: &DecidingClock) -> Statement {
-        let Self { process, audit_entry, event, tasks, answered, expected, is_whole, deadline, needs } = self;
+        let Self {
+            process, audit_entry, event, tasks, answered, expected, is_whole, deadline, needs, ..
+        } = self;
+        let (suspension, changes_suspension) = (self.suspension, self.changes_suspension);
+        let is_active = process.status == Status::Active.as_str();
         let address = process.address.clone();
         let (id, revision) = (process.id.clone(), process.revision);
         let mut parameters = Parameters(Vec::with_capacity(64));
@@ -142,7 +154,10 @@ impl Write {
             // An insertion that comes after one that has written nothing writes nothing either.
             format!("FROM deletion_processes WHERE id = {} AND changes() > 0", parameters.bind(id.clone()))
         };
-        let guard = guard(backend, &mut parameters, clock, deadline, needs, audit_entry.created_at);
+        let ends = ends_at(backend, &mut parameters, suspension);
+        let mut guard =
+            guard(backend, &mut parameters, clock, (deadline, &ends), needs, audit_entry.created_at);
+        guard.push_str(&unless_held(&mut parameters, &process, expected.is_none(), deadline, suspension));
         let process = match expected {
             None => initiate(backend, &mut parameters, process, audit_entry.identity_hash.clone(), &guard),
             Some(expected) if is_whole => {
@@ -156,8 +171,10 @@ impl Write {
         for task in tasks {
             others.push(insert_task(&mut parameters, id.clone(), address.clone(), task));
         }
-        others.extend(event.map(|event| insert_event(&mut parameters, id, revision, event)));
+        others.extend(event.map(|event| insert_event(&mut parameters, id.clone(), revision, event)));
         others.extend(answered.map(|answered| insert_answer(&mut parameters, answered)));
+        let suspended =
+            changes_suspension.then(|| insert_suspension(&mut parameters, id, suspension, is_active));
         let mut sql = String::with_capacity(6 * LENGTH);
         // Writing to a String cannot fail.
         let _ = if backend == DbBackend::Postgres {
@@ -165,10 +182,14 @@ impl Write {
             for (number, insert) in others.iter().enumerate() {
                 let _ = write!(sql, ", other{number} AS ({insert} {from_process})");
             }
+            if let Some(insert) = suspended {
+                let _ = write!(sql, ", suspended AS ({insert} {from_process} {REPLACED})");
+            }
             write!(sql, " SELECT (SELECT id FROM process) AS id{}", clock.columns())
         } else {
             sql.push_str(&process);
-            others.iter().try_for_each(|insert| write!(sql, "; {insert} {from_process}"))
+            let _ = others.iter().try_for_each(|insert| write!(sql, "; {insert} {from_process}"));
+            suspended.iter().try_for_each(|insert| write!(sql, "; {insert} {from_process} {REPLACED}"))
         };
         Statement::from_sql_and_values(backend, sql, parameters.0)
     }
@@ -269,13 +290,41 @@ fn step(
     )
 }
 
+/// The end of the process. A suspension changes with steps only, so that the one that was loaded is the one that is stored.
+fn ends_at(backend: DbBackend, parameters: &mut Parameters, suspension: Option<Suspension>) -> String {
+    let promised = "grace_period_ends_at";
+    let Some(Suspension { until, .. }) = suspension else { return promised.to_owned() };
+    let greatest = if backend == DbBackend::Postgres { "greatest" } else { "max" };
+    format!("{greatest}({promised}, CAST({} AS bigint))", parameters.bind(until.unix_micros()))
+}
+
+/// That no hold is in force that the step does not know: what is asked for begins suspended, and what is held does not start.
+fn unless_held(
+    parameters: &mut Parameters,
+    process: &deletion_process::Model,
+    is_new: bool,
+    deadline: Deadline,
+    suspension: Option<Suspension>,
+) -> String {
+    let known = match deadline {
+        Deadline::IsReachedAt(now) => now.unix_micros(),
+        _ if is_new => suspension.map_or(process.created_at, |held| held.until.unix_micros()),
+        _ => return String::new(),
+    };
+    format!(
+        " AND NOT EXISTS (SELECT 1 FROM holds WHERE holds.address = {} AND holds.ends_at > {})",
+        parameters.bind(process.address.clone()),
+        parameters.bind(known)
+    )
+}
+
 /// What must hold of the deadline and of the clocks. The domain has decided by what this instance knew of them; whatever has
 /// happened since, to a clock, to the process or on the way, the statement itself sees the clock that decides.
 fn guard(
     backend: DbBackend,
     parameters: &mut Parameters,
     clock: &DecidingClock,
-    deadline: Deadline,
+    (deadline, ends): (Deadline, &str),
     needs: Needs,
     dated: i64,
 ) -> String {
@@ -284,7 +333,6 @@ fn guard(
         sql.push_str(" AND ");
         sql.push_str(condition);
     };
-    let ends = "grace_period_ends_at";
     match deadline {
         Deadline::IsAfter(now) => also(&format!("{ends} > {}", parameters.bind(now.unix_micros()))),
         Deadline::IsReachedAt(now) => also(&format!("{ends} <= {}", parameters.bind(now.unix_micros()))),
@@ -380,6 +428,24 @@ fn insert_task(parameters: &mut Parameters, process_id: String, address: String,
             ("in_ledger", 0_i64.into()),
         ],
     )
+}
+
+/// Empty if it is not suspended any more.
+fn insert_suspension(
+    parameters: &mut Parameters,
+    process_id: String,
+    suspension: Option<Suspension>,
+    is_active: bool,
+) -> String {
+    let until = suspension.map(|suspension| suspension.until.unix_micros());
+    let shown = suspension.and_then(|suspension| suspension.shown_until).map(Timestamp::unix_micros);
+    let columns = [
+        ("process_id", process_id.into()),
+        ("suspended_until", until.into()),
+        ("shown_until", shown.into()),
+        ("is_active", i64::from(is_active).into()),
+    ];
+    parameters.insert("suspensions", columns)
 }
 
 fn insert_event(parameters: &mut Parameters, process_id: String, revision: i64, event: OutboxRow) -> String {

@@ -15,6 +15,7 @@ pub(crate) struct ProcessDto {
     grace_period_ends_at: Option<Timestamp>,
     cancelled_at: Option<Timestamp>,
     cancelled_by_device: Option<DeviceId>,
+    suspended_until: Option<Timestamp>,
 }
 
 impl TryFrom<ProcessDto> for ProcessData {
@@ -34,6 +35,7 @@ impl TryFrom<ProcessDto> for ProcessData {
             grace_period_ends_at: dto.grace_period_ends_at.filter(|_| !cancelled),
             cancelled_at: dto.cancelled_at.filter(|_| cancelled),
             cancelled_by_device: dto.cancelled_by_device.filter(|_| cancelled),
+            suspended_until: dto.suspended_until.filter(|_| dto.status.is_open()),
         })
     }
 }

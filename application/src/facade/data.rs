@@ -22,6 +22,8 @@ pub struct ProcessData {
     pub cancelled_at: Option<Timestamp>,
     /// By which device.
     pub cancelled_by_device: Option<DeviceId>,
+    /// Until when the deletion is suspended, if its owner is to see that and it is open.
+    pub suspended_until: Option<Timestamp>,
 }
 
 impl From<&DeletionProcess> for ProcessData {
@@ -38,6 +40,10 @@ impl From<&DeletionProcess> for ProcessData {
             grace_period_ends_at: cancelled.is_none().then(|| process.grace_period_ends_at()),
             cancelled_at: cancelled.map(Cancelled::at),
             cancelled_by_device: cancelled.map(|cancelled| cancelled.by_device().clone()),
+            suspended_until: process
+                .suspension()
+                .filter(|_| process.status().is_open())
+                .and_then(|suspension| suspension.shown_until),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Comparing the database with its journal, and writing down what the journal lacks.
 
 mod journaled_audit_trail;
+mod journaled_holds;
 mod no_journal;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::backoff::before;
 use crate::ports::{Clock, Ids, Journal, JournalError, JournaledTrail, KnownJournal};
 
 pub use self::journaled_audit_trail::JournaledAuditTrail;
+pub use self::journaled_holds::JournaledHolds;
 pub use self::no_journal::NoJournal;
 
 /// How long entries of a process that is closed are kept, unless the configuration says something else.

@@ -1,12 +1,12 @@
 //! The port `Journal` of a deployment that has not named one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use reprieve_domain::audit::{JournalEntry, Remembered};
+use reprieve_domain::audit::{JournalEntry, KeyedHash, Remembered, RememberedHold};
 use reprieve_domain::{DeletionProcessId, Timestamp};
 
-use crate::ports::{Journal, JournalError, JournalFigures, JournalPage};
+use crate::ports::{Journal, JournalError, JournalFigures, JournalPage, RememberedHolds};
 
 /// Remembers nothing, and says so: nothing irreversible is done.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,6 +34,14 @@ impl Journal for NoJournal {
         &self,
         _: &[DeletionProcessId],
     ) -> Result<BTreeMap<DeletionProcessId, Remembered>, JournalError> {
+        Err(JournalError::NotNamed)
+    }
+
+    async fn append_holds(&self, _: &[RememberedHold]) -> Result<(), JournalError> {
+        Err(JournalError::NotNamed)
+    }
+
+    async fn holds(&self, _: &[KeyedHash]) -> Result<HashMap<KeyedHash, RememberedHolds>, JournalError> {
         Err(JournalError::NotNamed)
     }
 

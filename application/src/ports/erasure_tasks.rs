@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use reprieve_domain::{Address, DeletionProcessId, EraserName, TaskKind, Timestamp, WaiverCode};
 
-use crate::{Receipt, StoreError, WaiverNote};
+use crate::{OperatorNote, Receipt, StoreError};
 
 /// A task that was claimed: until the lease is over it is the claimant's. Whoever claims it later gets another fence, and
 /// with the old one nothing can be stored any more.
@@ -106,7 +106,7 @@ pub struct Waiver {
     /// Why.
     pub code: WaiverCode,
     /// What the operator wrote.
-    pub note: Option<WaiverNote>,
+    pub note: Option<OperatorNote>,
 }
 
 /// What became of the tasks that were to be tried at once.

@@ -1,9 +1,9 @@
 //! What a deployment remembers outside its database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use reprieve_domain::audit::{JournalEntry, Remembered};
+use reprieve_domain::audit::{JournalEntry, KeyedHash, Remembered, RememberedHold};
 use reprieve_domain::{DeletionProcessId, Timestamp};
 
 use crate::{Coded, ErrorCode};
@@ -82,6 +82,15 @@ pub struct JournalFigures {
     pub newest: i64,
 }
 
+/// What a journal has of the holds of an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RememberedHolds {
+    /// The last revision of each hold.
+    pub holds: Vec<RememberedHold>,
+    /// Whether there are others that cannot be read or are not sealed.
+    pub is_damaged: bool,
+}
+
 /// Keeps the journal, outside the database.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
@@ -116,6 +125,21 @@ pub trait Journal: Send + Sync {
         processes: &[DeletionProcessId],
     ) -> Result<BTreeMap<DeletionProcessId, Remembered>, JournalError>;
 
+    /// Appends holds, sealed and durably before it returns. A revision that is there already is not there twice.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    async fn append_holds(&self, holds: &[RememberedHold]) -> Result<(), JournalError>;
+
+    /// What it has of the holds of these identities. One that it has nothing of is not in the answer.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    async fn holds(
+        &self,
+        identities: &[KeyedHash],
+    ) -> Result<HashMap<KeyedHash, RememberedHolds>, JournalError>;
+
     /// At most `limit` entries behind the place `after`.
     ///
     /// # Errors
@@ -134,7 +158,8 @@ pub trait Journal: Send + Sync {
     /// If it cannot be read.
     async fn newest(&self) -> Result<i64, JournalError>;
 
-    /// Removes the entries of at most `limit` processes that were closed before this instant; returns how many processes.
+    /// Removes the entries of at most `limit` processes that were closed before this instant, and of holds that ended before it; returns
+    /// how many processes.
     ///
     /// # Errors
     /// If it cannot be written.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use reprieve_domain::audit::{Account, Fault, JournalEntry};
+use reprieve_domain::audit::{Account, Fault, JournalEntry, RememberedHold};
 use reprieve_domain::{DeletionProcessId, Timestamp};
 
 use crate::StoreError;
@@ -121,6 +121,18 @@ pub trait JournaledTrail: Send + Sync {
     /// # Errors
     /// If the store fails.
     async fn note_journaled(&self, processes: &[(DeletionProcessId, i64)]) -> Result<(), StoreError>;
+
+    /// At most `limit` holds that are not noted as journaled.
+    ///
+    /// # Errors
+    /// If the store fails. Holds that are not sealed are left out.
+    async fn unjournaled_holds(&self, limit: u32) -> Result<Vec<RememberedHold>, StoreError>;
+
+    /// Notes that the journal has these holds.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn note_holds_journaled(&self, holds: &[RememberedHold]) -> Result<(), StoreError>;
 
     /// At most `limit` processes that were forgotten, and not yet in the journal.
     ///

@@ -20,6 +20,7 @@ mod erasure_ledger;
 mod erasure_tasks;
 mod event_deliveries;
 mod event_sink;
+mod holds;
 mod housekeeping;
 mod identities;
 mod ids;
@@ -47,10 +48,11 @@ pub use event_deliveries::{
     WaitingEvent,
 };
 pub use event_sink::{EventSink, SendError};
+pub use holds::{HoldRecord, Holds, StoredHolds};
 pub use housekeeping::{Batch, Housekeeping};
 pub use identities::{Alongside, Decided, Identities, Loaded, Version};
 pub use ids::{Ids, RandomSourceFailed};
-pub use journal::{Journal, JournalError, JournalFigures, JournalPage};
+pub use journal::{Journal, JournalError, JournalFigures, JournalPage, RememberedHolds};
 pub use journaled_trail::{Adoption, JournaledTrail, KnownJournal};
 pub use own_identities::{DeletedOwnIdentity, OwnIdentities};
 pub use receipts::{ReceiptChecker, ReceiptSigner, Receipts};
@@ -71,6 +73,7 @@ pub use {
     erasure_tasks::MockErasureTasks,
     event_deliveries::MockEventDeliveries,
     event_sink::MockEventSink,
+    holds::MockHolds,
     housekeeping::MockHousekeeping,
     identities::MockIdentities,
     ids::MockIds,

@@ -83,12 +83,25 @@ impl KeepJournal {
                 break;
             }
         }
+        self.journal_holds().await?;
         kept.older = self.still_older().await?;
         let newest = self.journaling.journal.newest().await?;
         if newest != known.position {
             trail.note_position(newest).await?;
         }
         Ok(kept)
+    }
+
+    /// Writes down the holds that the journal lacks.
+    async fn journal_holds(&self) -> Result<(), StoreError> {
+        loop {
+            let holds = self.journaling.trail.unjournaled_holds(BATCH).await?;
+            if holds.is_empty() {
+                return Ok(());
+            }
+            self.journaling.journal.append_holds(&holds).await?;
+            self.journaling.trail.note_holds_journaled(&holds).await?;
+        }
     }
 
     /// Compares what the journal has got since it was last compared: nothing that this database has not, unless it was put

@@ -15,7 +15,7 @@ use reprieve_domain::{DeletionProcess, Timestamp};
 use self::perform::Outcome;
 use crate::backoff::{Backoff, after};
 use crate::ports::{
-    AuditTrail, Clock, DeletionsSwitch, ErasureTask, ErasureTasks, Identities, Ids, Loaded,
+    AuditTrail, Clock, DeletionsSwitch, ErasureTask, ErasureTasks, Holds, Identities, Ids, Loaded,
     RandomSourceFailed, ReceiptSigner, Settlement,
 };
 use crate::{Coded, Erasers, ErrorCode, StoreError};
@@ -53,6 +53,7 @@ impl Default for ErasureSettings {
 pub struct RunErasures {
     tasks: Arc<dyn ErasureTasks>,
     switch: Arc<dyn DeletionsSwitch>,
+    holds: Arc<dyn Holds>,
     identities: Arc<dyn Identities>,
     audit_trail: Arc<dyn AuditTrail>,
     signer: Arc<dyn ReceiptSigner>,
@@ -110,6 +111,8 @@ pub struct RunErasuresPorts {
     pub tasks: Arc<dyn ErasureTasks>,
     /// Whether deletions are paused.
     pub switch: Arc<dyn DeletionsSwitch>,
+    /// What suspends deletions.
+    pub holds: Arc<dyn Holds>,
     /// The processes.
     pub identities: Arc<dyn Identities>,
     /// The audit trail.
@@ -143,8 +146,8 @@ impl RunErasures {
     /// With its ports.
     #[must_use]
     pub fn new(ports: RunErasuresPorts, erasers: Erasers, settings: ErasureSettings) -> Self {
-        let RunErasuresPorts { tasks, switch, identities, audit_trail, signer, clock, ids } = ports;
-        Self { tasks, switch, identities, audit_trail, signer, clock, ids, erasers, settings }
+        let RunErasuresPorts { tasks, switch, holds, identities, audit_trail, signer, clock, ids } = ports;
+        Self { tasks, switch, holds, identities, audit_trail, signer, clock, ids, erasers, settings }
     }
 
     /// One pass: until nothing is due. What fails is due later and is not waited for.

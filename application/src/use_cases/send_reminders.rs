@@ -29,7 +29,7 @@ impl SendReminders {
         clocks: Arc<dyn ClockGuard>,
         settings: ReminderSettings,
     ) -> Self {
-        Self { sweep: Sweep { processes, audit_trail, identities }, clock, clocks, settings }
+        Self { sweep: Sweep { processes, audit_trail, identities, holds: None }, clock, clocks, settings }
     }
 
     /// One pass over what is due now.

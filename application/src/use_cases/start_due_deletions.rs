@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reprieve_domain::Timestamp;
 
 use super::sweep::{BATCH, Sweep, Swept};
-use crate::ports::{AuditTrail, Clock, ClockGuard, DeletionsSwitch, DueProcesses, Identities};
+use crate::ports::{AuditTrail, Clock, ClockGuard, DeletionsSwitch, DueProcesses, Holds, Identities};
 use crate::{Erasers, StoreError};
 
 /// Starts the deletion of every ripe process.
@@ -31,6 +31,8 @@ pub struct StartDueDeletionsPorts {
     pub audit_trail: Arc<dyn AuditTrail>,
     /// The processes.
     pub identities: Arc<dyn Identities>,
+    /// What suspends deletions.
+    pub holds: Arc<dyn Holds>,
     /// Whether deletions are paused.
     pub switch: Arc<dyn DeletionsSwitch>,
     /// The time.
@@ -46,9 +48,10 @@ impl StartDueDeletions {
     /// With its ports, and how many deletions start within an hour at most, if there is a limit; each of the erasers must acknowledge before a process that starts now is complete.
     #[must_use]
     pub fn new(ports: StartDueDeletionsPorts, erasers: Erasers, most_per_hour: Option<NonZeroU32>) -> Self {
-        let StartDueDeletionsPorts { processes, audit_trail, identities, switch, clock, clocks } = ports;
+        let StartDueDeletionsPorts { processes, audit_trail, identities, holds, switch, clock, clocks } =
+            ports;
         Self {
-            sweep: Sweep { processes, audit_trail, identities },
+            sweep: Sweep { processes, audit_trail, identities, holds: Some(holds) },
             switch,
             clock,
             clocks,
@@ -78,6 +81,10 @@ impl StartDueDeletions {
             }
             let found = self.sweep.processes.find_ripe(ends_by, after, limit).await?;
             let stepped = self.sweep.step(&mut swept, found, |identity| {
+                // One that lacks a hold, because it was asked for at the same moment, is suspended instead.
+                if let Some(suspended) = identity.suspend(self.clock.now()) {
+                    return Some(suspended);
+                }
                 let process = identity.open_process()?;
                 identity.start_deletion(process.id(), names.clone(), self.clock.now()).ok()
             });
@@ -109,7 +116,7 @@ mod tests {
         Found, MockAuditTrail, MockDeletionsSwitch, MockDueProcesses, MockIdentities, Pause, Position,
     };
     use crate::use_cases::test_data::{
-        ENDS_AT, active, at, broken_trail, clock_at, sound_clocks, trail_of, version,
+        ENDS_AT, active, at, broken_trail, clock_at, no_holds, sound_clocks, trail_of, version,
     };
     use reprieve_domain::Status;
 
@@ -139,6 +146,7 @@ mod tests {
             processes: Arc::new(processes),
             audit_trail: Arc::new(audit_trail),
             identities: Arc::new(identities),
+            holds: no_holds(),
             switch: Arc::new(switch),
             clock: clock_at(now),
             clocks: sound_clocks(),

@@ -1,11 +1,13 @@
 //! Going through everything that is due, a batch at a time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use reprieve_domain::audit::{Fault, FaultKind};
 use reprieve_domain::{Identity, Step};
 
 use crate::StoreError;
-use crate::ports::{AuditTrail, Due, DueProcesses, Found, Identities, Loaded, Position};
+use crate::ports::{AuditTrail, Due, DueProcesses, Found, Holds, Identities, Loaded, Position, StoredHolds};
 
 /// How many processes are stepped together, so that nothing is locked for long and memory does not grow.
 pub(super) const BATCH: u32 = 100;
@@ -30,6 +32,8 @@ pub(super) struct Sweep {
     pub(super) processes: Arc<dyn DueProcesses>,
     pub(super) audit_trail: Arc<dyn AuditTrail>,
     pub(super) identities: Arc<dyn Identities>,
+    /// What suspends a step; nothing where it need not be known.
+    pub(super) holds: Option<Arc<dyn Holds>>,
 }
 
 impl Sweep {
@@ -65,11 +69,27 @@ impl Sweep {
             swept.note(Err(error));
         }
         let mut verified = self.audit_trail.verified(&processes).await?;
+        let addresses: Vec<_> =
+            verified.values().flatten().map(|loaded| loaded.value.address().clone()).collect();
+        let mut held = match &self.holds {
+            Some(holds) => holds.of(&addresses).await?,
+            None => HashMap::new(),
+        };
         let mut decided = Vec::with_capacity(processes.len());
         for process in processes {
             match verified.remove(&process) {
                 Some(Ok(Loaded { value, version })) => {
+                    let StoredHolds { records, is_damaged } =
+                        held.remove(value.address()).unwrap_or_default();
+                    if is_damaged {
+                        let process_id = process.to_string();
+                        let fault = Fault { process_id, sequence: 0, kind: FaultKind::HoldDiffers };
+                        swept.note(Err(StoreError::Quarantined(fault)));
+                        continue;
+                    }
+                    let holds = records.into_iter().map(|record| record.hold).collect();
                     let identity = Identity::with_open_process(value).ok();
+                    let identity = identity.map(|identity| identity.with_holds(holds));
                     match identity.as_ref().and_then(&decide) {
                         Some(step) => decided.push((step, version)),
                         None => swept.note(Ok(false)),

@@ -1,5 +1,6 @@
 //! What the tests of the use cases and of what is made of them share.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use reprieve_domain::audit::{Fault, FaultKind};
@@ -8,7 +9,9 @@ use reprieve_domain::{
 };
 
 use crate::Caller;
-use crate::ports::{Clock, ClockGuard, Loaded, MockAuditTrail, MockClock, MockClockGuard, Version};
+use crate::ports::{
+    Clock, ClockGuard, Holds, Loaded, MockAuditTrail, MockClock, MockClockGuard, MockHolds, Version,
+};
 
 pub(crate) const DAY: i64 = 86_400_000_000;
 pub(crate) const ENDS_AT: i64 = 14 * DAY;
@@ -22,6 +25,14 @@ pub(crate) fn clock_at(micros: i64) -> Arc<dyn Clock> {
     clock.expect_now().returning(move || at(micros));
     clock.expect_moment().returning(move || at(micros).into());
     Arc::new(clock)
+}
+
+/// No identity is held, and nothing is suspended.
+pub(crate) fn no_holds() -> Arc<dyn Holds> {
+    let mut holds = MockHolds::new();
+    holds.expect_of().returning(|_| Ok(HashMap::new()));
+    holds.expect_suspended_until().returning(|_| Ok(None));
+    Arc::new(holds)
 }
 
 /// Nothing speaks against the clocks.

@@ -6,7 +6,7 @@ use reprieve_domain::{DeletionProcessId, EraserName, WaiveErasureError as Refusa
 
 use crate::decide::{Reason, decide};
 use crate::ports::{Clock, ErasureTasks, Identities, Waiver};
-use crate::{Coded, ErrorCode, StoreError, WaiverNote};
+use crate::{Coded, ErrorCode, OperatorNote, StoreError};
 
 /// Waives one erasure of a deletion that is under way.
 pub struct WaiveErasure {
@@ -60,7 +60,7 @@ impl WaiveErasure {
         process: &DeletionProcessId,
         eraser: &EraserName,
         code: &WaiverCode,
-        note: Option<&WaiverNote>,
+        note: Option<&OperatorNote>,
     ) -> Result<Waiver, WaiveErasureError> {
         // A process that is being deleted has at least the task that finishes it.
         let task = self.tasks.list(Some(process), 1).await?.pop().ok_or(WaiveErasureError::NotFound)?;

@@ -83,6 +83,7 @@ impl Job {
                     processes: all.clone(),
                     audit_trail: all.clone(),
                     identities: all.clone(),
+                    holds: all.clone(),
                     switch: all.clone(),
                     clock: all.clone(),
                     clocks: all.clone(),
@@ -121,6 +122,7 @@ fn wired(ports: &Ports) -> RunErasuresPorts {
     RunErasuresPorts {
         tasks: ports.clone(),
         switch: ports.clone(),
+        holds: ports.clone(),
         identities: ports.clone(),
         audit_trail: Arc::new(Journaled(ports.as_ref().clone())),
         signer: ports.clone(),

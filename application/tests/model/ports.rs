@@ -1,14 +1,15 @@
 //! The ports, each call of which goes over the desk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use reprieve_application::ports::{
     Alongside, AnsweredRequests, AuditTrail, Clock, ClockGuard, ClockReadings, ComparedEvents, Decided,
     DeletionsSwitch, Due, DueProcesses, EraseAnswer, ErasePlan, EraseRequest, Eraser, ErasureTask,
-    ErasureTasks, Found, Identities, Ids, Loaded, Pause, Position, Quarantined, RandomSourceFailed,
-    ReceiptSigner, RetriedTasks, Settlement, SwitchSetting, TaskStatus, Version, Waiver,
+    ErasureTasks, Found, HoldRecord, Holds, Identities, Ids, Loaded, Pause, Position, Quarantined,
+    RandomSourceFailed, ReceiptSigner, RetriedTasks, Settlement, StoredHolds, SwitchSetting, TaskStatus,
+    Version, Waiver,
 };
 use reprieve_application::{AnsweredRequest, IdempotencyKey, KeyPair, Receipt, StoreError};
 use reprieve_domain::audit::{
@@ -273,6 +274,40 @@ impl AuditTrail for Journaled {
 
     async fn contradictions(&self) -> Result<Vec<Fault>, StoreError> {
         self.0.contradictions().await
+    }
+}
+
+#[async_trait]
+impl Holds for Ports {
+    async fn of(&self, _: &[Address]) -> Result<HashMap<Address, StoredHolds>, StoreError> {
+        Ok(HashMap::new())
+    }
+
+    async fn list<'a>(
+        &self,
+        _: Option<&'a Address>,
+        _: Timestamp,
+        _: u32,
+    ) -> Result<Vec<HoldRecord>, StoreError> {
+        unreachable!("operators do")
+    }
+
+    async fn suspended_until(&self, _: &DeletionProcessId) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
+
+    async fn save<'a>(
+        &self,
+        _: &HoldRecord,
+        _: Option<i64>,
+        _: Option<(&'a Step, Version)>,
+        _: Timestamp,
+    ) -> Result<(), StoreError> {
+        unreachable!("operators do")
+    }
+
+    async fn restore(&self, _: &[HoldRecord]) -> Result<(), StoreError> {
+        unreachable!("nothing is lost")
     }
 }
 

@@ -46,6 +46,8 @@ impl SealedEntry {
             AuditedAction::CancelledByOwner { .. } => Some(self.created_at),
             AuditedAction::CancellationRestored { cancelled_at } => Some(cancelled_at.unix_micros()),
             AuditedAction::StartedByOwner { .. }
+            | AuditedAction::HoldPlacedBySupport { .. }
+            | AuditedAction::HoldReleasedBySupport { .. }
             | AuditedAction::GracePeriodReminderSent(_)
             | AuditedAction::DeletionStarted { .. }
             | AuditedAction::DataDeleted { .. }
@@ -152,6 +154,8 @@ pub enum FaultKind {
     ClockRecordDiffers,
     /// What is stored of pausing deletions is not what was written. It belongs to no process.
     PauseRecordDiffers,
+    /// What is stored of a hold is not what was written. It belongs to no process.
+    HoldDiffers,
 }
 
 impl FaultKind {
@@ -190,6 +194,7 @@ impl FaultKind {
             Self::JournalDamaged => "journalDamaged",
             Self::ClockRecordDiffers => "clockRecordDiffers",
             Self::PauseRecordDiffers => "pauseRecordDiffers",
+            Self::HoldDiffers => "holdDiffers",
         }
     }
 }
@@ -249,6 +254,9 @@ impl fmt::Display for Fault {
             FaultKind::PauseRecordDiffers => {
                 formatter.write_str("the record of pausing deletions, or an earlier pause, was changed")
             }
+            FaultKind::HoldDiffers => formatter.write_str(
+                "a hold was changed, so that the identity counts as held; `reprieve hold place` or `release` puts it right",
+            ),
         }
     }
 }
@@ -304,8 +312,8 @@ impl AuditKey {
         })
     }
 
-    /// Until when the owner of a process can cancel, as its first entry proves, whatever else is wrong with the process.
-    /// None if that entry is not there, not sound or another identity's: then no end can be held against the owner, who
+    /// Until when the owner of a process can cancel, as its first entry and those of holds prove, whatever else is wrong with
+    /// the process. None if the first entry is not there, not sound or another identity's: then no end can be held against the owner, who
     /// can always cancel.
     #[must_use]
     pub fn proven_end(
@@ -315,13 +323,27 @@ impl AuditKey {
         entries: &[SealedEntry],
     ) -> Option<Timestamp> {
         let first = entries.iter().find(|entry| entry.sequence == 1)?;
+        let of_owner = self.pseudonym_of_identity(owner);
         let is_sound = first.process_id == process.as_str()
             && self.hash(first, KeyedHash::ZERO.as_bytes()).as_bytes() == first.hash.as_slice()
-            && self.pseudonym_of_identity(owner).as_bytes() == first.identity_hash.as_slice();
-        match AuditedAction::read(&first.message_key, &first.additional_data)? {
-            AuditedAction::StartedByOwner { grace_period_ends_at } if is_sound => Some(grace_period_ends_at),
-            _ => None,
-        }
+            && of_owner.as_bytes() == first.identity_hash.as_slice();
+        let AuditedAction::StartedByOwner { grace_period_ends_at, suspension } =
+            AuditedAction::read(&first.message_key, &first.additional_data).filter(|_| is_sound)?
+        else {
+            return None;
+        };
+        // Every hold that was ever placed on it counts: whether it was released is not known for sure.
+        let held = entries.iter().zip(entries.iter().skip(1)).filter_map(|(before, entry)| {
+            let is_sound = entry.process_id == process.as_str()
+                && self.hash(entry, &before.hash).as_bytes() == entry.hash.as_slice();
+            match AuditedAction::read(&entry.message_key, &entry.additional_data)? {
+                AuditedAction::HoldPlacedBySupport { suspension, .. }
+                | AuditedAction::HoldReleasedBySupport { suspension, .. } => suspension.filter(|_| is_sound),
+                _ => None,
+            }
+        });
+        let until = held.chain(suspension).map(|suspension| suspension.until).max();
+        Some(until.map_or(grace_period_ends_at, |until| until.max(grace_period_ends_at)))
     }
 
     /// What a chain proves, where it and all that is stored beside it are sound.

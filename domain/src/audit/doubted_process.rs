@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     Address, CancelError, DeletionProcess, DeletionProcessId, DeletionProcessRecord, DeviceId, Moment,
-    Reminder, Reminders, Status, Step, Timestamp,
+    Reminder, Reminders, Status, Step, Suspension, Timestamp,
 };
 
 /// A process of an identity that does not verify, made by [`AuditKey::doubt`]. Its columns decide nothing: what is proven
@@ -23,10 +23,13 @@ pub struct DoubtedProcess {
     has_started: bool,
 }
 
-/// What a sound first entry says.
+/// What a sound first entry says, and those of holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Promise {
     created_at: Timestamp,
+    /// The end of the grace period.
+    promised: Timestamp,
+    /// The end, which is later if the identity was held.
     ends_at: Timestamp,
 }
 
@@ -41,8 +44,14 @@ impl AuditKey {
         let id: DeletionProcessId = chain.process_id.parse().ok()?;
         let first = chain.entries.iter().find(|entry| entry.sequence == 1);
         let proven = self.proven_end(&id, owner, &chain.entries).and_then(|ends_at| {
-            let created_at = Timestamp::from_unix_micros(first?.created_at).ok()?;
-            Some(Promise { created_at, ends_at })
+            let first = first?;
+            let created_at = Timestamp::from_unix_micros(first.created_at).ok()?;
+            let AuditedAction::StartedByOwner { grace_period_ends_at: promised, .. } =
+                AuditedAction::read(&first.message_key, &first.additional_data)?
+            else {
+                return None;
+            };
+            Some(Promise { created_at, promised, ends_at })
         });
         let hash = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).ok().map(KeyedHash::from);
         let head = ChainHead { length: head.length, hash: hash(&head.hash)? };
@@ -71,7 +80,7 @@ impl AuditKey {
             entry.process_id == chain.process_id
                 && self.hash(entry, &before.hash).as_bytes() == entry.hash.as_slice()
                 && entry.message_key == "DeletionStarted"
-                && proven.is_none_or(|proven| entry.created_at >= proven.ends_at.unix_micros())
+                && proven.is_none_or(|proven| entry.created_at >= proven.promised.unix_micros())
         };
         chain.entries.iter().zip(chain.entries.iter().skip(1)).any(is_start)
     }
@@ -124,16 +133,18 @@ impl DoubtedProcess {
             let instant = |micros| Timestamp::from_unix_micros(micros).ok();
             let created_at = instant(self.stored.created_at).filter(|at| *at <= now).unwrap_or(now);
             let ends_at = instant(self.stored.grace_period_ends_at).filter(|at| *at > now);
-            Promise { created_at, ends_at: ends_at.or_else(|| now.checked_add_micros(1))? }
+            let ends_at = ends_at.or_else(|| now.checked_add_micros(1))?;
+            Promise { created_at, promised: ends_at, ends_at }
         };
-        let Promise { created_at, ends_at } = promise;
+        let Promise { created_at, promised, ends_at } = promise;
         DeletionProcess::restore(DeletionProcessRecord {
             id: self.id.clone(),
             address: self.owner.clone(),
             status: Status::Active,
             created_at,
             created_by_device: self.device.clone().unwrap_or_else(|| by.clone()),
-            grace_period_ends_at: ends_at,
+            grace_period_ends_at: promised,
+            suspension: (ends_at > promised).then_some(Suspension { until: ends_at, shown_until: None }),
             reminders: Reminders::new(self.reminders.map(|sent| sent.filter(|at| *at < ends_at))),
             cancelled_at: None,
             cancelled_by_device: None,

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::FaultKind;
 use super::chain::json_object;
 use crate::{
-    Address, DeletionProcessId, DeviceId, EraserName, FailureCode, Reminder, Status, Timestamp, WaiverCode,
+    Address, DeletionProcessId, DeviceId, EraserName, FailureCode, HoldCode, Reminder, Status, Suspension,
+    Timestamp, WaiverCode,
 };
 
 /// One line of the audit trail, before it is sealed.
@@ -34,6 +35,24 @@ pub enum AuditedAction {
     StartedByOwner {
         /// The deadline that was promised.
         grace_period_ends_at: Timestamp,
+        /// Until when it is suspended, because the identity was held.
+        suspension: Option<Suspension>,
+    },
+    /// An operator placed a hold, or changed it.
+    HoldPlacedBySupport {
+        /// Why.
+        code: HoldCode,
+        /// The end of this hold.
+        ends_at: Timestamp,
+        /// Until when the deletion is suspended from now on.
+        suspension: Option<Suspension>,
+    },
+    /// An operator ended a hold.
+    HoldReleasedBySupport {
+        /// Why it had been placed.
+        code: HoldCode,
+        /// Until when the deletion is suspended all the same.
+        suspension: Option<Suspension>,
     },
     /// The owner cancelled.
     CancelledByOwner {
@@ -83,6 +102,8 @@ impl AuditedAction {
     pub fn message_key(&self) -> &'static str {
         match self {
             Self::StartedByOwner { .. } => "StartedByOwner",
+            Self::HoldPlacedBySupport { .. } => "HoldPlacedBySupport",
+            Self::HoldReleasedBySupport { .. } => "HoldReleasedBySupport",
             Self::CancelledByOwner { .. } => "CancelledByOwner",
             Self::CancellationRestored { .. } => "CancellationRestored",
             Self::GracePeriodReminderSent(Reminder::First) => "GracePeriodReminder1Sent",
@@ -101,8 +122,15 @@ impl AuditedAction {
     #[must_use]
     pub fn additional_data(&self) -> Vec<(&'static str, String)> {
         match self {
-            Self::StartedByOwner { grace_period_ends_at } => {
-                vec![("gracePeriodEndsAt", grace_period_ends_at.to_string())]
+            Self::StartedByOwner { grace_period_ends_at, suspension } => {
+                with_suspension(vec![("gracePeriodEndsAt", grace_period_ends_at.to_string())], *suspension)
+            }
+            Self::HoldPlacedBySupport { code, ends_at, suspension } => {
+                let hold = vec![("code", code.to_string()), ("endsAt", ends_at.to_string())];
+                with_suspension(hold, *suspension)
+            }
+            Self::HoldReleasedBySupport { code, suspension } => {
+                with_suspension(vec![("code", code.to_string())], *suspension)
             }
             Self::DataDeleted { eraser, count } => {
                 vec![("aggregateType", eraser.to_string()), ("count", count.to_string())]
@@ -131,8 +159,18 @@ impl AuditedAction {
     pub(super) fn read(message_key: &str, additional_data: &str) -> Option<Self> {
         let members = members(additional_data)?;
         let action = match (message_key, members.as_slice()) {
-            ("StartedByOwner", [("gracePeriodEndsAt", at)]) => {
-                Self::StartedByOwner { grace_period_ends_at: at.parse().ok()? }
+            ("StartedByOwner", [("gracePeriodEndsAt", at), held @ ..]) => {
+                Self::StartedByOwner { grace_period_ends_at: at.parse().ok()?, suspension: suspension(held)? }
+            }
+            ("HoldPlacedBySupport", [("code", code), ("endsAt", at), held @ ..]) => {
+                Self::HoldPlacedBySupport {
+                    code: code.parse().ok()?,
+                    ends_at: at.parse().ok()?,
+                    suspension: suspension(held)?,
+                }
+            }
+            ("HoldReleasedBySupport", [("code", code), held @ ..]) => {
+                Self::HoldReleasedBySupport { code: code.parse().ok()?, suspension: suspension(held)? }
             }
             ("CancelledByOwner", []) => Self::CancelledByOwner { fault: None },
             ("CancelledByOwner", [("fault", reason)]) => {
@@ -165,6 +203,30 @@ impl AuditedAction {
     }
 }
 
+/// What is said of a suspension goes behind the rest.
+fn with_suspension(
+    mut data: Vec<(&'static str, String)>,
+    suspension: Option<Suspension>,
+) -> Vec<(&'static str, String)> {
+    if let Some(Suspension { until, shown_until }) = suspension {
+        data.push(("suspendedUntil", until.to_string()));
+        data.extend(shown_until.map(|until| ("shownUntil", until.to_string())));
+    }
+    data
+}
+
+/// Reads what [`with_suspension`] writes; none if it is anything else.
+fn suspension(members: &[(&str, &str)]) -> Option<Option<Suspension>> {
+    Some(match members {
+        [] => None,
+        [("suspendedUntil", until)] => Some(Suspension { until: until.parse().ok()?, shown_until: None }),
+        [("suspendedUntil", until), ("shownUntil", shown)] => {
+            Some(Suspension { until: until.parse().ok()?, shown_until: Some(shown.parse().ok()?) })
+        }
+        _ => return None,
+    })
+}
+
 /// The members of a JSON object of texts that need no escaping.
 fn members(json: &str) -> Option<Vec<(&str, &str)>> {
     let members = json.strip_prefix('{')?.strip_suffix('}')?;
@@ -183,10 +245,24 @@ mod tests {
     fn actions() -> impl Strategy<Value = AuditedAction> {
         let name = || "[A-Za-z0-9._-]{1,64}".prop_map(|name| name.parse::<EraserName>().unwrap());
         let instant =
-            (0..253_402_300_800_000_000_i64).prop_map(|at| Timestamp::from_unix_micros(at).unwrap());
+            || (0..253_402_300_800_000_000_i64).prop_map(|at| Timestamp::from_unix_micros(at).unwrap());
+        let suspension = move || {
+            let both = (instant(), prop::option::of(instant()));
+            prop::option::of(both.prop_map(|(until, shown_until)| Suspension { until, shown_until }))
+        };
         prop_oneof![
-            instant.clone().prop_map(|at| AuditedAction::StartedByOwner { grace_period_ends_at: at }),
-            instant.prop_map(|at| AuditedAction::CancellationRestored { cancelled_at: at }),
+            (instant(), suspension()).prop_map(|(grace_period_ends_at, suspension)| {
+                AuditedAction::StartedByOwner { grace_period_ends_at, suspension }
+            }),
+            (name(), instant(), suspension()).prop_map(|(code, ends_at, suspension)| {
+                let code = code.as_str().parse().unwrap();
+                AuditedAction::HoldPlacedBySupport { code, ends_at, suspension }
+            }),
+            (name(), suspension()).prop_map(|(code, suspension)| {
+                let code = code.as_str().parse().unwrap();
+                AuditedAction::HoldReleasedBySupport { code, suspension }
+            }),
+            instant().prop_map(|at| AuditedAction::CancellationRestored { cancelled_at: at }),
             prop::option::of(prop::sample::select(vec![
                 FaultKind::Changed,
                 FaultKind::Removed,

@@ -283,7 +283,7 @@ fn account_of(chain: &Chain) -> Option<Account> {
     for entry in &chain.entries {
         let at = instant(entry.created_at)?;
         let action = AuditedAction::read(&entry.message_key, &entry.additional_data)?;
-        if let AuditedAction::StartedByOwner { grace_period_ends_at } = action {
+        if let AuditedAction::StartedByOwner { grace_period_ends_at, .. } = action {
             known = Some(JournalDates::of(at, grace_period_ends_at));
         }
         let dates = known.as_mut()?;
@@ -292,8 +292,12 @@ fn account_of(chain: &Chain) -> Option<Account> {
             AuditedAction::CancellationRestored { cancelled_at } => dates.cancelled_at = Some(cancelled_at),
             AuditedAction::DeletionStarted { .. } => dates.deletion_started_at = Some(at),
             AuditedAction::DeletionCompleted => dates.deletion_completed_at = Some(at),
-            AuditedAction::StartedByOwner { .. }
-            | AuditedAction::GracePeriodReminderSent(_)
+            AuditedAction::StartedByOwner { suspension, .. }
+            | AuditedAction::HoldPlacedBySupport { suspension, .. }
+            | AuditedAction::HoldReleasedBySupport { suspension, .. } => {
+                dates.suspended_until = suspension.map(|suspension| suspension.until);
+            }
+            AuditedAction::GracePeriodReminderSent(_)
             | AuditedAction::DataDeleted { .. }
             | AuditedAction::ErrorDuringDeletion { .. }
             | AuditedAction::DataDeletionWaivedBySupport { .. } => {}

@@ -16,6 +16,7 @@ mod chain;
 mod clock_record;
 mod doubted_process;
 mod entry;
+mod hold;
 mod journal;
 mod key;
 mod ledger;
@@ -30,6 +31,7 @@ pub use chain::{Chain, ChainHead, Fault, FaultKind, SealedEntry, StoredHead, Sub
 pub use clock_record::{ClockConfirmation, ClockRecord};
 pub use doubted_process::DoubtedProcess;
 pub use entry::{AuditEntry, AuditedAction};
+pub use hold::RememberedHold;
 pub use journal::{Account, JournalDates, JournalEntry, JournalKind};
 pub use key::{AuditKey, InvalidAuditKey, InvalidKeyedHash, KeyedHash};
 pub use ledger::{ErasureLedgerEntry, InvalidLedgerEntry};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{AuditKey, AuditedAction, KeyedHash, SealedEntry};
-use crate::deletion_process::whole_days_until;
-use crate::{EraserName, Erasure, Event, EventKind, Reminder, Reminders, Status, Timestamp};
+use crate::deletion_process::{end, whole_days_until};
+use crate::{EraserName, Erasure, Event, EventKind, Reminder, Reminders, Status, Suspension, Timestamp};
 
 /// The state that follows from a chain which is complete and continuous: it begins with the request, and each further
 /// entry is a step that the state before it allows. The order of two instants counts only where the deadline decides: a
@@ -15,7 +15,10 @@ pub struct Proof {
     status: Status,
     created_at: Timestamp,
     grace_period_ends_at: Timestamp,
+    suspension: Option<Suspension>,
     reminders: Reminders,
+    /// The place of the entry by which reminders are due anew; 0 if there is none.
+    reminders_anew: i64,
     deletion_started_at: Option<Timestamp>,
     deletion_completed_at: Option<Timestamp>,
     states_erasers: bool,
@@ -38,14 +41,18 @@ impl Proof {
 
     fn begin(entry: &SealedEntry) -> Option<Self> {
         let created_at = Timestamp::from_unix_micros(entry.created_at).ok()?;
-        let AuditedAction::StartedByOwner { grace_period_ends_at } = read(entry)? else { return None };
+        let AuditedAction::StartedByOwner { grace_period_ends_at, suspension } = read(entry)? else {
+            return None;
+        };
         let is_new = entry.old_status.is_none() && status(&entry.new_status)? == Status::Active;
         (is_new && entry.device_hash.is_some()).then(|| Self {
             identity_hash: entry.identity_hash.clone(),
             status: Status::Active,
             created_at,
             grace_period_ends_at,
+            suspension,
             reminders: Reminders::default(),
+            reminders_anew: 0,
             deletion_started_at: None,
             deletion_completed_at: None,
             states_erasers: false,
@@ -58,16 +65,29 @@ impl Proof {
         let at = Timestamp::from_unix_micros(entry.created_at).ok()?;
         let continues =
             entry.identity_hash == self.identity_hash && status(entry.old_status.as_deref()?)? == self.status;
-        let is_in_time = at < self.grace_period_ends_at;
+        let is_in_time = at < self.ends_at();
         let (is_allowed, status_after, by_person) = match (read(entry)?, self.status) {
             (AuditedAction::GracePeriodReminderSent(reminder), Status::Active) => {
                 let is_next = self.reminders.most_urgent().is_none_or(|sent| sent < reminder);
                 self.reminders = self.reminders.with(reminder, at);
                 (is_in_time && is_next, Status::Active, false)
             }
+            (
+                AuditedAction::HoldPlacedBySupport { suspension, .. }
+                | AuditedAction::HoldReleasedBySupport { suspension, .. },
+                status @ (Status::Active | Status::Deleting),
+            ) => {
+                let before = self.ends_at();
+                self.suspension = suspension;
+                if status == Status::Active && self.ends_at() != before {
+                    self.reminders = Reminders::default();
+                    self.reminders_anew = entry.sequence;
+                }
+                (true, status, false)
+            }
             (AuditedAction::CancelledByOwner { .. }, Status::Active) => (is_in_time, Status::Cancelled, true),
             (AuditedAction::CancellationRestored { cancelled_at }, Status::Active) => {
-                (cancelled_at < self.grace_period_ends_at, Status::Cancelled, true)
+                (cancelled_at < self.ends_at(), Status::Cancelled, true)
             }
             (AuditedAction::DeletionStarted { erasers }, Status::Active) => {
                 self.deletion_started_at = Some(at);
@@ -93,11 +113,14 @@ impl Proof {
             }
             (AuditedAction::DeletionCompleted, Status::Deleting) => {
                 self.deletion_completed_at = Some(at);
+                let is_held = self.suspension.is_some_and(|held| at < held.until);
                 let is_complete = self.erasures.values().all(Erasure::is_settled);
-                (is_complete, Status::Deleted, false)
+                (is_complete && !is_held, Status::Deleted, false)
             }
             (
                 AuditedAction::StartedByOwner { .. }
+                | AuditedAction::HoldPlacedBySupport { .. }
+                | AuditedAction::HoldReleasedBySupport { .. }
                 | AuditedAction::GracePeriodReminderSent(_)
                 | AuditedAction::CancelledByOwner { .. }
                 | AuditedAction::CancellationRestored { .. }
@@ -144,12 +167,14 @@ impl Proof {
         let grace_period_ends_at = self.grace_period_ends_at;
         Some(match read(newest)? {
             AuditedAction::StartedByOwner { .. } => EventKind::IdentityToBeDeleted { grace_period_ends_at },
+            AuditedAction::HoldPlacedBySupport { suspension, .. }
+            | AuditedAction::HoldReleasedBySupport { suspension, .. } => suspension_changed(suspension),
             AuditedAction::CancelledByOwner { .. } | AuditedAction::CancellationRestored { .. } => {
                 EventKind::IdentityDeletionCancelled
             }
             AuditedAction::GracePeriodReminderSent(reminder) => {
                 let sent_at = Timestamp::from_unix_micros(newest.created_at).ok()?;
-                let days_until_deletion = whole_days_until(grace_period_ends_at, sent_at);
+                let days_until_deletion = whole_days_until(self.ends_at(), sent_at);
                 EventKind::IdentityDeletionReminderDue { reminder, days_until_deletion, grace_period_ends_at }
             }
             AuditedAction::DeletionStarted { .. } => EventKind::IdentityDeletionStarted,
@@ -190,6 +215,23 @@ impl Proof {
     #[must_use]
     pub fn grace_period_ends_at(&self) -> Timestamp {
         self.grace_period_ends_at
+    }
+
+    /// Until when the deletion is suspended.
+    #[must_use]
+    pub fn suspension(&self) -> Option<Suspension> {
+        self.suspension
+    }
+
+    /// The first instant at which it can no longer be cancelled.
+    #[must_use]
+    pub fn ends_at(&self) -> Timestamp {
+        end(self.grace_period_ends_at, self.suspension)
+    }
+
+    /// The place of the entry behind which reminders count; 0 if all do.
+    pub(super) fn reminders_anew(&self) -> i64 {
+        self.reminders_anew
     }
 
     /// When a reminder was sent.
@@ -242,8 +284,13 @@ fn is_of(kind: &EventKind, action: &AuditedAction) -> bool {
     match (kind, action) {
         (
             EventKind::IdentityToBeDeleted { grace_period_ends_at: told },
-            AuditedAction::StartedByOwner { grace_period_ends_at },
+            AuditedAction::StartedByOwner { grace_period_ends_at, .. },
         ) => told == grace_period_ends_at,
+        (
+            kind @ EventKind::IdentityDeletionSuspensionChanged { .. },
+            AuditedAction::HoldPlacedBySupport { suspension, .. }
+            | AuditedAction::HoldReleasedBySupport { suspension, .. },
+        ) => *kind == suspension_changed(*suspension),
         (
             EventKind::IdentityDeletionReminderDue { reminder: told, .. },
             AuditedAction::GracePeriodReminderSent(reminder),
@@ -261,6 +308,11 @@ fn is_of(kind: &EventKind, action: &AuditedAction) -> bool {
         | (EventKind::IdentityDeleted, AuditedAction::DeletionCompleted) => true,
         _ => false,
     }
+}
+
+fn suspension_changed(suspension: Option<Suspension>) -> EventKind {
+    let suspended_until = suspension.and_then(|suspension| suspension.shown_until);
+    EventKind::IdentityDeletionSuspensionChanged { suspended_until }
 }
 
 fn read(entry: &SealedEntry) -> Option<AuditedAction> {

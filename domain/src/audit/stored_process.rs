@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::canonical::Canonical;
-use super::chain::json_object;
 use super::{AuditKey, KeyedHash, Proof, SealedEntry, Subject};
-use crate::{DeletionProcess, DeletionProcessRecord, ErasureRecord, Reminder, Reminders, Status, Timestamp};
+use crate::{
+    DeletionProcess, DeletionProcessRecord, ErasureRecord, Reminder, Reminders, Status, Suspension, Timestamp,
+};
 
 /// The members of a process that its audit entries tell of. Plain values, because whoever verifies must be able to hold
 /// whatever a database contains; instants are microseconds of Unix time.
@@ -21,6 +22,8 @@ pub struct StoredProcess {
     pub created_by_device: String,
     /// When the grace period ends.
     pub grace_period_ends_at: i64,
+    /// Until when the deletion is suspended, and until when as its owner sees it.
+    pub suspended_until: [Option<i64>; 2],
     /// When each reminder was sent.
     pub reminders_sent_at: [Option<i64>; 3],
     /// When it was cancelled.
@@ -101,6 +104,7 @@ impl StoredProcess {
             created_at: Timestamp::from_unix_micros(self.created_at).ok()?,
             created_by_device: self.created_by_device.parse().ok()?,
             grace_period_ends_at: Timestamp::from_unix_micros(self.grace_period_ends_at).ok()?,
+            suspension: self.suspension().ok()?,
             reminders: Reminders::new([instant(first_sent)?, instant(second_sent)?, instant(third_sent)?]),
             cancelled_at: instant(self.cancelled_at)?,
             cancelled_by_device: self.cancelled_by_device.as_deref().map(str::parse).transpose().ok()?,
@@ -113,6 +117,19 @@ impl StoredProcess {
             },
         };
         DeletionProcess::restore(record).ok()
+    }
+
+    /// The suspension; none where there is an end that its owner sees and no other.
+    fn suspension(&self) -> Result<Option<Suspension>, ()> {
+        let instant = |micros| Timestamp::from_unix_micros(micros).map_err(drop);
+        match self.suspended_until {
+            [None, None] => Ok(None),
+            [None, Some(_)] => Err(()),
+            [Some(until), shown] => {
+                let (until, shown_until) = (instant(until)?, shown.map(instant).transpose()?);
+                Ok(Some(Suspension { until, shown_until }))
+            }
+        }
     }
 
     /// Whether the erasers, and what is known of each, are what the chain says.
@@ -141,6 +158,10 @@ impl From<&DeletionProcess> for StoredProcess {
             created_at: record.created_at.unix_micros(),
             created_by_device: record.created_by_device.to_string(),
             grace_period_ends_at: record.grace_period_ends_at.unix_micros(),
+            suspended_until: [
+                micros(record.suspension.map(|held| held.until)),
+                micros(record.suspension.and_then(|held| held.shown_until)),
+            ],
             reminders_sent_at: Reminder::ALL.map(|reminder| micros(record.reminders.sent_at(reminder))),
             cancelled_at: micros(record.cancelled_at),
             cancelled_by_device: record.cancelled_by_device.map(|device| device.to_string()),
@@ -180,12 +201,16 @@ impl AuditKey {
             ("DeletionStarted", process.deletion_started_at),
             ("DeletionCompleted", process.deletion_completed_at),
         ];
+        // What an end has moved behind is not kept.
+        let counts = |entry: &SealedEntry| {
+            entry.sequence > proof.reminders_anew() || !entry.message_key.starts_with("GracePeriodReminder")
+        };
         for entry in entries {
             let agrees = match entry.message_key.as_str() {
                 "StartedByOwner" => {
                     process.created_at == entry.created_at
                         && is_device(entry, Some(&process.created_by_device))
-                        && promise(process.grace_period_ends_at).as_ref() == Some(&entry.additional_data)
+                        && process.grace_period_ends_at == proof.grace_period_ends_at().unix_micros()
                 }
                 "CancelledByOwner" | "CancellationRestored" => {
                     process.cancelled_at == entry.cancelled_at()
@@ -193,31 +218,27 @@ impl AuditKey {
                 }
                 _ => true,
             };
-            let kept = once.iter().find(|(key, _)| *key == entry.message_key);
+            let kept = once.iter().find(|(key, _)| *key == entry.message_key && counts(entry));
             let is_kept = kept.is_none_or(|(_, at)| *at == Some(entry.created_at));
             if !agrees || !is_kept || entry.identity_hash != identity.as_bytes() {
                 return Err(entry.sequence);
             }
         }
         let newest = entries.last().map_or(0, |entry| entry.sequence);
-        let told = |key: &str| entries.iter().any(|entry| entry.message_key == key);
+        let told = |key: &str| entries.iter().any(|entry| entry.message_key == key && counts(entry));
         let invented = once.iter().any(|(key, at)| at.is_some() && !told(key))
             || (process.cancelled_at.is_some() || process.cancelled_by_device.is_some())
                 && !told("CancelledByOwner")
                 && !told("CancellationRestored");
-        let is_proven = process.status.parse() == Ok(proof.status()) && process.has_proven_erasures(proof);
+        let is_proven = process.suspension() == Ok(proof.suspension())
+            && process.status.parse() == Ok(proof.status())
+            && process.has_proven_erasures(proof);
         if invented || !is_proven { Err(newest) } else { Ok(()) }
     }
 
     fn pseudonym_of(&self, kind: &str, name: &str) -> KeyedHash {
         self.pseudonym(&Canonical::new(kind).text(name))
     }
-}
-
-/// What the first entry says of the deadline.
-fn promise(grace_period_ends_at: i64) -> Option<String> {
-    let ends_at = Timestamp::from_unix_micros(grace_period_ends_at).ok()?;
-    Some(json_object(&[("gracePeriodEndsAt", ends_at.to_string())]))
 }
 
 #[cfg(test)]
@@ -262,6 +283,12 @@ mod tests {
         }
     }
 
+    fn hold(process: &DeletionProcess, until: i64, now: i64) -> Step {
+        let identity = Identity::with_open_process(process.clone()).unwrap();
+        let change = identity.place_hold("legal".parse().unwrap(), at(until), false, at(now)).unwrap();
+        change.step.unwrap()
+    }
+
     #[test]
     fn whatever_the_state_machine_does_its_trail_bears_out() {
         let bytes: Vec<u8> = (0..32).collect();
@@ -273,16 +300,28 @@ mod tests {
         let length = GracePeriod::from_days(14.0, &GracePeriodBounds::default()).unwrap();
         let identity = Identity::new("did:web:example.org".parse().unwrap());
         let mut process = story.tell(identity.initiate(id, device.clone(), length, at(0)).unwrap());
-        let cancelled = process.cancel(device, at(1)).unwrap();
+        let cancelled = process.cancel(device.clone(), at(1)).unwrap();
         for (day, reminder) in [2, 4, 9].into_iter().zip(Reminder::ALL) {
             process = story.tell(process.remind(reminder, at(day * DAY)).unwrap());
         }
-        process = story.tell(process.start_deletion([files.clone()].into(), at(14 * DAY)).unwrap());
+        for (until, now) in [(12, 10), (20, 10), (30, 21)] {
+            // The last two move the end, so that reminders are due anew.
+            process = story.tell(hold(&process, until * DAY, now * DAY));
+            let sent = process.reminders().sent_at(Reminder::Third).is_some();
+            assert_eq!(sent, until == 12);
+        }
+        process = story.tell(process.remind(Reminder::Third, at(29 * DAY)).unwrap());
+        let held_cancelled = process.cancel(device.clone(), at(29 * DAY)).unwrap();
+        let (held_entries, held_head) = (story.entries.clone(), story.head);
+        process = story.tell(process.start_deletion([files.clone()].into(), at(30 * DAY)).unwrap());
+        process = story.tell(hold(&process, 31 * DAY, 30 * DAY));
         let failure = "unreachable".parse().unwrap();
-        process = story.tell(process.record_erasure_failure(&files, failure, at(14 * DAY + 1)).unwrap());
-        process = story.tell(process.record_erasure(&files, 3, at(14 * DAY + 2)).unwrap());
-        story.tell(process.complete(at(14 * DAY + 3)).unwrap());
+        process = story.tell(process.record_erasure_failure(&files, failure, at(30 * DAY + 1)).unwrap());
+        process = story.tell(process.record_erasure(&files, 3, at(30 * DAY + 2)).unwrap());
+        story.tell(process.complete(at(31 * DAY)).unwrap());
 
+        (story.entries, story.head) = (held_entries, held_head);
+        story.tell(held_cancelled);
         story.entries.truncate(1);
         story.head = ChainHead {
             length: 1,

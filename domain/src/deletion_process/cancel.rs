@@ -32,8 +32,8 @@ impl DeletionProcess {
     pub(crate) fn cancel(&self, by: DeviceId, at: impl Into<Moment>) -> Result<Step, CancelError> {
         let at = at.into();
         match &self.state {
-            State::Active(_) if self.grace_period_is_over(at.earliest()) => {
-                Err(CancelError::GracePeriodHasExpired { ended_at: self.grace_period_ends_at })
+            State::Active(_) if self.is_over(at.earliest()) => {
+                Err(CancelError::GracePeriodHasExpired { ended_at: self.ends_at() })
             }
             State::Active(_) => Ok(self.cancelled(by, at, None, Deadline::IsAfter(at.earliest()))),
             State::Cancelled(_) | State::Deleting(_) | State::Deleted(_) => {
@@ -49,7 +49,7 @@ impl DeletionProcess {
 
     fn cancelled(&self, by: DeviceId, at: Moment, fault: Option<FaultKind>, deadline: Deadline) -> Step {
         // The clocks may disagree about whether it is in time, but what is written down is.
-        let last = self.grace_period_ends_at.checked_add_micros(-1).unwrap_or(self.created_at);
+        let last = self.ends_at().checked_add_micros(-1).unwrap_or(self.created_at);
         let now = at.now().min(last).max(self.created_at);
         self.step_to(
             State::Cancelled(Cancelled { at: now, by_device: by.clone() }),

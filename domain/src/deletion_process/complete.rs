@@ -16,6 +16,12 @@ pub enum CompleteError {
         /// The status it has.
         status: Status,
     },
+    /// A hold is in force.
+    #[error("the deletion is suspended until {until}")]
+    Suspended {
+        /// Until when.
+        until: Timestamp,
+    },
     /// An eraser has neither acknowledged nor been waived.
     #[error("{count} erasers have not acknowledged, {first} among them")]
     ErasuresPending {
@@ -34,6 +40,9 @@ impl DeletionProcess {
     pub(crate) fn complete(&self, now: Timestamp) -> Result<Step, CompleteError> {
         match &self.state {
             State::Deleting(deleting) => {
+                if let Some(held) = self.suspension.filter(|_| self.is_suspended(now)) {
+                    return Err(CompleteError::Suspended { until: held.until });
+                }
                 let mut pending = deleting.erasures.iter().filter(|(_, erasure)| !erasure.is_settled());
                 if let Some((first, _)) = pending.next() {
                     return Err(CompleteError::ErasuresPending {

@@ -2,7 +2,7 @@
 
 use super::{Active, DeletionProcess, Reminders, State};
 use crate::audit::AuditedAction;
-use crate::{Address, Deadline, DeletionProcessId, DeviceId, EventKind, Step, Timestamp};
+use crate::{Address, Deadline, DeletionProcessId, DeviceId, EventKind, Step, Suspension, Timestamp};
 
 impl DeletionProcess {
     /// For the aggregate root only: it alone knows whether there is an open process already.
@@ -12,6 +12,7 @@ impl DeletionProcess {
         by: DeviceId,
         now: Timestamp,
         grace_period_ends_at: Timestamp,
+        suspension: Option<Suspension>,
     ) -> Step {
         let process = Self {
             id,
@@ -19,6 +20,7 @@ impl DeletionProcess {
             created_at: now,
             created_by_device: by.clone(),
             grace_period_ends_at,
+            suspension,
             reminders: Reminders::default(),
             state: State::Active(Active {}),
         };
@@ -26,7 +28,7 @@ impl DeletionProcess {
             None,
             now,
             Some(by),
-            AuditedAction::StartedByOwner { grace_period_ends_at },
+            AuditedAction::StartedByOwner { grace_period_ends_at, suspension },
             Some(EventKind::IdentityToBeDeleted { grace_period_ends_at }),
             Deadline::DoesNotMatter,
         )

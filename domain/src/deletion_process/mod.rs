@@ -1,20 +1,23 @@
 //! The state machine of one attempt to delete one identity.
 //!
 //! ```text
-//!             initiate                  cancel  (now < end of grace period)
+//!             initiate                  cancel  (now < end)
 //! (no process) ─────▶ Active ─────────────────────────────────────────▶ Cancelled
-//!                       │ ⟲ remind
-//!                       │ start deletion  (now ≥ end of grace period)
+//!                       │ ⟲ remind, suspend
+//!                       │ start deletion  (now ≥ end)
 //!                       ▼
 //!                    Deleting ──── complete (every erasure settled) ─────▶ Deleted
-//!                         ⟲ record erasure, record erasure failure, waive erasure
+//!                         ⟲ record erasure, record erasure failure, waive erasure, suspend
 //! ```
+//!
+//! The end is the end of the grace period, or that of the suspension if that is later.
 //!
 //! One file a transition; each matches every state, so that a new state does not compile until every transition has
 //! an answer for it.
 
 mod cancel;
 mod complete;
+mod hold;
 mod initiate;
 mod record;
 mod record_erasure;
@@ -39,7 +42,7 @@ pub use status::{Status, UnknownStatus};
 pub use waive_erasure::WaiveErasureError;
 
 use crate::audit::{AuditEntry, AuditedAction};
-use crate::{Address, Deadline, DeletionProcessId, DeviceId, Event, EventKind, Step, Timestamp};
+use crate::{Address, Deadline, DeletionProcessId, DeviceId, Event, EventKind, Step, Suspension, Timestamp};
 
 /// One attempt to delete one identity.
 ///
@@ -52,6 +55,7 @@ pub struct DeletionProcess {
     created_at: Timestamp,
     created_by_device: DeviceId,
     grace_period_ends_at: Timestamp,
+    suspension: Option<Suspension>,
     reminders: Reminders,
     state: State,
 }
@@ -81,10 +85,29 @@ impl DeletionProcess {
         &self.created_by_device
     }
 
-    /// The first instant at which it can no longer be cancelled. Never changes, whatever becomes of the process.
+    /// The end of the grace period that was promised. Never changes, whatever becomes of the process.
     #[must_use]
     pub fn grace_period_ends_at(&self) -> Timestamp {
         self.grace_period_ends_at
+    }
+
+    /// Until when the deletion is suspended, if it ever was.
+    #[must_use]
+    pub fn suspension(&self) -> Option<Suspension> {
+        self.suspension
+    }
+
+    /// The first instant at which it can no longer be cancelled: the end of the grace period, or that of the suspension if
+    /// that is later.
+    #[must_use]
+    pub fn ends_at(&self) -> Timestamp {
+        end(self.grace_period_ends_at, self.suspension)
+    }
+
+    /// Whether the deletion is suspended at `now`.
+    #[must_use]
+    pub fn is_suspended(&self, now: Timestamp) -> bool {
+        self.suspension.is_some_and(|suspension| now < suspension.until)
     }
 
     /// Which reminders were sent, and when.
@@ -105,16 +128,16 @@ impl DeletionProcess {
         self.state.status()
     }
 
-    /// Whether the deletion may start at `now`: Active, and the grace period over.
+    /// Whether the deletion may start at `now`: Active, and its end reached.
     #[must_use]
     pub fn is_ripe(&self, now: Timestamp) -> bool {
-        self.status() == Status::Active && self.grace_period_is_over(now)
+        self.status() == Status::Active && self.is_over(now)
     }
 
-    /// The one place that knows which side of the deadline an instant is on: the grace period is half-open, its end
+    /// The one place that knows which side of the end an instant is on: the time for cancelling is half-open, its end
     /// belongs to the deletion.
-    fn grace_period_is_over(&self, now: Timestamp) -> bool {
-        now >= self.grace_period_ends_at
+    fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.ends_at()
     }
 
     /// The step from this process to `state`.
@@ -158,6 +181,11 @@ impl DeletionProcess {
         });
         Step::new(self, audit_entry, event, deadline)
     }
+}
+
+/// The later of both.
+pub(crate) fn end(promised: Timestamp, suspension: Option<Suspension>) -> Timestamp {
+    suspension.map_or(promised, |suspension| promised.max(suspension.until))
 }
 
 #[cfg(test)]

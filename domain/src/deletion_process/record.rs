@@ -1,8 +1,8 @@
 //! A process laid out flat, as a database or a file keeps it.
 
-use super::{Active, Cancelled, Deleted, Deleting, DeletionProcess, Reminder, Reminders, State, Status};
+use super::{Active, Cancelled, Deleted, Deleting, DeletionProcess, Reminder, Reminders, State, Status, end};
 use crate::erasure::Erasures;
-use crate::{Address, DeletionProcessId, DeviceId, Erasure, ErasureRecord, Timestamp};
+use crate::{Address, DeletionProcessId, DeviceId, Erasure, ErasureRecord, Suspension, Timestamp};
 
 /// Every member of a [`DeletionProcess`], side by side. For persistence: only what [`DeletionProcess::restore`]
 /// accepts is a process.
@@ -20,6 +20,8 @@ pub struct DeletionProcessRecord {
     pub created_by_device: DeviceId,
     /// See [`DeletionProcess::grace_period_ends_at`].
     pub grace_period_ends_at: Timestamp,
+    /// See [`DeletionProcess::suspension`].
+    pub suspension: Option<Suspension>,
     /// See [`DeletionProcess::reminders`].
     pub reminders: Reminders,
     /// When it was cancelled. Exactly while Cancelled.
@@ -73,6 +75,7 @@ impl DeletionProcess {
             created_at,
             created_by_device,
             grace_period_ends_at,
+            suspension,
             reminders,
             cancelled_at,
             cancelled_by_device,
@@ -83,18 +86,21 @@ impl DeletionProcess {
         if grace_period_ends_at <= created_at {
             return Err(InvalidRecord::new("grace_period_ends_at", "is not after created_at"));
         }
+        let ends_at = end(grace_period_ends_at, suspension);
+        let has_started = matches!(status, Status::Deleting | Status::Deleted);
         for (reminder, member) in
             Reminder::ALL.into_iter().zip(["reminder1_sent_at", "reminder2_sent_at", "reminder3_sent_at"])
         {
-            if reminders.sent_at(reminder).is_some_and(|at| at >= grace_period_ends_at) {
-                return Err(InvalidRecord::new(member, "is not within the grace period"));
+            // Once the deletion has started, a suspension says nothing of its end any more.
+            if !has_started && reminders.sent_at(reminder).is_some_and(|at| at >= ends_at) {
+                return Err(InvalidRecord::new(member, "is not before the end"));
             }
         }
         if status != Status::Cancelled {
             absent("cancelled_at", cancelled_at.as_ref())?;
             absent("cancelled_by_device", cancelled_by_device.as_ref())?;
         }
-        if !matches!(status, Status::Deleting | Status::Deleted) {
+        if !has_started {
             absent("deletion_started_at", deletion_started_at.as_ref())?;
             absent("erasures", erasures.as_ref())?;
         }
@@ -112,8 +118,8 @@ impl DeletionProcess {
             Status::Active => State::Active(Active {}),
             Status::Cancelled => {
                 let at = required("cancelled_at", cancelled_at)?;
-                if at >= grace_period_ends_at {
-                    return Err(InvalidRecord::new("cancelled_at", "is not within the grace period"));
+                if at >= ends_at {
+                    return Err(InvalidRecord::new("cancelled_at", "is not before the end"));
                 }
                 State::Cancelled(Cancelled {
                     at,
@@ -139,7 +145,16 @@ impl DeletionProcess {
                 })
             }
         };
-        Ok(Self { id, address, created_at, created_by_device, grace_period_ends_at, reminders, state })
+        Ok(Self {
+            id,
+            address,
+            created_at,
+            created_by_device,
+            grace_period_ends_at,
+            suspension,
+            reminders,
+            state,
+        })
     }
 
     /// The process laid out flat.
@@ -152,6 +167,7 @@ impl DeletionProcess {
             created_at: self.created_at,
             created_by_device: self.created_by_device.clone(),
             grace_period_ends_at: self.grace_period_ends_at,
+            suspension: self.suspension,
             reminders: self.reminders,
             cancelled_at: None,
             cancelled_by_device: None,

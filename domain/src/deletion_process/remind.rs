@@ -39,8 +39,8 @@ impl DeletionProcess {
     /// If it was sent or superseded, after the grace period, and in any state but Active.
     pub(crate) fn remind(&self, reminder: Reminder, now: Timestamp) -> Result<Step, RemindError> {
         match &self.state {
-            State::Active(_) if self.grace_period_is_over(now) => {
-                Err(RemindError::GracePeriodHasExpired { ended_at: self.grace_period_ends_at })
+            State::Active(_) if self.is_over(now) => {
+                Err(RemindError::GracePeriodHasExpired { ended_at: self.ends_at() })
             }
             State::Active(active) => {
                 if let Some((sent, at)) = self
@@ -59,7 +59,7 @@ impl DeletionProcess {
                     AuditedAction::GracePeriodReminderSent(reminder),
                     Some(EventKind::IdentityDeletionReminderDue {
                         reminder,
-                        days_until_deletion: whole_days_until(self.grace_period_ends_at, now),
+                        days_until_deletion: whole_days_until(self.ends_at(), now),
                         grace_period_ends_at: self.grace_period_ends_at,
                     }),
                     Deadline::IsAfter(now),

@@ -17,8 +17,8 @@ impl DeletionProcess {
         now: Timestamp,
     ) -> Result<Step, CancelError> {
         match &self.state {
-            State::Active(_) if cancelled_at >= self.grace_period_ends_at => {
-                Err(CancelError::GracePeriodHasExpired { ended_at: self.grace_period_ends_at })
+            State::Active(_) if self.is_over(cancelled_at) => {
+                Err(CancelError::GracePeriodHasExpired { ended_at: self.ends_at() })
             }
             State::Active(_) => Ok(self.step_to(
                 State::Cancelled(Cancelled { at: cancelled_at, by_device: stand_in.clone() }),

@@ -37,8 +37,8 @@ impl DeletionProcess {
         now: Timestamp,
     ) -> Result<Step, StartDeletionError> {
         match &self.state {
-            State::Active(_) if !self.grace_period_is_over(now) => {
-                Err(StartDeletionError::GracePeriodHasNotYetExpired { ends_at: self.grace_period_ends_at })
+            State::Active(_) if !self.is_over(now) => {
+                Err(StartDeletionError::GracePeriodHasNotYetExpired { ends_at: self.ends_at() })
             }
             State::Active(_) => {
                 let mut tasks: Vec<NewTask> = erasers

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{Erasure, GracePeriod, GracePeriodBounds, Identity, WaiverCode};
+use crate::{Erasure, GracePeriod, GracePeriodBounds, Hold, HoldChange, HoldCode, Identity, WaiverCode};
 use proptest::prelude::*;
 
 const DAY: i64 = 86_400_000_000;
@@ -175,7 +175,10 @@ fn initiating_fixes_the_deadline_and_promises_it_in_audit_entry_and_event() {
     let step = identity.initiate(id(), device(), length, at(0)).unwrap();
     let ends_at = at(DAY + DAY / 2);
     assert_eq!(step.process().grace_period_ends_at(), ends_at);
-    assert_eq!(step.audit_entry().action, AuditedAction::StartedByOwner { grace_period_ends_at: ends_at });
+    assert_eq!(
+        step.audit_entry().action,
+        AuditedAction::StartedByOwner { grace_period_ends_at: ends_at, suspension: None }
+    );
     assert_eq!(step.event().unwrap().kind, EventKind::IdentityToBeDeleted { grace_period_ends_at: ends_at });
     assert_eq!(step.audit_entry().old_status, None);
 }
@@ -315,6 +318,93 @@ fn only_an_erasure_that_is_pending_can_be_waived_and_only_once() {
     assert!(identity.waive_erasure(&id(), &eraser("files"), code, at(END)).is_ok());
 }
 
+fn held(process: &DeletionProcess, until: Timestamp, now: Timestamp) -> DeletionProcess {
+    let identity = Identity::with_open_process(process.clone()).unwrap();
+    let change = identity.place_hold("legal".parse().unwrap(), until, false, now).unwrap();
+    change.step.unwrap().into_process()
+}
+
+#[test]
+fn a_hold_moves_the_end_and_not_the_promised_date() {
+    let reminded = active().remind(Reminder::Third, at(13 * DAY)).unwrap().into_process();
+    let until = at(30 * DAY);
+    let process = held(&reminded, until, at(END - 1));
+    assert_eq!((process.grace_period_ends_at(), process.ends_at()), (at(END), until));
+    assert_eq!(process.reminders(), &Reminders::default(), "they are due anew");
+    let early = StartDeletionError::GracePeriodHasNotYetExpired { ends_at: until };
+    assert_eq!(process.start_deletion(erasers(), at(30 * DAY - 1)), Err(early));
+    assert!(process.start_deletion(erasers(), until).is_ok());
+    let late = CancelError::GracePeriodHasExpired { ended_at: until };
+    assert_eq!(process.cancel(device(), until), Err(late));
+    let cancelled = process.cancel(device(), at(30 * DAY - 1)).unwrap().into_process();
+    let State::Cancelled(state) = cancelled.state() else { panic!("{cancelled:?}") };
+    assert_eq!(state.at(), at(30 * DAY - 1));
+    assert_eq!(DeletionProcess::restore(cancelled.to_record()), Ok(cancelled));
+    // One that ends before the promised date changes nothing about the end, so that the reminders stay sent.
+    let short = held(&reminded, at(END - 1), at(13 * DAY));
+    assert_eq!((short.ends_at(), short.reminders()), (at(END), reminded.reminders()));
+}
+
+#[test]
+fn a_hold_that_is_placed_after_the_promised_date_and_before_the_start_lets_the_owner_cancel_again() {
+    assert!(active().cancel(device(), at(END + DAY)).is_err());
+    assert!(held(&active(), at(END + 2 * DAY), at(END + DAY)).cancel(device(), at(END + DAY)).is_ok());
+}
+
+#[test]
+fn an_event_says_until_when_it_is_suspended_unless_the_hold_is_silent() {
+    let identity = Identity::with_open_process(active()).unwrap();
+    let place = |is_silent| {
+        let change = identity.place_hold("legal".parse().unwrap(), at(20 * DAY), is_silent, at(DAY));
+        change.unwrap()
+    };
+    let step = place(false).step.unwrap();
+    let shown = EventKind::IdentityDeletionSuspensionChanged { suspended_until: Some(at(20 * DAY)) };
+    assert_eq!(step.event().map(|event| &event.kind), Some(&shown));
+    let HoldChange { hold, step } = place(true);
+    let step = step.unwrap();
+    assert_eq!(step.event(), None);
+    assert_eq!(step.audit_entry().action.message_key(), "HoldPlacedBySupport");
+    let process = step.into_process();
+    assert_eq!(process.suspension().map(|held| held.shown_until), Some(None));
+    // Its end is not shown either.
+    let identity = Identity::with_open_process(process).unwrap().with_holds(vec![hold]);
+    let released = identity.release_hold("legal".parse().unwrap(), at(2 * DAY)).unwrap();
+    assert_eq!(released.step.unwrap().event(), None);
+}
+
+#[test]
+fn nothing_is_completed_while_a_hold_is_in_force() {
+    let process = deleting().record_erasure(&eraser("files"), 3, at(END)).unwrap().into_process();
+    let process = held(&process, at(END + 5), at(END));
+    let process = process.record_erasure(&eraser("messages"), 0, at(END + 1)).unwrap().into_process();
+    assert_eq!(process.complete(at(END + 4)), Err(CompleteError::Suspended { until: at(END + 5) }));
+    assert!(process.complete(at(END + 5)).is_ok());
+    assert_eq!(DeletionProcess::restore(process.to_record()), Ok(process));
+}
+
+#[test]
+fn what_a_held_identity_initiates_begins_suspended() {
+    let identity = Identity::new("did:web:example.org".parse().unwrap());
+    let hold = identity.place_hold("legal".parse().unwrap(), at(20 * DAY), false, at(0)).unwrap();
+    assert_eq!(hold.step, None);
+    let length = GracePeriod::from_days(14.0, &GracePeriodBounds::default()).unwrap();
+    let identity = identity.with_holds(vec![hold.hold.clone()]);
+    let initiate = |now| identity.initiate(id(), device(), length, at(now)).unwrap();
+    let process = initiate(DAY).into_process();
+    assert_eq!((process.grace_period_ends_at(), process.ends_at()), (at(15 * DAY), at(20 * DAY)));
+    assert_eq!(initiate(20 * DAY).process().suspension(), None);
+    // One that lacks a hold is suspended by it, and one that does not is left alone.
+    let unaware = Identity::with_open_process(active()).unwrap();
+    assert_eq!(unaware.suspend(at(END)), None);
+    let lacking = unaware.with_holds(vec![hold.hold.clone()]);
+    let process = lacking.suspend(at(END)).unwrap().into_process();
+    assert_eq!(process.ends_at(), at(20 * DAY));
+    let identity = Identity::with_open_process(process).unwrap().with_holds(vec![hold.hold]);
+    assert_eq!(identity.suspend(at(END)), None);
+    assert_eq!(lacking.suspend(at(20 * DAY)), None);
+}
+
 #[test]
 fn every_process_survives_being_stored() {
     let waived = deleting().waive_erasure(&eraser("files"), "retired".parse().unwrap(), at(END)).unwrap();
@@ -365,15 +455,17 @@ proptest! {
     /// cancellation lies before it and a deletion does not, and what is stored can be brought back.
     #[test]
     fn no_sequence_of_commands_breaks_a_promise(
-        commands in prop::collection::vec((0..7_usize, -DAY..30 * DAY), 0..30)
+        commands in prop::collection::vec((0..9_usize, -DAY..30 * DAY, 0..20 * DAY, any::<bool>()), 0..30)
     ) {
         let names = [
             "cancel", "remind", "start deletion", "record erasure", "record erasure failure", "waive erasure",
-            "complete",
+            "complete", "hold", "release",
         ];
         let mut process = active();
-        for (command, now) in commands {
+        let mut holds: Vec<Hold> = Vec::new();
+        for (command, now, length, is_odd) in commands {
             let before = process.clone();
+            let code: HoldCode = if is_odd { "legal" } else { "dispute" }.parse().unwrap();
             let step = match names[command] {
                 "cancel" => process.cancel(other_device(), at(now)).ok(),
                 "remind" => process.remind(Reminder::Second, at(now)).ok(),
@@ -384,7 +476,18 @@ proptest! {
                 "waive erasure" => {
                     process.waive_erasure(&eraser("messages"), "retired".parse().unwrap(), at(now)).ok()
                 }
-                _ => process.complete(at(now)).ok(),
+                "complete" => process.complete(at(now)).ok(),
+                command => Identity::with_open_process(process.clone()).ok().and_then(|identity| {
+                    let identity = identity.with_holds(holds.clone());
+                    let change = match command {
+                        "hold" => identity.place_hold(code, at(now + length), is_odd, at(now)),
+                        _ => identity.release_hold(code, at(now)),
+                    };
+                    let HoldChange { hold, step } = change.ok()?;
+                    holds.retain(|known| known.code != hold.code);
+                    holds.push(hold);
+                    step
+                }),
             };
             let Some(step) = step else { continue };
             prop_assert!(before.status().is_open(), "{} left {}", names[command], before.status());
@@ -393,9 +496,17 @@ proptest! {
             process = step.into_process();
             prop_assert_eq!(process.grace_period_ends_at(), before.grace_period_ends_at());
             match process.state() {
-                State::Active(_) | State::Deleted(_) => {}
-                State::Cancelled(state) => prop_assert!(state.at() < process.grace_period_ends_at()),
-                State::Deleting(state) => prop_assert!(state.started_at() >= process.grace_period_ends_at()),
+                State::Active(_) => {
+                    prop_assert!(process.ends_at() >= before.ends_at().min(at(now + 7 * DAY)));
+                    let latest = holds.iter().filter(|hold| hold.is_in_force(at(now))).map(|hold| hold.ends_at).max();
+                    prop_assert!(latest.is_none_or(|latest| process.ends_at() >= latest));
+                }
+                State::Cancelled(state) => prop_assert!(state.at() < process.ends_at()),
+                State::Deleting(state) => {
+                    prop_assert!(state.started_at() >= process.grace_period_ends_at());
+                    prop_assert!(before.status() == Status::Deleting || at(now) >= before.ends_at());
+                }
+                State::Deleted(_) => prop_assert!(!before.is_suspended(at(now))),
             }
             prop_assert_eq!(&DeletionProcess::restore(process.to_record()).unwrap(), &process);
         }

@@ -50,7 +50,7 @@ pub(crate) struct Rows {
 pub(crate) fn initiated(key: &AuditKey, caller: &Caller) -> Rows {
     let now = SystemClock.now();
     let ends_at = now.checked_add_micros(14 * 86_400_000_000).unwrap();
-    let action = AuditedAction::StartedByOwner { grace_period_ends_at: ends_at };
+    let action = AuditedAction::StartedByOwner { grace_period_ends_at: ends_at, suspension: None };
     let kind = EventKind::IdentityToBeDeleted { grace_period_ends_at: ends_at };
     let id = SystemIds.deletion_process_id().unwrap();
     let step = Step { id, old_status: None, new_status: Status::Active, action, kind };

@@ -1,7 +1,7 @@
 //! One of several processes that race on one database: `contender DATABASE_URL AUDIT_KEY`.
 //!
 //! Each line on standard input is one round: tasks between semicolons, each `initiate ADDRESS INSTANT`,
-//! `cancel ADDRESS INSTANT` or `start ADDRESS INSTANT PROCESS`, carried out at that instant. It answers `ready`, waits
+//! `cancel ADDRESS INSTANT`, `start ADDRESS INSTANT PROCESS` or `hold ADDRESS INSTANT UNTIL`, carried out at that instant. It answers `ready`, waits
 //! for one more line, lets all tasks go at once, and answers with `ok` or an error code for each.
 
 use std::collections::BTreeSet;
@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reprieve_application::use_cases::{
-    CancelIdentityDeletionProcess, InitiateIdentityDeletionProcess, RipeProcess, StartIdentityDeletion,
+    CancelIdentityDeletionProcess, InitiateIdentityDeletionProcess, ManageHolds, NewHold, RipeProcess,
+    StartIdentityDeletion,
 };
 use reprieve_application::{Caller, Coded, GracePeriodSettings};
 use reprieve_domain::Timestamp;
@@ -75,6 +76,17 @@ async fn outcome(store: Arc<Store>, task: &str) -> &'static str {
             code(use_case.execute(&caller, None).await)
         }
         "cancel" => code(CancelIdentityDeletionProcess::new(store, now).execute(&caller).await),
+        "hold" => {
+            let (code_of_hold, ends_at) = ("legal".parse().unwrap(), words[3].parse().unwrap());
+            let new = NewHold {
+                address: caller.address,
+                code: code_of_hold,
+                ends_at,
+                is_silent: false,
+                note: None,
+            };
+            code(ManageHolds::new(store.clone(), store, now).place(&new).await)
+        }
         "start" => {
             let ripe = RipeProcess { address: caller.address, process_id: words[3].parse().unwrap() };
             code(StartIdentityDeletion::new(store.clone(), store, now).execute(&ripe, &BTreeSet::new()).await)

@@ -129,7 +129,11 @@ fn bash_completes_a_command() {
     let sandbox = Sandbox::new();
     let script = sandbox.line("completions bash").succeeded().stdout;
     let ask = "COMP_WORDS=(reprieve identityDeletion c); COMP_CWORD=2; _reprieve reprieve c identityDeletion; echo ${COMPREPLY[*]}";
-    let answer = Command::new("bash").args(["--norc", "-c", &format!("{script}\n{ask}")]).output().unwrap();
+    // By standard input: it is longer than an argument may be.
+    let mut bash = Command::new("bash");
+    let mut bash = bash.args(["--norc", "-s"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    bash.stdin.take().unwrap().write_all(format!("{script}\n{ask}\n").as_bytes()).unwrap();
+    let answer = bash.wait_with_output().unwrap();
     assert_eq!(String::from_utf8(answer.stdout).unwrap(), "cancel\n");
 }
 

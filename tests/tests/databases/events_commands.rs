@@ -195,7 +195,7 @@ fn schemas_are_shown_without_any_database() {
     let sandbox = Sandbox::new();
     let all = sandbox.json("events schema");
     let all = all.as_object().unwrap();
-    assert_eq!(all.len(), 9);
+    assert_eq!(all.len(), 10);
     for (name, schema) in all {
         for format in ["text", "json"] {
             let alone = sandbox.run(["events", "schema", name, "--output", format]).succeeded();

@@ -8,6 +8,7 @@ mod checking;
 mod command_line;
 mod configuration_mistakes;
 mod events_commands;
+mod holding;
 mod kill;
 mod limiting;
 mod logs;

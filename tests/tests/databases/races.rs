@@ -39,6 +39,8 @@ on_both_databases!(
     on_the_wrong_side_of_the_deadline_nobody_wins,
     of_many_initiations_exactly_one_opens_a_process,
     a_cancelled_process_is_replaced_by_exactly_one,
+    of_a_hold_and_a_start_one_comes_first,
+    a_hold_misses_no_initiation_that_it_races_with,
     many_first_commands_agree_on_one_identity,
     many_initiations_of_the_binary_open_one_process,
 );
@@ -157,6 +159,79 @@ fn a_cancelled_process_is_replaced_by_exactly_one(sandbox: &Sandbox) {
         assert_eq!((sql.count("audit_entries"), sql.count("outbox")), (steps, steps));
     }
     assert_eq!(sandbox.json("audit verify")["entries"], steps);
+}
+
+/// Whatever has started before the hold stays started, and is held; after it, nothing starts until it ends.
+fn of_a_hold_and_a_start_one_comes_first(sandbox: &Sandbox) {
+    const UNTIL: &str = "2026-12-20T00:00:00Z";
+    const BEFORE_UNTIL: &str = "2026-12-19T23:59:59.999999Z";
+    let sandbox = with_key(sandbox);
+    let mut contenders = Contenders::start(PROCESSES, &sandbox.database_url(), AUDIT_KEY);
+    let mut single = Contenders::start(1, &sandbox.database_url(), AUDIT_KEY);
+    let mut sql = sandbox.sql();
+    let mut winners = BTreeMap::new();
+    for round in 0..rounds(ROUNDS) {
+        let address = format!("did:web:example.org:{round}");
+        assert_eq!(single.race(&[format!("initiate {address} {CREATED}")]), ["ok"]);
+        let id = sql.text(&format!("SELECT id FROM deletion_processes WHERE address = '{address}'"));
+        let task = |number| match (number + round) % PROCESSES {
+            0 => format!("hold {address} {DEADLINE} {UNTIL}"),
+            _ => format!("start {address} {DEADLINE} {id}"),
+        };
+        let tasks: Vec<String> = (0..PROCESSES).map(task).collect();
+        let outcomes = contenders.race(&tasks);
+        let won = |kind: &str| {
+            let of_kind = tasks.iter().zip(&outcomes).filter(|(task, _)| task.starts_with(kind));
+            of_kind.filter(|(_, outcome)| *outcome == "ok").count()
+        };
+        assert_eq!(won("hold"), 1, "{outcomes:?}");
+        let started = won("start");
+        assert!(started <= 1, "{outcomes:?}");
+        let first =
+            format!("SELECT message_key FROM audit_entries WHERE process_id = '{id}' AND sequence = 2");
+        let first = sql.text(&first);
+        assert_eq!(first == "DeletionStarted", started == 1, "{outcomes:?}");
+        if started == 0 {
+            // Past the promised date, and before the end of the hold.
+            let late = format!("start {address} {BEFORE_UNTIL} {id}");
+            assert_eq!(single.race(&[late]), [NOT_EXPIRED]);
+            assert_eq!(single.race(&[format!("cancel {address} {BEFORE_UNTIL}")]), ["ok"]);
+        }
+        *winners.entry(first).or_insert(0) += 1;
+    }
+    assert_eq!(winners.len(), 2, "{winners:?}");
+    let _ = sandbox.line("audit verify").succeeded();
+}
+
+fn a_hold_misses_no_initiation_that_it_races_with(sandbox: &Sandbox) {
+    const UNTIL: &str = "2027-01-20T00:00:00Z";
+    let sandbox = with_key(sandbox);
+    let mut contenders = Contenders::start(PROCESSES, &sandbox.database_url(), AUDIT_KEY);
+    let mut sql = sandbox.sql();
+    let mut begun = BTreeMap::new();
+    for round in 0..rounds(ROUNDS) {
+        let address = format!("did:web:example.org:{round}");
+        let (hold, initiate) =
+            (format!("hold {address} {CREATED} {UNTIL}"), format!("initiate {address} {CREATED}"));
+        // One among many, in turn: one that comes alone hardly ever comes first.
+        let (one, many) = if round % 2 == 0 { (&hold, &initiate) } else { (&initiate, &hold) };
+        let task = |number| if (number + round) % PROCESSES == 0 { one.clone() } else { many.clone() };
+        let tasks: Vec<String> = (0..PROCESSES).map(task).collect();
+        let outcomes = contenders.race(&tasks);
+        for (task, outcome) in tasks.iter().zip(&outcomes) {
+            assert!(outcome == "ok" || *task == initiate && outcome == OPEN_ALREADY, "{outcomes:?}");
+        }
+        let id = sql.text(&format!("SELECT id FROM deletion_processes WHERE address = '{address}'"));
+        let of_it = format!("suspensions WHERE process_id = '{id}' AND suspended_until = 1800403200000000");
+        assert_eq!(sql.count(&of_it), 1, "{outcomes:?}");
+        let first = format!(
+            "audit_entries WHERE process_id = '{id}' AND sequence = 1 AND additional_data LIKE '%suspendedUntil%'"
+        );
+        *begun.entry(sql.count(&first)).or_insert(0) += 1;
+    }
+    // It began suspended, or was suspended by the hold.
+    assert_eq!(begun.len(), 2, "{begun:?}");
+    let _ = sandbox.line("audit verify").succeeded();
 }
 
 fn many_first_commands_agree_on_one_identity(sandbox: &Sandbox) {

@@ -121,6 +121,48 @@ pub enum DeletionsCommand {
     },
 }
 
+/// What suspends the deletion of an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum HoldCommand {
+    /// Suspend the deletion of an identity until an instant, or change the hold with this code
+    ///
+    /// Until then its deletion does not start, and can be cancelled; one that has started asks no further eraser and is not
+    /// completed. What the identity asks for later begins suspended. It sees until when, unless the hold is silent. The hold
+    /// is audited, with the code.
+    Place {
+        /// The address of an identity: did:…
+        address: String,
+        /// Why: 1 to 64 letters, digits and .-_, such as legal or dispute
+        #[arg(long, value_name = "CODE")]
+        code: String,
+        /// When it ends, at most a year from now, such as 2026-12-24T12:00:00Z; a hold can be renewed
+        #[arg(long, value_name = "INSTANT")]
+        until: String,
+        /// One line for other operators; removed with the identity, and not in the audit trail
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+        /// The identity does not see it
+        #[arg(long)]
+        silent: bool,
+    },
+    /// End a hold now; past the promised date of a deletion, 7 days are left to cancel it
+    Release {
+        /// The address of an identity: did:…
+        address: String,
+        /// The code of the hold
+        #[arg(long, value_name = "CODE")]
+        code: String,
+        /// One line for other operators, in the place of the one that there was
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+    },
+    /// Show the holds that are in force, of all identities or of one; at most 1000
+    List {
+        /// The address of an identity: did:…
+        address: Option<String>,
+    },
+}
+
 /// The clocks by which deletions begin.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum ClockCommand {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use reprieve_application::WaiverNote;
+use reprieve_application::OperatorNote;
 use reprieve_application::ports::{Pause, Quarantined, TaskStatus, Waiver};
 use reprieve_application::use_cases::ErasuresShown;
 use reprieve_domain::{Address, DeletionProcessId, EraserName, TaskKind, Timestamp, WaiverCode};
@@ -106,7 +106,7 @@ impl<'a> From<&'a Waiver> for WaiverJson<'a> {
             state: "waived",
             waived_at: waiver.waived_at,
             code: &waiver.code,
-            note: waiver.note.as_ref().map(WaiverNote::as_str),
+            note: waiver.note.as_ref().map(OperatorNote::as_str),
         }
     }
 }

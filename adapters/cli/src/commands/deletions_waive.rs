@@ -1,6 +1,6 @@
 //! `reprieve deletions waive`
 
-use reprieve_application::WaiverNote;
+use reprieve_application::OperatorNote;
 use reprieve_application::ports::Waiver;
 use reprieve_domain::{DeletionProcessId, EraserName, WaiverCode};
 use serde_json::json;
@@ -19,7 +19,7 @@ pub(super) async fn run(
     let process_id: DeletionProcessId = parse(process_id)?;
     let eraser: EraserName = parse(eraser)?;
     let code: WaiverCode = parse(code)?;
-    let note = note.map(parse::<WaiverNote>).transpose()?;
+    let note = note.map(parse::<OperatorNote>).transpose()?;
     let Waiver { waived_at, .. } =
         host.waive_erasure().await?.execute(&process_id, &eraser, &code, note.as_ref()).await?;
     output.result(

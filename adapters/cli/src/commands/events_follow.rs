@@ -82,6 +82,13 @@ fn text(event: &OutgoingEvent) -> String {
         EventKind::IdentityDeletionProcessQuarantined { reason } => {
             write!(text, "  Reason: {}", reason.reason())
         }
+        EventKind::IdentityDeletionSuspensionChanged { suspended_until: Some(until) } => {
+            write!(text, "  Suspended until: {until}")
+        }
+        EventKind::IdentityDeletionSuspensionChanged { suspended_until: None } => {
+            text.push_str("  Not suspended any more");
+            Ok(())
+        }
         EventKind::IdentityErasureWaived { eraser, code } => {
             write!(text, "  Eraser: {eraser}; code: {code}")
         }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use reprieve_application::ports::DeletedOwnIdentity;
 use reprieve_domain::Status;
 
-use crate::data::{IdentityJson, end_of_grace_period, styled};
+use crate::data::{IdentityJson, end_of_grace_period, styled, suspension};
 use crate::{Failure, Host, Output};
 
 pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>) -> Result<(), Failure> {
@@ -18,6 +18,9 @@ pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>) -> Result<(), 
         if process.status == Status::Active
             && let Some(line) = end_of_grace_period(process, facade.now())
         {
+            let _ = writeln!(text, "{line}");
+        }
+        if let Some(line) = suspension(process, facade.now()) {
             let _ = writeln!(text, "{line}");
         }
     }

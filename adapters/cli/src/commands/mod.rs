@@ -17,6 +17,7 @@ mod events_follow;
 mod events_parked;
 mod events_redeliver;
 mod events_schema;
+mod hold;
 mod identity_deletion_cancel;
 mod identity_deletion_init;
 mod identity_deletion_list;
@@ -69,6 +70,7 @@ pub async fn run(command: &Command, host: &dyn Host, output: &mut Output<'_>) ->
         Command::Worker(WorkerCommand::Run { worker, once }) => {
             worker_run::run(host, output, *worker, *once).await
         }
+        Command::Hold(command) => hold::run(host, output, command).await,
         Command::Clock(ClockCommand::Show) => clock::show(host, output).await,
         Command::Clock(ClockCommand::Confirm { instant }) => clock::confirm(host, output, instant).await,
         Command::Deletions(command) => match command {

@@ -1,6 +1,6 @@
 //! A host for the tests of commands. What a test does not give it, no command may ask for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,17 +10,17 @@ use reprieve_application::facade::IdentityDeletionFacade;
 use reprieve_application::ports::{
     Alongside, ClockGuard, ClockReadings, DeletionsSwitch, Eraser, ErasureTasks, EventDeliveries,
     JournalPage, KnownJournal, Loaded, MockAuditTrail, MockClock, MockClockGuard, MockDeletionProcesses,
-    MockDeletionsSwitch, MockEraser, MockErasureTasks, MockEventDeliveries, MockIdentities, MockIds,
-    MockJournal, MockJournaledTrail, MockReceipts, MockTokenSigner, Receipts, Version,
+    MockDeletionsSwitch, MockEraser, MockErasureTasks, MockEventDeliveries, MockHolds, MockIdentities,
+    MockIds, MockJournal, MockJournaledTrail, MockReceipts, MockTokenSigner, Receipts, Version,
 };
 use reprieve_application::use_cases::{
-    AdoptJournal, BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, KeepJournal,
+    AdoptJournal, BackUpDatabase, FollowEvents, GenerateApiKey, IssueIdentityToken, KeepJournal, ManageHolds,
     PauseDeletions, PlanErasure, RedeliverEvents, ReplayJournal, ReplayJournalPorts, ResumeDeletions,
     RetryErasures, ShowErasures, ShowJournal, ShowParkedEvents, ShowReceipt, VerifyAuditTrail, WaiveErasure,
 };
 use reprieve_application::{
-    Erasers, ErrorCode, Finding, Journaling, KEEP_JOURNAL, KeyPair, OutgoingEvent, OwnIdentity, SecretKey,
-    StoreError, WaiverNote,
+    Erasers, ErrorCode, Finding, Journaling, KEEP_JOURNAL, KeyPair, OperatorNote, OutgoingEvent, OwnIdentity,
+    SecretKey, StoreError,
 };
 use reprieve_domain::audit::{JournalDates, JournalEntry, JournalKind, KeyedHash, Remembered};
 use reprieve_domain::{Address, Event, EventKind, GracePeriod, Identity, Status, Timestamp};
@@ -376,6 +376,18 @@ impl Host for TestHost {
         Ok(ResumeDeletions::new(self.switch(), clock()))
     }
 
+    async fn holds(&self) -> Result<ManageHolds, Failure> {
+        let mut holds = MockHolds::new();
+        holds.expect_of().returning(|_| Ok(HashMap::new()));
+        holds.expect_list().returning(|_, _, _| Ok(Vec::new()));
+        holds.expect_save().returning(|_, _, _, _| Ok(()));
+        let mut identities = MockIdentities::new();
+        identities.expect_load().returning(|address| {
+            Ok(Loaded { value: Identity::new(address.clone()), version: Version::EMPTY })
+        });
+        Ok(ManageHolds::new(Arc::new(holds), Arc::new(identities), clock()))
+    }
+
     async fn retry_erasures(&self) -> Result<RetryErasures, Failure> {
         Ok(RetryErasures::new(self.tasks.clone().unwrap(), clock()))
     }
@@ -388,7 +400,7 @@ impl Host for TestHost {
         });
         let note = self.waiver_note;
         identities.expect_save().returning(move |_, _, alongside| match alongside {
-            Alongside::Waiver(waiver) if waiver.note.as_ref().map(WaiverNote::as_str) == note => Ok(()),
+            Alongside::Waiver(waiver) if waiver.note.as_ref().map(OperatorNote::as_str) == note => Ok(()),
             other => panic!("{other:?}"),
         });
         Ok(WaiveErasure::new(self.tasks.clone().unwrap(), Arc::new(identities), clock()))

@@ -44,6 +44,7 @@ pub(crate) fn event_of_two(number: u64) -> OutgoingEvent {
         grace_period_ends_at: Some(event.event.occurred_at),
         cancelled_at: None,
         cancelled_by_device: None,
+        suspended_until: None,
     };
     OutgoingEvent { process: Some(process), ..event }
 }

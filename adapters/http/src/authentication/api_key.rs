@@ -33,6 +33,8 @@ pub enum Scope {
     Core,
     /// All identities, for reading, as with a Backbone's administration.
     Admin,
+    /// What operators do to the deletions of all identities.
+    Operate,
 }
 
 /// The SHA-256 digest of an API key. Keys are drawn at random, so that one round without salt tells nothing about them.

@@ -13,6 +13,7 @@ mod m20261129_000008_quarantine;
 mod m20261129_000009_journal;
 mod m20261129_000010_pause;
 mod m20261129_000011_limit;
+mod m20261129_000012_holds;
 
 pub(crate) struct Migrator;
 
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000009_journal::Migration),
             Box::new(m20261129_000010_pause::Migration),
             Box::new(m20261129_000011_limit::Migration),
+            Box::new(m20261129_000012_holds::Migration),
         ]
     }
 }

@@ -82,7 +82,7 @@ async fn a_journal_is_begun_once_and_only_with_its_key(database: TestDatabase) {
     let other_key = AuditKey::new(&(1..33).collect::<Vec<u8>>()).unwrap();
     let other = JournalDatabase::new(database.reached_url().parse().unwrap(), options(), other_key);
     assert!(matches!(other.id().await, Err(JournalError::Foreign { .. })));
-    Sql::connect(database.url()).await.run("UPDATE journal SET version = 2").await;
+    Sql::connect(database.url()).await.run("UPDATE journal SET version = 3").await;
     assert!(matches!(own.id().await, Err(JournalError::Newer { .. })));
 }
 

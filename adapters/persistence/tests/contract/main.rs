@@ -20,6 +20,7 @@ mod due_processes;
 mod erasure_tasks;
 mod event_deliveries;
 mod files;
+mod holds;
 mod housekeeping;
 mod identities;
 mod journal;

@@ -1,8 +1,8 @@
 //! What is done about one task.
 
 use reprieve_domain::{
-    CompleteError, DeletionProcess, EraserName, Erasure, FailureCode, Identity, RecordErasureError, State,
-    Step, TaskKind, Timestamp,
+    CompleteError, DeletionProcess, DeletionProcessId, EraserName, Erasure, FailureCode, Identity,
+    RecordErasureError, State, Step, TaskKind, Timestamp,
 };
 
 use super::RunErasures;
@@ -64,10 +64,15 @@ impl RunErasures {
         let Ok(identity) = Identity::with_open_process(process) else { return Err(made_up(task)) };
         let loaded = Loaded { value: identity, version };
         let ErasureTask { address, process_id, poll, .. } = task.clone();
-        // As late as possible: what was claimed before the pause waits for its end.
-        if let Err(error) = self.switch.ensure_not_paused().await {
-            self.give_back(task).await;
-            return Err(error);
+        // As late as possible.
+        // What was claimed before a pause or a hold waits for its end.
+        match self.may_ask(&process_id).await {
+            Ok(None) => {}
+            Ok(Some(until)) => return self.put_off(task, until).await,
+            Err(error) => {
+                self.give_back(task).await;
+                return Err(error);
+            }
         }
         let answer = match self.erasers.get(name) {
             Some(eraser) => eraser.erase(&EraseRequest { address, process_id, poll }).await,
@@ -137,6 +142,24 @@ impl RunErasures {
         }
     }
 
+    /// Until when the deletion is suspended, if it is.
+    async fn may_ask(&self, process: &DeletionProcessId) -> Result<Option<Timestamp>, StoreError> {
+        self.switch.ensure_not_paused().await?;
+        let until = self.holds.suspended_until(process).await?;
+        Ok(until.filter(|until| self.clock.now() < *until))
+    }
+
+    /// Patience stands still meanwhile.
+    async fn put_off(&self, task: &ErasureTask, until: Timestamp) -> Result<Outcome, StoreError> {
+        let now = self.clock.now();
+        let held = until.micros_since(now);
+        let since = task.unfinished_since.map(|since| since.checked_add_micros(held).unwrap_or(until));
+        let later =
+            Settlement::Later { at: Some(until), since: since.unwrap_or(until), poll: task.poll.clone() };
+        self.tasks.settle(task, later, now).await?;
+        Ok(Outcome::Waiting)
+    }
+
     /// Completes the process if every eraser has acknowledged, and removes what is left.
     async fn finish(
         &self,
@@ -148,6 +171,7 @@ impl RunErasures {
             match identity.complete(&task.process_id, now) {
                 // Only in the version that was verified; a conflict is decided anew when the task is claimed again.
                 Ok(step) => self.identities.save(&step, process.version, Alongside::Nothing).await?,
+                Err(CompleteError::Suspended { until }) => return self.put_off(task, until).await,
                 // The next acknowledgement makes it due again.
                 Err(CompleteError::ErasuresPending { .. }) => {
                     let later = Settlement::Later { at: None, since: now, poll: None };

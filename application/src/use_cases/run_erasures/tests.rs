@@ -9,7 +9,7 @@ use crate::ports::{
     EraseAnswer, JournalError, MockAuditTrail, MockDeletionsSwitch, MockEraser, MockErasureTasks,
     MockIdentities, MockIds, MockReceiptSigner, Pause, Settlement,
 };
-use crate::use_cases::test_data::{ENDS_AT, at, broken_trail, clock_at, deleting_with, trail_of};
+use crate::use_cases::test_data::{ENDS_AT, at, broken_trail, clock_at, deleting_with, no_holds, trail_of};
 use reprieve_domain::TaskKind;
 
 const NOW: i64 = ENDS_AT + 1_000_000;
@@ -69,6 +69,7 @@ fn run_while(pause: Option<Pause>, tasks: MockErasureTasks, audit_trail: MockAud
     let ports = RunErasuresPorts {
         tasks: Arc::new(tasks),
         switch: Arc::new(switch),
+        holds: no_holds(),
         identities: Arc::new(MockIdentities::new()),
         audit_trail: Arc::new(audit_trail),
         signer: Arc::new(MockReceiptSigner::new()),

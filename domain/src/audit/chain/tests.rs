@@ -30,7 +30,12 @@ fn chain() -> Chain {
     let mut head = ChainHead::EMPTY;
     let mut entries = Vec::new();
     for entry in [
-        entry(AuditedAction::StartedByOwner { grace_period_ends_at: ends_at }, None, Status::Active, 1),
+        entry(
+            AuditedAction::StartedByOwner { grace_period_ends_at: ends_at, suspension: None },
+            None,
+            Status::Active,
+            1,
+        ),
         entry(
             AuditedAction::GracePeriodReminderSent(crate::Reminder::First),
             Some(Status::Active),
@@ -57,6 +62,7 @@ fn stored(head: ChainHead, status: &str) -> StoredHead {
             created_at: 1,
             created_by_device: DEVICE.to_owned(),
             grace_period_ends_at: 1_000_000,
+            suspended_until: [None, None],
             reminders_sent_at: [Some(2), None, None],
             cancelled_at: Some(3),
             cancelled_by_device: Some(DEVICE.to_owned()),

@@ -319,7 +319,9 @@ fn each_entry_goes_on_where_the_one_before_ended() {
         (2, |entry| entry.old_status = Some(Status::Cancelled)),
         (2, |entry| entry.new_status = Status::Deleting),
         (2, |entry| entry.device = Some(device())),
-        (2, |entry| entry.action = AuditedAction::StartedByOwner { grace_period_ends_at: at(END) }),
+        (2, |entry| {
+            entry.action = AuditedAction::StartedByOwner { grace_period_ends_at: at(END), suspension: None }
+        }),
         (3, |entry| entry.old_status = Some(Status::Deleting)),
         (3, |entry| entry.new_status = Status::Active),
         (4, |entry| entry.old_status = Some(Status::Active)),
@@ -418,7 +420,7 @@ fn the_end_is_proven_by_the_first_entry_alone_and_for_its_owner_only() {
     assert_eq!(key().proven_end(id, &bob, &story.entries), None);
     let other = "IDPzzzzzzzzzzzzzzzzz".parse().unwrap();
     assert_eq!(key().proven_end(&other, &ada(), &story.entries), None);
-    let later = AuditedAction::StartedByOwner { grace_period_ends_at: at(1) };
+    let later = AuditedAction::StartedByOwner { grace_period_ends_at: at(1), suspension: None };
     let mut forged = story.entries;
     forged[0].additional_data = crate::audit::chain::json_object(&later.additional_data());
     assert_eq!(end(&forged), None);

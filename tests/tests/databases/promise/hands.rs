@@ -34,6 +34,9 @@ const NOT_FOUND: &[(&str, &str, &str)] = &[
     ("processes_being_forgotten", "*", "is empty between transactions"),
     ("quarantined_processes", "*", "what does not verify is found again"),
     ("erasure_waivers", "*", "only shown to operators; the chain has what counts"),
+    ("suspensions", "is_active", "only whether its start is looked for"),
+    ("holds", "note", "only shown to operators"),
+    ("holds", "is_journaled", "only when the journal is written"),
     ("event_retries", "*", "only when an event is delivered"),
     ("event_sequence", "id", "can only be 1"),
     ("event_sequence", "last", "only places of events"),
@@ -62,6 +65,7 @@ const MAY_LACK: &[&str] = &[
     "event_sinks",
     "outbox",
     "unjournaled_steps",
+    "holds",
     "own_identity",
     "seaql_migrations",
 ];
@@ -74,6 +78,7 @@ const MAY_HAVE_MORE: &[&str] = &[
     "event_sequence",
     "event_sinks",
     "seaql_migrations",
+    "suspensions",
     "unjournaled_steps",
 ];
 
@@ -152,6 +157,10 @@ async fn lived_in(database: TestDatabase) -> World {
     step(&world, 8, |identity| identity.complete(identity.open_process().unwrap().id(), at).unwrap()).await;
     world.initiate(9).await;
     world.initiate(10).await;
+    // Held: one with an open process, one that cancels, one that has asked for nothing.
+    for number in [9, 10, 11] {
+        world.hold(number, "legal", now + 3 * END).await;
+    }
     ProvideOwnIdentity::new(world.store.clone(), Arc::new(SystemIds), "localhost".to_owned())
         .execute()
         .await

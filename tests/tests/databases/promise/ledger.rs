@@ -23,7 +23,7 @@ on_each_database!(
     one_that_fails_holds_up_no_other,
 );
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 9] = [
     "deletion_processes",
     "audit_entries",
     "erasure_tasks",
@@ -31,6 +31,8 @@ const TABLES: [&str; 7] = [
     "answered_requests",
     "own_identity",
     "outbox",
+    "holds",
+    "suspensions",
 ];
 
 /// In the backup of another service, taken when the first grace period was over.

@@ -5,6 +5,7 @@ mod eraser;
 mod erasures;
 mod guarantees;
 mod hands;
+mod holds;
 mod interleavings;
 mod journal;
 mod ledger;

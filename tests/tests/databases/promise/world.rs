@@ -6,19 +6,19 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use reprieve_application::ports::{
-    AuditTrail, Clock, ClockGuard as _, DeletionProcesses, DeletionsSwitch as _, Eraser, ErasureTasks,
+    AuditTrail, Clock, ClockGuard as _, DeletionProcesses, DeletionsSwitch as _, Eraser, ErasureTasks, Holds,
     Identities, Journal, Receipts, SwitchSetting, TaskStatus,
 };
 use reprieve_application::use_cases::{
     CancelIdentityDeletionProcess, CancelIdentityDeletionProcessError, ErasureSettings, ErasuresRun,
     Forgotten, InitiateIdentityDeletionProcess, InitiateIdentityDeletionProcessError, JournalKept, KeepHouse,
-    KeepJournal, ReplayJournal, ReplayJournalPorts, Retention, RetryErasures, RunErasures, RunErasuresPorts,
-    SendReminders, StartDueDeletions, StartDueDeletionsPorts, Swept, VerifiedAuditTrail, VerifyAuditTrail,
-    VerifyAuditTrailError,
+    KeepJournal, ManageHolds, NewHold, ReplayJournal, ReplayJournalPorts, Retention, RetryErasures,
+    RunErasures, RunErasuresPorts, SendReminders, StartDueDeletions, StartDueDeletionsPorts, Swept,
+    VerifiedAuditTrail, VerifyAuditTrail, VerifyAuditTrailError,
 };
 use reprieve_application::{
-    Backoff, Caller, Erasers, GracePeriodSettings, JournaledAuditTrail, Journaling, KEEP_JOURNAL,
-    PauseReason, ReminderSettings, StoreError,
+    Backoff, Caller, Erasers, GracePeriodSettings, JournaledAuditTrail, JournaledHolds, Journaling,
+    KEEP_JOURNAL, PauseReason, ReminderSettings, StoreError,
 };
 use reprieve_domain::audit::{AuditKey, JournalEntry};
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Timestamp};
@@ -223,6 +223,7 @@ impl World {
             processes: self.store.clone(),
             audit_trail: self.audit_trail(),
             identities: self.store.clone(),
+            holds: self.holds(),
             switch: self.store.clone(),
             clock: self.clock.clone(),
             clocks: self.store.clone(),
@@ -234,6 +235,7 @@ impl World {
         let ports = RunErasuresPorts {
             tasks: self.store.clone(),
             switch: self.store.clone(),
+            holds: self.store.clone(),
             identities: self.store.clone(),
             audit_trail: self.audit_trail(),
             signer: Arc::new(receipt_signer()),
@@ -264,6 +266,23 @@ impl World {
         for setting in [SwitchSetting::Paused(reason.clone()), SwitchSetting::Resumed(Some(reason))] {
             assert!(self.store.set(&setting, self.now()).await.unwrap());
         }
+    }
+
+    pub(crate) fn manage_holds(&self) -> ManageHolds {
+        ManageHolds::new(self.store.clone(), self.store.clone(), self.clock.clone())
+    }
+
+    /// Places a hold until this instant, in microseconds of the world.
+    pub(crate) async fn hold(&self, number: usize, code: &str, until: i64) {
+        let ends_at = at(until);
+        let new = NewHold {
+            address: address(number),
+            code: code.parse().unwrap(),
+            ends_at,
+            is_silent: false,
+            note: None,
+        };
+        self.manage_holds().place(&new).await.unwrap();
     }
 
     pub(crate) fn retry(&self) -> RetryErasures {
@@ -327,6 +346,10 @@ impl World {
     /// The audit trail as workers see it.
     pub(crate) fn audit_trail(&self) -> Arc<dyn AuditTrail> {
         Arc::new(JournaledAuditTrail::new(self.store.clone(), self.journaling()))
+    }
+
+    pub(crate) fn holds(&self) -> Arc<dyn Holds> {
+        Arc::new(JournaledHolds::new(self.store.clone(), self.store.clone(), self.journaling()))
     }
 
     pub(crate) async fn keep_journal(&self) -> JournalKept {

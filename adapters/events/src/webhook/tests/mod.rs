@@ -108,6 +108,7 @@ fn to_be_deleted() -> OutgoingEvent {
         grace_period_ends_at: Some(end),
         cancelled_at: None,
         cancelled_by_device: None,
+        suspended_until: None,
     });
     event.trace = Some(TraceContext {
         parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),

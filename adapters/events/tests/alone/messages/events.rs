@@ -36,6 +36,8 @@ fn kind() -> impl Strategy<Value = EventKind> {
                 EventKind::IdentityDeletionReminderDue { reminder, days_until_deletion, grace_period_ends_at }
             }
         ),
+        prop::option::of(instant())
+            .prop_map(|suspended_until| EventKind::IdentityDeletionSuspensionChanged { suspended_until }),
         Just(EventKind::IdentityDeletionStarted),
         ("[A-Za-z0-9._-]{1,64}", any::<u32>()).prop_map(|(eraser, failures)| {
             EventKind::IdentityErasureStuck { eraser: eraser.parse().unwrap(), failures }
@@ -56,8 +58,12 @@ fn trace() -> impl Strategy<Value = TraceContext> {
 
 /// A process in any status, as somebody sees it who may.
 fn process(id: DeletionProcessId) -> impl Strategy<Value = ProcessData> {
-    (prop::sample::select(&Status::ALL), instant(), device(), instant(), instant(), device()).prop_map(
-        move |(status, created_at, created_by_device, ends_at, cancelled_at, cancelled_by_device)| {
+    let parts = (prop::sample::select(&Status::ALL), instant(), device(), instant(), instant(), device());
+    (parts, prop::option::of(instant())).prop_map(
+        move |(
+            (status, created_at, created_by_device, ends_at, cancelled_at, cancelled_by_device),
+            suspended,
+        )| {
             let is_cancelled = status == Status::Cancelled;
             ProcessData {
                 id: id.clone(),
@@ -67,6 +73,7 @@ fn process(id: DeletionProcessId) -> impl Strategy<Value = ProcessData> {
                 grace_period_ends_at: (!is_cancelled).then_some(ends_at),
                 cancelled_at: is_cancelled.then_some(cancelled_at),
                 cancelled_by_device: is_cancelled.then_some(cancelled_by_device),
+                suspended_until: suspended.filter(|_| status.is_open()),
             }
         },
     )
