@@ -222,7 +222,8 @@ impl Host for Wiring {
     async fn audit_trail(&self) -> Result<VerifyAuditTrail, Failure> {
         let store = self.own_store("audit verify").await?;
         let receipts = receipts::receipt_checker(&store, &self.valid()?.workers).await?;
-        Ok(VerifyAuditTrail::new(store).with_receipts(Arc::new(receipts)))
+        let journaling = self.journal(&store)?.journaling();
+        Ok(VerifyAuditTrail::new(store).with_receipts(Arc::new(receipts)).with_journal(journaling))
     }
 
     async fn run_pass(&self, worker: WorkerKind) -> Result<PassSummary, Failure> {

@@ -137,10 +137,8 @@ error_codes! {
     JournalCorrupt = "error.reprieve.journal.corrupt",
     /// The database lacks what its journal has: it was put back to an earlier state.
     DatabaseOlderThanJournal = "error.reprieve.journal.databaseOlder",
-    /// The erasure ledger cannot be used; nothing is erased without it.
+    /// The erasure ledger of an older version cannot be read.
     LedgerUnavailable = "error.reprieve.ledger.unavailable",
-    /// The erasure ledger has content that nobody with the audit key wrote.
-    LedgerCorrupt = "error.reprieve.ledger.corrupt",
     /// The key for receipts cannot be read, or is none.
     ReceiptKeyUnusable = "error.reprieve.receipt.keyUnusable",
     /// The receipt is not signed with the key it is checked against, or is none.
@@ -218,7 +216,6 @@ impl ErrorCode {
             | Self::JournalMissing
             | Self::JournalNotNamed
             | Self::JournalUnavailable
-            | Self::LedgerCorrupt
             | Self::LedgerUnavailable
             | Self::ReceiptKeyUnusable
             | Self::ServerUnavailable

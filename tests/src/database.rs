@@ -1,6 +1,6 @@
 //! A database that nobody else uses and that goes away with the test.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -20,8 +20,16 @@ pub struct TestDatabase {
 
 enum Kind {
     Sqlite(TempDir),
-    Postgres { server: String, name: String },
+    Postgres {
+        server: String,
+        name: String,
+    },
+    /// Of a server that goes away with the test.
+    Elsewhere,
 }
+
+/// Where the copy of a SQLite database is, in its folder.
+const COPY: &str = "copy.db";
 
 impl TestDatabase {
     /// A SQLite file that does not exist yet, in a folder of its own.
@@ -57,6 +65,40 @@ impl TestDatabase {
         Self { url: with_database(&server, &name), kind: Kind::Postgres { server, name } }
     }
 
+    /// The same database on another PostgreSQL server, which has followed this one.
+    #[must_use]
+    pub fn on_server(&self, server: &str) -> Self {
+        let Kind::Postgres { name, .. } = &self.kind else { panic!("{} is followed by none", self.url) };
+        Self { url: with_database(server, name), kind: Kind::Elsewhere }
+    }
+
+    /// Copies it, for [`Self::put_back`]: a file that something else has to make, which is returned, or a database beside
+    /// this one, to which nothing may be connected.
+    pub async fn copy(&self) -> Option<PathBuf> {
+        let Kind::Postgres { server, name } = &self.kind else {
+            return self.folder().map(|folder| folder.join(COPY));
+        };
+        run_on(server, &format!("CREATE DATABASE {name}_copy TEMPLATE {name}")).await;
+        None
+    }
+
+    /// Puts it back to the copy. Nothing may be connected to a SQLite database.
+    pub async fn put_back(&self) {
+        match &self.kind {
+            Kind::Postgres { server, name } => {
+                run_on(server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+                run_on(server, &format!("CREATE DATABASE {name} TEMPLATE {name}_copy")).await;
+            }
+            Kind::Sqlite(folder) => {
+                for end in ["", "-wal", "-shm"] {
+                    let _ = std::fs::remove_file(folder.path().join(format!("reprieve.db{end}")));
+                }
+                std::fs::copy(folder.path().join(COPY), folder.path().join("reprieve.db")).unwrap();
+            }
+            Kind::Elsewhere => panic!("{} has no copy", self.url),
+        }
+    }
+
     /// The URL for whoever uses it.
     #[must_use]
     pub fn url(&self) -> &str {
@@ -81,9 +123,22 @@ impl TestDatabase {
     pub fn folder(&self) -> Option<&Path> {
         match &self.kind {
             Kind::Sqlite(folder) => Some(folder.path()),
-            Kind::Postgres { .. } => None,
+            Kind::Postgres { .. } | Kind::Elsewhere => None,
         }
     }
+}
+
+/// A connection that was closed may be there for a moment still.
+async fn run_on(server: &str, sql: &str) {
+    let mut connection = PgConnection::connect(server).await.unwrap();
+    for attempt in 0.. {
+        match connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await {
+            Ok(_) => break,
+            Err(error) => assert!(attempt < 50, "{sql}: {error}"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    connection.close().await.unwrap();
 }
 
 /// The same server, another database; parameters are kept.
@@ -104,8 +159,10 @@ impl Drop for TestDatabase {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let mut connection = PgConnection::connect(&server).await?;
-                let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-                connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await?;
+                for name in [format!("{name}_copy"), name] {
+                    let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                    connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await?;
+                }
                 Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
             })
         });

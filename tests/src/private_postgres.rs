@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::FakeClock;
+use crate::{FakeClock, Sql};
 
 /// A server of the test's own, of the installed programs. It is stopped, and its data removed, when this is dropped.
 pub struct PrivatePostgres {
@@ -114,6 +114,30 @@ impl PrivatePostgres {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join(format!(".s.PGSQL.{}", self.port))
+    }
+
+    /// Has a standby lose what its primary does from now on.
+    pub fn stop_following(&self) {
+        let url = self.url();
+        let stopped = std::thread::spawn(move || {
+            let mut sql = Sql::open(&url);
+            sql.execute("ALTER SYSTEM SET primary_conninfo = ''");
+            let _ = sql.text("SELECT pg_reload_conf()::text");
+            while sql.count("pg_stat_wal_receiver") > 0 {}
+        });
+        stopped.join().unwrap();
+    }
+
+    /// Waits until a standby has everything that its primary has now.
+    pub fn catch_up_with(&self, primary: &Self) {
+        let (primary, standby) = (primary.url(), self.url());
+        let caught_up = std::thread::spawn(move || {
+            let written = Sql::open(&primary).text("SELECT pg_current_wal_flush_lsn()::text");
+            let mut standby = Sql::open(&standby);
+            let has = format!("SELECT (pg_last_wal_replay_lsn() >= '{written}'::pg_lsn)::text");
+            while standby.text(&has) != "true" {}
+        });
+        caught_up.join().unwrap();
     }
 
     /// Makes a standby a server of its own.

@@ -87,12 +87,15 @@ impl Sql {
         self.text(&format!("SELECT CAST(count(*) AS TEXT) FROM {from}")).parse().unwrap()
     }
 
-    /// From now on a hand can change what the database would ignore, as it can where it may change the schema as well.
+    /// From now on a hand can change what the database would ignore, as it can where it may change the schema as well; and
+    /// rows that are put back bring back what went with them.
     pub fn drop_triggers(&mut self) {
         let triggers = self.texts(if self.is_postgres() {
-            "SELECT 'DROP TRIGGER ' || tgname || ' ON ' || tgrelid::regclass FROM pg_trigger WHERE tgname LIKE 'unverified%'"
+            "SELECT 'DROP TRIGGER ' || tgname || ' ON ' || tgrelid::regclass FROM pg_trigger \
+             WHERE tgname LIKE 'unverified%' OR tgname = 'suspension_goes'"
         } else {
-            "SELECT 'DROP TRIGGER ' || name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'unverified%'"
+            "SELECT 'DROP TRIGGER ' || name FROM sqlite_master \
+             WHERE type = 'trigger' AND (name LIKE 'unverified%' OR name = 'suspension_goes')"
         });
         for drop in triggers {
             self.execute(&drop);

@@ -43,7 +43,7 @@ ORDER BY id LIMIT $2";
 
 /// What is stored of some processes: a row for each entry, and behind them one for each task. One statement, so that all of
 /// it is seen as it was at one moment. A process whose entries are gone and entries whose process is gone are both found.
-pub(crate) const CHAINS: &str = "\
+const CHAINS: &str = "\
 WITH ids AS ($IDS)
 SELECT ids.id AS process_id, process.revision, process.audit_head, process.audit_seal, process.address, process.status,
     process.created_at AS process_created_at, process.created_by_device, process.grace_period_ends_at,
@@ -92,10 +92,10 @@ pub(crate) fn chains_of(backend: DbBackend, processes: &[DeletionProcessId]) -> 
 }
 
 /// Those of some processes that are stored, and those that are closed.
-const STORED: &str = "SELECT id FROM deletion_processes WHERE id IN ($SOME)";
-const CLOSED: &str = "SELECT process_id AS id FROM closed_processes WHERE process_id IN ($SOME)";
+pub(crate) const STORED: &str = "SELECT id FROM deletion_processes WHERE id IN ($SOME)";
+pub(crate) const CLOSED: &str = "SELECT process_id AS id FROM closed_processes WHERE process_id IN ($SOME)";
 
-fn chains_in(backend: DbBackend, ids: &str, mut values: Vec<Value>) -> Statement {
+pub(crate) fn chains_in(backend: DbBackend, ids: &str, mut values: Vec<Value>) -> Statement {
     // As many placeholders as a power of two, so that a connection prepares few statements.
     let count = values.len().next_power_of_two();
     if let Some(last) = values.last().cloned() {

@@ -103,6 +103,10 @@ impl Store {
             let process_id = "holds".to_owned();
             faults.push(Fault { process_id, sequence: 0, kind: FaultKind::HoldDiffers });
         }
+        if !self.verify_adoptions().await? {
+            let process_id = "journal_adoptions".to_owned();
+            faults.push(Fault { process_id, sequence: 0, kind: FaultKind::JournalAdoptionsDiffer });
+        }
         Ok(faults)
     }
 

@@ -32,8 +32,8 @@ impl Housekeeping for Store {
                 quarantine::note(&transaction, &self.audit_key, &faults).await?;
                 let is_sound = |id: &&String| !faults.iter().any(|fault| fault.process_id == **id);
                 let sound = ids.iter().filter(is_sound).map(|id| id.as_str().into()).collect();
-                quarantine::release(&transaction, sound).await?;
-                Ok(faults.len() as u64)
+                let released = quarantine::release(&transaction, sound).await?;
+                Ok(ids.len() as u64 - released)
             };
             let reviewed = reviewed.await;
             left += end(transaction, reviewed).await?;

@@ -1,22 +1,23 @@
 //! The port `JournaledTrail`: what the journal is to have, and what the database knows of the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::{Adoption, JournaledTrail, KnownJournal};
-use reprieve_domain::audit::{Account, ChainHead, Fault, JournalEntry, RememberedHold};
+use reprieve_domain::audit::{Account, ChainHead, Fault, FaultKind, RememberedHold};
 use reprieve_domain::{DeletionProcessId, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
 use crate::Store;
-use crate::audit_trail::{AT_ONCE, CHAINS, chains_from};
+use crate::audit_trail::{AT_ONCE, CLOSED, STORED, chains_from, chains_in};
 use crate::deletion_processes::{numbered, placeholders};
 use crate::erasure_tasks::execute;
 use crate::error::store_error;
 use crate::holds::journal_anew;
 use crate::mapping::Row;
 use crate::pool::{Transaction, end};
+use crate::quarantine;
 
 /// The rows of the table `deployment` that are about the journal.
 const JOURNAL: &str = "journal";
@@ -52,6 +53,12 @@ ORDER BY id LIMIT $2";
 const OLDER: &str =
     "SELECT process_id AS id FROM older_processes WHERE process_id > $1 ORDER BY process_id LIMIT $2";
 
+const DOUBTED: &str = "\
+SELECT process_id AS id FROM older_processes WHERE process_id > $1
+UNION
+SELECT process_id AS id FROM quarantined_processes WHERE process_id > $1 AND reason = 'journalDamaged'
+ORDER BY id LIMIT $2";
+
 const FORGOTTEN: &str = "SELECT process_id AS id FROM forgotten_processes ORDER BY process_id LIMIT $1";
 
 /// How many processes are noted as journaled with one statement, which has two parameters for each.
@@ -60,17 +67,6 @@ const NOTED_AT_ONCE: usize = 200;
 pub(crate) fn unjournaled_of(backend: DbBackend, after: Option<String>, limit: u32) -> Statement {
     let values = vec![after.unwrap_or_default().into(), i64::from(limit).into()];
     numbered(backend, UNJOURNALED.to_owned(), values)
-}
-
-/// Processes among these of which anything is stored, closed ones included.
-pub(crate) fn chains_to_journal(backend: DbBackend, processes: &[DeletionProcessId]) -> Statement {
-    let ids = placeholders(processes.len());
-    let ids = format!(
-        "SELECT id FROM deletion_processes WHERE id IN ({ids}) \
-         UNION SELECT process_id AS id FROM closed_processes WHERE process_id IN ({ids})"
-    );
-    let values = processes.iter().map(|id| id.as_str().into()).collect();
-    numbered(backend, CHAINS.replace("$TASKS", "").replace("$IDS", &ids), values)
 }
 
 /// What was taken since is left.
@@ -148,12 +144,17 @@ impl JournaledTrail for Store {
     ) -> Result<BTreeMap<DeletionProcessId, Result<Account, Fault>>, StoreError> {
         let mut accounts = BTreeMap::new();
         for some in processes.chunks(AT_ONCE) {
-            let statement = chains_to_journal(self.writer.get_database_backend(), some);
-            // Not through the readers: on SQLite they may see less than what has just been stored.
-            let rows = self.writer.query_all_raw(statement).await.map_err(store_error)?;
-            for chain in chains_from(&rows, false)? {
-                let id = some.iter().find(|id| id.as_str() == chain.process_id);
-                accounts.extend(id.map(|id| (id.clone(), self.audit_key.account(&chain))));
+            // Those that are stored first: what is closed meanwhile is found by the second statement. As one statement PostgreSQL
+            // takes it for so expensive that it compiles it each time, which takes a hundred times as long as running it.
+            for of in [STORED, CLOSED] {
+                let values = some.iter().map(|id| id.as_str().into()).collect();
+                let statement = chains_in(self.writer.get_database_backend(), of, values);
+                // Not through the readers: on SQLite they may see less than what has just been stored.
+                let rows = self.writer.query_all_raw(statement).await.map_err(store_error)?;
+                for chain in chains_from(&rows, false)? {
+                    let id = some.iter().find(|id| id.as_str() == chain.process_id);
+                    accounts.extend(id.map(|id| (id.clone(), self.audit_key.account(&chain))));
+                }
             }
         }
         Ok(accounts)
@@ -208,15 +209,17 @@ impl JournaledTrail for Store {
         self.remove_from("forgotten_processes", processes).await
     }
 
-    async fn note_older(&self, newest: &[JournalEntry]) -> Result<(), StoreError> {
-        for some in newest.chunks(AT_ONCE) {
-            let values: Vec<Value> = some.iter().map(|entry| entry.process_id.as_str().into()).collect();
-            let rows: Vec<String> = (1..=values.len()).map(|number| format!("(${number})")).collect();
-            let sql = format!(
-                "INSERT INTO older_processes (process_id) VALUES {} ON CONFLICT (process_id) DO NOTHING",
-                rows.join(", ")
-            );
-            execute(&self.writer, &sql, values).await?;
+    async fn quarantine(&self, faults: &[Fault]) -> Result<(), StoreError> {
+        // In one order, so that instances that find the same wait for each other and not in a circle.
+        let mut faults = faults.to_vec();
+        faults.sort_by(|one, other| one.process_id.cmp(&other.process_id));
+        for some in faults.chunks(AT_ONCE) {
+            let new = self.not_quarantined(some).await?;
+            if !new.is_empty() {
+                let transaction = self.writer.begin().await.map_err(store_error)?;
+                let noted = self.quarantine_in(&transaction, &new).await;
+                end(transaction, noted).await?;
+            }
         }
         Ok(())
     }
@@ -226,12 +229,75 @@ impl JournaledTrail for Store {
         self.ids(self.statement(OLDER.to_owned(), values)).await
     }
 
+    async fn doubted(&self, after: Option<String>, limit: u32) -> Result<Vec<DeletionProcessId>, StoreError> {
+        let values = vec![after.unwrap_or_default().into(), i64::from(limit).into()];
+        self.ids(self.statement(DOUBTED.to_owned(), values)).await
+    }
+
     async fn note_current(&self, processes: &[DeletionProcessId]) -> Result<(), StoreError> {
-        self.remove_from("older_processes", processes).await
+        self.remove_from("older_processes", processes).await?;
+        for some in processes.chunks(AT_ONCE) {
+            let ids = placeholders(some.len());
+            let sql = format!("{} AND process_id IN ({ids})", quarantine::RELEASE_DOUBTED);
+            execute(&self.writer, &sql, some.iter().map(|id| id.as_str().into()).collect()).await?;
+        }
+        Ok(())
     }
 }
 
 impl Store {
+    /// Those of which the same is not known yet.
+    async fn not_quarantined(&self, faults: &[Fault]) -> Result<Vec<Fault>, StoreError> {
+        let sql = format!(
+            "SELECT quarantined_processes.process_id, sequence, reason FROM quarantined_processes \
+             LEFT JOIN older_processes ON older_processes.process_id = quarantined_processes.process_id \
+             WHERE quarantined_processes.process_id IN ({}) \
+             AND (reason <> 'olderThanJournal' OR older_processes.process_id IS NOT NULL)",
+            placeholders(faults.len())
+        );
+        let values = faults.iter().map(|fault| fault.process_id.as_str().into()).collect();
+        let rows = self.writer.query_all_raw(self.statement(sql, values)).await.map_err(store_error)?;
+        let mut known = HashSet::with_capacity(rows.len());
+        for row in &rows {
+            let row = Row::named(row, "quarantined_processes", "unknown");
+            let of: (String, i64, String) =
+                (row.get("process_id")?, row.get("sequence")?, row.get("reason")?);
+            known.insert(of);
+        }
+        let is_new = |fault: &&Fault| {
+            let Fault { process_id, sequence, kind } = fault;
+            !known.contains(&(process_id.clone(), *sequence, kind.reason().to_owned()))
+        };
+        Ok(faults.iter().filter(is_new).cloned().collect())
+    }
+
+    async fn quarantine_in(&self, transaction: &Transaction, faults: &[Fault]) -> Result<(), StoreError> {
+        quarantine::note(transaction, &self.audit_key, faults).await?;
+        let older = faults.iter().filter(|fault| fault.kind == FaultKind::OlderThanJournal);
+        let values: Vec<Value> = older.map(|fault| fault.process_id.as_str().into()).collect();
+        if values.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<String> = (1..=values.len()).map(|number| format!("(${number})")).collect();
+        let sql = format!(
+            "INSERT INTO older_processes (process_id) VALUES {} ON CONFLICT (process_id) DO NOTHING",
+            rows.join(", ")
+        );
+        execute(transaction, &sql, values).await.map(drop)
+    }
+
+    /// Whether the adoptions are what was written, and the newest is of the journal that is known.
+    pub(crate) async fn verify_adoptions(&self) -> Result<bool, StoreError> {
+        match self.adoptions_in(&self.writer).await {
+            Ok((adoptions, _)) => {
+                let known = self.known_journal().await?.id;
+                Ok(adoptions.last().is_none_or(|newest| known.as_ref() == Some(&newest.adopted)))
+            }
+            Err(StoreError::Corrupt { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn set(&self, name: &str, value: String) -> Result<(), StoreError> {
         execute(&self.writer, SET, vec![name.into(), value.into()]).await.map(drop)
     }
@@ -272,8 +338,11 @@ impl Store {
         }
         journal_anew(transaction).await?;
         // What the last one had is of no meaning for this one.
-        for sql in ["DELETE FROM older_processes", "DELETE FROM deployment WHERE name = 'ledger_taken_over'"]
-        {
+        for sql in [
+            "DELETE FROM older_processes",
+            quarantine::RELEASE_DOUBTED,
+            "DELETE FROM deployment WHERE name = 'ledger_taken_over'",
+        ] {
             execute(transaction, sql, Vec::new()).await?;
         }
         Ok(())

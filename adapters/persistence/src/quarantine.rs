@@ -18,6 +18,10 @@ ON CONFLICT (process_id) DO UPDATE SET sequence = excluded.sequence, reason = ex
 WHERE quarantined_processes.sequence <> excluded.sequence OR quarantined_processes.reason <> excluded.reason
 RETURNING found_at, (SELECT address FROM deletion_processes WHERE id = process_id) AS address";
 
+/// What only the journal can find, and only the journal can release.
+pub(crate) const RELEASE_DOUBTED: &str =
+    "DELETE FROM quarantined_processes WHERE reason IN ('olderThanJournal', 'journalDamaged')";
+
 /// Behind all that has happened to the process. A negative revision: no step has one.
 const TELL: &str = "\
 INSERT INTO outbox (process_id, revision, address, event_type, occurred_at, data, event_id, logical_time)
@@ -83,13 +87,19 @@ pub(crate) async fn note(
     Ok(())
 }
 
-/// Forgets that these were found not to verify.
-pub(crate) async fn release(connection: &impl ConnectionTrait, ids: Vec<Value>) -> Result<(), StoreError> {
+/// Forgets that these were found not to verify. What the journal does not bear out stays.
+///
+/// Returns how many it released.
+pub(crate) async fn release(connection: &impl ConnectionTrait, ids: Vec<Value>) -> Result<u64, StoreError> {
     if ids.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
-    let sql = format!("DELETE FROM quarantined_processes WHERE process_id IN ({})", placeholders(ids.len()));
-    execute(connection, &sql, ids).await.map(drop)
+    let sql = format!(
+        "DELETE FROM quarantined_processes WHERE reason NOT IN ('olderThanJournal', 'journalDamaged') \
+         AND process_id IN ({})",
+        placeholders(ids.len())
+    );
+    execute(connection, &sql, ids).await
 }
 
 /// What is known, in the order of the ids.

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use reprieve_domain::audit::{
-    Chain, ErasureLedgerEntry, Fault, FaultKind, InvalidLedgerEntry, KeyedHash, SealedEntry,
-};
+use reprieve_domain::audit::{Chain, ErasureLedgerEntry, Fault, InvalidLedgerEntry, KeyedHash, SealedEntry};
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId};
 
-use super::{Compared, Journaling, fault};
+use super::{Compared, Journaling};
 use crate::ports::{AuditTrail, ComparedEvents, Loaded};
 use crate::{Receipt, StoreError};
 
@@ -81,11 +79,11 @@ impl AuditTrail for JournaledAuditTrail {
                 Compared::Current(account) if account.newest().is_some() => {}
                 // It is gone meanwhile.
                 Compared::Current(_) => drop(verified.remove(&id)),
-                Compared::Older(_, newest) => {
-                    let older = fault(&id, newest.revision, FaultKind::OlderThanJournal);
-                    verified.insert(id, Err(older));
-                }
                 Compared::Faulty(fault) => drop(verified.insert(id, Err(fault))),
+                older @ Compared::Older(..) => {
+                    let fault = older.fault(&id);
+                    verified.extend(fault.map(|fault| (id, Err(fault))));
+                }
             }
         }
         Ok(verified)

@@ -45,14 +45,12 @@ impl Holds for JournaledHolds {
             let of_identity = stored.entry((*address).clone()).or_default();
             of_identity.is_damaged |= known.is_damaged;
             for RememberedHold { revision, hold, .. } in known.holds {
-                let same = of_identity.records.iter().position(|record| record.hold.code == hold.code);
-                if same.is_some_and(|place| of_identity.records[place].revision >= revision) {
+                let same = |record: &HoldRecord| record.hold.code == hold.code;
+                if of_identity.records.iter().any(|record| same(record) && record.revision >= revision) {
                     continue;
                 }
+                of_identity.records.retain(|record| !same(record));
                 let record = HoldRecord { address: (*address).clone(), hold, note: None, revision };
-                if let Some(place) = same {
-                    of_identity.records.remove(place);
-                }
                 of_identity.records.push(record.clone());
                 lost.push(record);
             }

@@ -43,6 +43,20 @@ pub(crate) enum Compared {
     Faulty(Fault),
 }
 
+impl Compared {
+    /// What is wrong between the database and the journal. What is wrong with a chain by itself is for workers to say,
+    /// which verify it.
+    pub(crate) fn fault(&self, process: &DeletionProcessId) -> Option<Fault> {
+        match self {
+            Self::Current(_) => None,
+            Self::Older(_, newest) => Some(fault(process, newest.revision, FaultKind::OlderThanJournal)),
+            Self::Faulty(fault) => {
+                Some(fault.clone()).filter(|fault| fault.kind == FaultKind::JournalDamaged)
+            }
+        }
+    }
+}
+
 /// What the journal lacks.
 #[derive(Default)]
 struct Lacking {
@@ -125,8 +139,8 @@ impl Journaling {
         JournalError::Foreign { journal: self.journal.place() }.into()
     }
 
-    /// Compares these processes with the journal, and has the journal catch up with them. What neither the database nor the
-    /// journal has is not in the answer.
+    /// Compares these processes with the journal, has the journal catch up with them, and quarantines those that it does not
+    /// bear out. What neither the database nor the journal has is not in the answer.
     ///
     /// # Errors
     /// If the journal or the store fails.
@@ -143,6 +157,10 @@ impl Journaling {
         }
         if !lacking.journaled.is_empty() {
             self.trail.note_journaled(&lacking.journaled).await?;
+        }
+        let faults: Vec<Fault> = compared.iter().filter_map(|(id, compared)| compared.fault(id)).collect();
+        if !faults.is_empty() {
+            self.trail.quarantine(&faults).await?;
         }
         Ok(compared)
     }

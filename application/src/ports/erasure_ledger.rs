@@ -1,11 +1,11 @@
-//! The record of erased identities that a restored backup does not undo.
+//! The record of erased identities that older versions kept where a restored backup does not undo it.
 
 use async_trait::async_trait;
 use reprieve_domain::audit::ErasureLedgerEntry;
 
 use crate::{Coded, ErrorCode};
 
-/// The ledger cannot be written or read.
+/// The ledger cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("the erasure ledger {ledger} cannot be used")]
 pub struct LedgerError {
@@ -32,24 +32,18 @@ impl Coded for LedgerError {
     }
 }
 
-/// Keeps the erasure ledger, outside the database.
+/// The erasure ledger that an older version has kept outside the database.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait ErasureLedger: Send + Sync {
-    /// Appends entries, durably before it returns. An entry may be there twice: whoever crashes before he could note that
-    /// it is there appends it again.
-    ///
-    /// # Errors
-    /// If it cannot be written; then nothing may be erased.
-    async fn append(&self, entries: &[ErasureLedgerEntry]) -> Result<(), LedgerError>;
-
     /// How long it is, in bytes; none if there is none.
     ///
     /// # Errors
     /// If that cannot be found out.
     async fn length(&self) -> Result<Option<u64>, LedgerError>;
 
-    /// Everything that is in it. A last line that a crash cut off is none: nothing was erased on its account.
+    /// Everything that is in it, where an entry may be twice. A last line that a crash cut off is none: nothing was erased
+    /// on its account.
     ///
     /// # Errors
     /// If it cannot be read, or is not there: an empty ledger and one that was not brought along must not look the same.

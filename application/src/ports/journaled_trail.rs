@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use reprieve_domain::audit::{Account, Fault, JournalEntry, RememberedHold};
+use reprieve_domain::audit::{Account, Fault, RememberedHold};
 use reprieve_domain::{DeletionProcessId, Timestamp};
 
 use crate::StoreError;
@@ -146,11 +146,12 @@ pub trait JournaledTrail: Send + Sync {
     /// If the store fails.
     async fn note_forgotten(&self, processes: &[DeletionProcessId]) -> Result<(), StoreError>;
 
-    /// Notes of which processes the database lacks what the journal has: these newest entries.
+    /// Quarantines processes that the journal does not bear out, each with an event unless the same is known of it. Of a
+    /// process that is not stored the owner is unknown, so that there is no event.
     ///
     /// # Errors
     /// If the store fails.
-    async fn note_older(&self, newest: &[JournalEntry]) -> Result<(), StoreError>;
+    async fn quarantine(&self, faults: &[Fault]) -> Result<(), StoreError>;
 
     /// At most `limit` processes of which the database lacks what the journal has, in the order of their ids, after this one
     /// or from the first.
@@ -159,7 +160,14 @@ pub trait JournaledTrail: Send + Sync {
     /// If the store fails.
     async fn older(&self, after: Option<String>, limit: u32) -> Result<Vec<DeletionProcessId>, StoreError>;
 
-    /// Notes that the database no longer lacks anything of these processes.
+    /// At most `limit` processes that were quarantined because the database lacks what the journal has, or because what the
+    /// journal has cannot be read, in the order of their ids, after this one or from the first.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn doubted(&self, after: Option<String>, limit: u32) -> Result<Vec<DeletionProcessId>, StoreError>;
+
+    /// Notes that the journal bears out these processes.
     ///
     /// # Errors
     /// If the store fails.

@@ -13,7 +13,7 @@ pub struct BackUpDatabase {
 }
 
 /// A backup that is there for good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackedUp {
     /// Its size in bytes.
     pub bytes: u64,

@@ -135,19 +135,16 @@ impl KeepJournal {
         if processes.is_empty() {
             return Ok(());
         }
-        let mut older = Vec::new();
         for (process, compared) in self.journaling.compare(processes).await? {
             match compared {
                 Compared::Current(_) => kept.journaled += 1,
-                Compared::Older(_, newest) => older.push(newest),
+                // They are counted in the end.
+                Compared::Older(..) => {}
                 Compared::Faulty(fault) => {
                     kept.faulty += 1;
                     tracing::warn!(%process, %fault, "a process is not journaled");
                 }
             }
-        }
-        if !older.is_empty() {
-            self.journaling.trail.note_older(&older).await?;
         }
         Ok(())
     }
@@ -170,11 +167,11 @@ impl KeepJournal {
         }
     }
 
-    /// Looks again at what the database was found to lack; returns of how many processes it still does.
+    /// Looks again at what the journal did not bear out; returns of how many processes the database lacks something.
     async fn still_older(&self) -> Result<u64, StoreError> {
         let (mut older, mut after) = (0, None);
         loop {
-            let page = self.journaling.trail.older(after.take(), BATCH).await?;
+            let page = self.journaling.trail.doubted(after.take(), BATCH).await?;
             let Some(last) = page.last() else { return Ok(older) };
             after = Some(last.to_string());
             let compared = self.journaling.compare(&page).await?;
@@ -182,7 +179,8 @@ impl KeepJournal {
                 !matches!(compared.get(*id), Some(Compared::Older(..) | Compared::Faulty(_)))
             };
             let current: Vec<_> = page.iter().filter(is_current).cloned().collect();
-            older += (page.len() - current.len()) as u64;
+            let is_older = |compared: &&Compared| matches!(compared, Compared::Older(..));
+            older += compared.values().filter(is_older).count() as u64;
             if !current.is_empty() {
                 self.journaling.trail.note_current(&current).await?;
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use reprieve_domain::audit::{Account, JournalEntry, KeyedHash, Restoration, restoration};
 use reprieve_domain::{
     Address, CancelError, DeletionProcessId, DeviceId, EraserName, GracePeriod, InitiateError, InvalidId,
-    Timestamp,
+    Status, Timestamp,
 };
 
 use super::{KeepJournal, StartIdentityDeletionError};
@@ -310,10 +310,6 @@ impl ReplayJournal {
                 }
             }
         }
-        if !only_look && !remembrance.older.is_empty() {
-            let newest: Vec<_> = remembrance.older.iter().map(|(_, newest)| newest.clone()).collect();
-            self.journaling.trail.note_older(&newest).await?;
-        }
         remembrance.older.sort_by_key(|(_, newest)| newest.dates.created_at);
         replayed.in_journal = seen.len() as u64;
         let deleted = remembrance.by_identity.values();
@@ -352,6 +348,11 @@ impl ReplayJournal {
     ) -> Result<bool, ReplayJournalError> {
         let newest = older.newest;
         match restoration(older.account, newest) {
+            // Its erasers would be asked again about an identity that has come back since.
+            Restoration::Accept if older.is_deleting() && remembrance.has_asked_since(newest) => {
+                replayed.contradictions.push(newest.process_id.clone());
+                Ok(false)
+            }
             Restoration::Accept => {
                 replayed.accepted += 1;
                 Ok(true)
@@ -487,6 +488,12 @@ struct Older<'a> {
     is_stored: bool,
     /// Whether the identity was named.
     is_named: bool,
+}
+
+impl Older<'_> {
+    fn is_deleting(&self) -> bool {
+        self.account.newest().is_some_and(|stored| stored.status == Status::Deleting)
+    }
 }
 
 impl Replayed {

@@ -1,12 +1,14 @@
-//! Whether the audit trail, and all that follows from it, is what was written.
+//! Whether the audit trail, and all that follows from it, is what was written, and all that the journal remembers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+use reprieve_domain::DeletionProcessId;
 use reprieve_domain::audit::{Chain, Fault, FaultKind, Subject};
 
+use crate::journal::{Compared, Journaling};
 use crate::ports::{AuditTrail, ReceiptChecker};
-use crate::{Coded, ErrorCode, Receipt, StoreError};
+use crate::{Coded, ErrorCode, Failure, Receipt, StoreError};
 
 /// How many chains, or events, are held in memory at once.
 const PAGE: u32 = 500;
@@ -18,15 +20,19 @@ const REMEMBERED: usize = 10_000;
 pub struct VerifyAuditTrail {
     audit_trail: Arc<dyn AuditTrail>,
     receipts: Option<Arc<dyn ReceiptChecker>>,
+    journaling: Option<Journaling>,
 }
 
 /// An audit trail that is what was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VerifiedAuditTrail {
     /// How many processes it is about.
     pub processes: u64,
     /// How many entries it has.
     pub entries: u64,
+    /// How many processes the journal has, each of which it was compared with; or why it was not. Nothing if it was not to
+    /// be compared.
+    pub journal: Option<Result<u64, Failure>>,
 }
 
 /// Why the audit trail is not verified.
@@ -80,7 +86,7 @@ impl VerifyAuditTrail {
     /// With its port. Receipts are not looked at.
     #[must_use]
     pub fn new(audit_trail: Arc<dyn AuditTrail>) -> Self {
-        Self { audit_trail, receipts: None }
+        Self { audit_trail, receipts: None, journaling: None }
     }
 
     /// The same, and every receipt that is kept is checked as well.
@@ -89,11 +95,18 @@ impl VerifyAuditTrail {
         Self { receipts: Some(receipts), ..self }
     }
 
+    /// The same, and what the journal has is compared with it, if the journal can be used.
+    #[must_use]
+    pub fn with_journal(self, journaling: Journaling) -> Self {
+        Self { journaling: Some(journaling), ..self }
+    }
+
     /// Walks every chain, and compares what follows from them. Each page is seen as it was at one moment, so steps may be
     /// taken meanwhile.
     ///
     /// # Errors
-    /// If an entry was changed, removed or inserted, if what is stored is not what the entries say, or if the store fails.
+    /// If an entry was changed, removed or inserted, if what is stored is not what the entries say, if the journal has what is
+    /// not stored, or if the store fails. A journal that cannot be used is part of the answer.
     pub async fn execute(&self) -> Result<VerifiedAuditTrail, VerifyAuditTrailError> {
         let mut verified = VerifiedAuditTrail::default();
         let mut faults = Faults::default();
@@ -120,6 +133,12 @@ impl VerifyAuditTrail {
             }
         }
         self.audit_trail.contradictions().await?.into_iter().for_each(|fault| faults.add(fault));
+        if let Some(journaling) = &self.journaling {
+            verified.journal = Some(match compare(journaling, &mut faults).await {
+                Err(error @ StoreError::Journal(_)) => Err(error.into()),
+                compared => Ok(compared?),
+            });
+        }
         let broken = faults.processes.len() as u64 + faults.more;
         match faults.first {
             None => Ok(verified),
@@ -138,6 +157,47 @@ impl VerifyAuditTrail {
             _ => Ok(()),
         }
     }
+}
+
+/// Compares everything that the journal has with what is stored; returns how many processes that is.
+async fn compare(journaling: &Journaling, faults: &mut Faults) -> Result<u64, StoreError> {
+    journaling.check().await?;
+    if journaling.trail.known_journal().await?.id.is_none() {
+        // It is begun with the first pass.
+        return Ok(0);
+    }
+    let (mut after, mut seen) = (0, HashSet::new());
+    loop {
+        let page = journaling.journal.page(after, PAGE).await?;
+        let Some(last) = page.last else { return Ok(seen.len() as u64) };
+        after = last;
+        let new: Vec<_> = page.processes.into_iter().filter(|id| seen.insert(id.clone())).collect();
+        let doubted = not_borne_out(journaling, &new).await?;
+        if doubted.is_empty() {
+            continue;
+        }
+        // What was forgotten meanwhile is noted until the journal knows it. So whatever is neither noted now nor known to the
+        // journal afterwards was not forgotten.
+        let forgotten: HashSet<_> = journaling.trail.forgotten(u32::MAX).await?.into_iter().collect();
+        let ids: Vec<_> =
+            doubted.into_iter().map(|(id, _)| id).filter(|id| !forgotten.contains(id)).collect();
+        not_borne_out(journaling, &ids).await?.into_iter().for_each(|(_, fault)| faults.add(fault));
+    }
+}
+
+async fn not_borne_out(
+    journaling: &Journaling,
+    processes: &[DeletionProcessId],
+) -> Result<Vec<(DeletionProcessId, Fault)>, StoreError> {
+    if processes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let compared = journaling.look(processes).await?;
+    let fault = |(id, compared): (DeletionProcessId, Compared)| {
+        let fault = compared.fault(&id)?;
+        Some((id, fault))
+    };
+    Ok(compared.into_iter().filter_map(fault).collect())
 }
 
 /// Whether this receipt is the one that is kept with the process.

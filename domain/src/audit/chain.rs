@@ -156,6 +156,8 @@ pub enum FaultKind {
     PauseRecordDiffers,
     /// What is stored of a hold is not what was written. It belongs to no process.
     HoldDiffers,
+    /// What is stored of journals that were adopted is not what was written. It belongs to no process.
+    JournalAdoptionsDiffer,
 }
 
 impl FaultKind {
@@ -195,6 +197,7 @@ impl FaultKind {
             Self::ClockRecordDiffers => "clockRecordDiffers",
             Self::PauseRecordDiffers => "pauseRecordDiffers",
             Self::HoldDiffers => "holdDiffers",
+            Self::JournalAdoptionsDiffer => "journalAdoptionsDiffer",
         }
     }
 }
@@ -257,6 +260,8 @@ impl fmt::Display for Fault {
             FaultKind::HoldDiffers => formatter.write_str(
                 "a hold was changed, so that the identity counts as held; `reprieve hold place` or `release` puts it right",
             ),
+            FaultKind::JournalAdoptionsDiffer => formatter
+                .write_str("the record of the journals that were adopted was changed, or lacks the newest one"),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::FaultKind;
 use super::chain::json_object;
 use crate::{
-    Address, DeletionProcessId, DeviceId, EraserName, FailureCode, HoldCode, Reminder, Status, Suspension,
-    Timestamp, WaiverCode,
+    Address, DeletionProcessId, DeviceId, EraserName, FailureCode, HoldCode, InvalidTimestamp, Reminder,
+    Status, Suspension, Timestamp, WaiverCode,
 };
 
 /// One line of the audit trail, before it is sealed.
@@ -159,18 +159,19 @@ impl AuditedAction {
     pub(super) fn read(message_key: &str, additional_data: &str) -> Option<Self> {
         let members = members(additional_data)?;
         let action = match (message_key, members.as_slice()) {
-            ("StartedByOwner", [("gracePeriodEndsAt", at), held @ ..]) => {
-                Self::StartedByOwner { grace_period_ends_at: at.parse().ok()?, suspension: suspension(held)? }
-            }
+            ("StartedByOwner", [("gracePeriodEndsAt", at), held @ ..]) => Self::StartedByOwner {
+                grace_period_ends_at: at.parse().ok()?,
+                suspension: suspension(held).ok()?,
+            },
             ("HoldPlacedBySupport", [("code", code), ("endsAt", at), held @ ..]) => {
                 Self::HoldPlacedBySupport {
                     code: code.parse().ok()?,
                     ends_at: at.parse().ok()?,
-                    suspension: suspension(held)?,
+                    suspension: suspension(held).ok()?,
                 }
             }
             ("HoldReleasedBySupport", [("code", code), held @ ..]) => {
-                Self::HoldReleasedBySupport { code: code.parse().ok()?, suspension: suspension(held)? }
+                Self::HoldReleasedBySupport { code: code.parse().ok()?, suspension: suspension(held).ok()? }
             }
             ("CancelledByOwner", []) => Self::CancelledByOwner { fault: None },
             ("CancelledByOwner", [("fault", reason)]) => {
@@ -215,15 +216,18 @@ fn with_suspension(
     data
 }
 
-/// Reads what [`with_suspension`] writes; none if it is anything else.
-fn suspension(members: &[(&str, &str)]) -> Option<Option<Suspension>> {
-    Some(match members {
+/// Reads what [`with_suspension`] writes.
+///
+/// # Errors
+/// If it is anything else.
+fn suspension(members: &[(&str, &str)]) -> Result<Option<Suspension>, InvalidTimestamp> {
+    Ok(match members {
         [] => None,
-        [("suspendedUntil", until)] => Some(Suspension { until: until.parse().ok()?, shown_until: None }),
+        [("suspendedUntil", until)] => Some(Suspension { until: until.parse()?, shown_until: None }),
         [("suspendedUntil", until), ("shownUntil", shown)] => {
-            Some(Suspension { until: until.parse().ok()?, shown_until: Some(shown.parse().ok()?) })
+            Some(Suspension { until: until.parse()?, shown_until: Some(shown.parse()?) })
         }
-        _ => return None,
+        _ => return Err(InvalidTimestamp),
     })
 }
 

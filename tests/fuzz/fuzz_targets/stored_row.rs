@@ -3,6 +3,7 @@
 #![no_main]
 
 use std::cell::LazyCell;
+use std::sync::Arc;
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
@@ -165,7 +166,8 @@ fn open() -> Opened {
         let mut connection = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
         // Nothing here has to survive.
         sqlx::query("PRAGMA synchronous = OFF").execute(&mut connection).await.unwrap();
-        (database.into_store(audit_key(), Clocks::believed(Arc::new(Timestamp::from_unix_micros(0).unwrap()))).await.unwrap(), connection)
+        let clocks = Clocks::believed(Arc::new(Timestamp::from_unix_micros(0).unwrap()));
+        (database.into_store(audit_key(), clocks).await.unwrap(), connection)
     });
     Opened { runtime, store, connection, owner: OWNER.parse().unwrap(), _folder: folder }
 }
@@ -181,9 +183,12 @@ fuzz_target!(|row: Row<'_>| {
             let id = "IDP0123456789abcdefg".parse().unwrap();
             read_or_corrupt(DeletionProcesses::find(store, owner, &id).await);
             let due = Due { reminded: None, ends_after: None, ends_by: now, longer_than: None };
-            let batch = store.step(due, None, 10, &|_| None).await.unwrap();
-            for error in batch.failed {
+            let found = store.find_due(due, None, 10).await.unwrap();
+            for error in found.failed {
                 read_or_corrupt::<()>(Err(error));
+            }
+            if let Some(verified) = read_or_corrupt(store.verified(&found.processes).await) {
+                assert!(verified.values().all(Result::is_err), "nobody wrote this");
             }
             if let Some(chains) = read_or_corrupt(store.chains(None, 10).await) {
                 assert!(chains.iter().all(|chain| store.verify(chain).is_err()), "nobody wrote this");

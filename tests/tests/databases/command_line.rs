@@ -101,7 +101,8 @@ fn the_whole_story_in_text(sandbox: &Sandbox) {
     assert_eq!(list, format!("{heading}{id}  Cancelled  {created_at}  {cancelled_at}\n"));
 
     let verified = sandbox.line("audit verify").succeeded().stdout;
-    assert_eq!(verified, "Audit trail verified: 2 entries of 1 deletion processes\n");
+    // And whether it was compared with a journal, which there need not be.
+    assert!(verified.starts_with("Audit trail verified: 2 entries of 1 deletion processes\n"), "{verified}");
     assert_eq!(sandbox.line("database migrate").succeeded().stdout, "Database is up to date\n");
 }
 
@@ -137,8 +138,9 @@ fn the_whole_story_in_json(sandbox: &Sandbox) {
     // The oldest first.
     assert_eq!(sandbox.json("identityDeletion list"), serde_json::json!([cancelled, second]));
 
-    let verified = serde_json::json!({"verified": true, "processes": 2, "entries": 3});
-    assert_eq!(sandbox.json("audit verify"), verified);
+    let verified = sandbox.json("audit verify");
+    assert_eq!((&verified["verified"], &verified["processes"]), (&true.into(), &2.into()));
+    assert_eq!(verified["entries"], 3);
     assert_eq!(sandbox.json("database migrate"), serde_json::json!({"applied": []}));
 }
 

@@ -92,7 +92,7 @@ fn a_held_own_identity_says_so_and_can_be_cancelled_past_its_promised_date(sandb
     let until = in_a_year(&sandbox);
     let line = ["hold", "place", &address, "--code", "legal", "--until", &until, "--output", "json"];
     let held: Value = serde_json::from_str(&sandbox.run(line).succeeded().stdout).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1000));
+    std::thread::sleep(std::time::Duration::from_secs(1));
     drop(sandbox.line("worker run deletions --once").succeeded());
     let status = sandbox.line("identity status").succeeded().stdout;
     assert!(status.contains("End of grace period: ") && status.contains("(it is over)"), "{status}");
@@ -109,7 +109,7 @@ fn a_held_own_identity_says_so_and_can_be_cancelled_past_its_promised_date(sandb
     drop(sandbox.line("identityDeletion init").succeeded());
     let process = &sandbox.json("identity status")["identityDeletionProcess"];
     assert_eq!(process["suspendedUntil"], held["endsAt"]);
-    std::thread::sleep(std::time::Duration::from_millis(1000));
+    std::thread::sleep(std::time::Duration::from_secs(1));
     let released = sandbox.json(&format!("hold release {address} --code legal"));
     assert!(
         released["suspendedUntil"].as_str().unwrap() > released["endsAt"].as_str().unwrap(),

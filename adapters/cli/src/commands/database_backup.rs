@@ -8,7 +8,8 @@ use crate::{Failure, Host, Output};
 
 pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>, file: &Path) -> Result<(), Failure> {
     let done = host.back_up_database().await?.execute(file).await?;
-    let (processes, entries) = done.verified.map(|verified| (verified.processes, verified.entries)).unzip();
+    let (processes, entries) =
+        done.verified.as_ref().map(|verified| (verified.processes, verified.entries)).unzip();
     let verified = processes.zip(entries).map_or_else(
         || {
             "Audit trail not verified: the database has the tables of another version, or is empty\n"

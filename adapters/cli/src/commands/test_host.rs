@@ -285,7 +285,9 @@ impl Ledger {
         trail.expect_forgotten().returning(|_| Ok(Vec::new()));
         trail.expect_unjournaled().returning(|_, _| Ok(Vec::new()));
         trail.expect_note_journaled().returning(|_| Ok(()));
-        trail.expect_older().returning(|_, _| Ok(Vec::new()));
+        trail.expect_unjournaled_holds().returning(|_| Ok(Vec::new()));
+        trail.expect_doubted().returning(|_, _| Ok(Vec::new()));
+        trail.expect_quarantine().returning(|_| Ok(()));
         trail.expect_accounts().returning(|_| Ok(BTreeMap::new()));
         trail.expect_note_current().returning(|_| Ok(()));
         let keep = Journaling::new(Arc::new(journal), Arc::new(trail), clock(), ids(), KEEP_JOURNAL);

@@ -41,7 +41,8 @@ fn summary(pass: &PassSummary) -> (Value, String) {
                 "overLimit": over_limit,
             }),
             format!(
-                "Deletions started: {stepped}; left alone: {left_alone}; over the limit: {over_limit}; failed: {failed}\n"
+                "Deletions started: {stepped}; left alone: {left_alone}{}; failed: {failed}\n",
+                if *over_limit > 0 { format!("; over the limit: {over_limit}") } else { String::new() }
             ),
         ),
         PassSummary::Erasures(run) => {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use reprieve_application::ports::{Housekeeping, Journal, JournalError, JournaledTrail};
+use reprieve_application::ports::{
+    AuditTrail, ErasureTasks, Housekeeping, Journal, JournalError, JournaledTrail,
+};
 use reprieve_domain::Status;
-use reprieve_domain::audit::{AuditKey, JournalEntry, JournalKind, Remembered};
-use reprieve_persistence::JournalDatabase;
+use reprieve_domain::audit::{AuditKey, Fault, FaultKind, JournalEntry, JournalKind, Remembered};
+use reprieve_persistence::{JournalDatabase, Store};
 use reprieve_tests::TestDatabase;
 
 use crate::closing::{close, completed};
@@ -237,13 +239,14 @@ async fn a_database_knows_one_journal_until_another_is_adopted(opened: Opened) {
     store.note_ledger(9).await.unwrap();
     let known = store.known_journal().await.unwrap();
     assert_eq!((known.position, known.refill_after, known.ledger_length), (7, None, Some(9)));
-    store.note_older(&[entry(1, 1, Status::Active)]).await.unwrap();
+    store.quarantine(&[fault(1, FaultKind::OlderThanJournal)]).await.unwrap();
     store.adopt_journal("second", at(5)).await.unwrap();
     store.adopt_journal("third", at(6)).await.unwrap();
     let known = store.known_journal().await.unwrap();
     assert_eq!((known.id.as_deref(), known.position), (Some("third"), 0));
     assert_eq!((known.refill_after.as_deref(), known.ledger_length), (Some(""), None));
     assert_eq!(store.older(None, 9).await.unwrap(), []);
+    assert_eq!(store.quarantined(None, 9).await.unwrap(), []);
     let adoptions = store.adoptions().await.unwrap();
     assert_eq!(
         (adoptions[0].known.as_deref(), adoptions[1].known.as_deref()),
@@ -253,21 +256,59 @@ async fn a_database_knows_one_journal_until_another_is_adopted(opened: Opened) {
         opened.sql.run("CREATE TABLE kept AS SELECT * FROM journal_adoptions").await;
         opened.sql.run(&format!("UPDATE journal_adoptions SET {change} WHERE sequence = 1")).await;
         assert!(store.adoptions().await.is_err(), "{change}");
+        assert_eq!(adoptions_fault(store).await, [FaultKind::JournalAdoptionsDiffer], "{change}");
         opened.sql.run("DELETE FROM journal_adoptions").await;
         opened.sql.run("INSERT INTO journal_adoptions SELECT * FROM kept").await;
         opened.sql.run("DROP TABLE kept").await;
     }
+    assert_eq!(adoptions_fault(store).await, []);
+    // The newest is the one that is known.
+    opened.sql.run("CREATE TABLE kept AS SELECT * FROM journal_adoptions").await;
+    opened.sql.run("DELETE FROM journal_adoptions WHERE sequence = 2").await;
+    assert_eq!(adoptions_fault(store).await, [FaultKind::JournalAdoptionsDiffer]);
+    opened.sql.run("INSERT INTO journal_adoptions SELECT * FROM kept WHERE sequence = 2").await;
     opened.sql.run("DELETE FROM journal_adoptions WHERE sequence = 1").await;
     assert!(store.adoptions().await.is_err());
 }
 
+async fn adoptions_fault(store: &Store) -> Vec<FaultKind> {
+    store.contradictions().await.unwrap().into_iter().map(|fault| fault.kind).collect()
+}
+
+fn fault(number: usize, kind: FaultKind) -> Fault {
+    Fault { process_id: process_id(number).to_string(), sequence: 2, kind }
+}
+
 async fn what_the_database_lacks_is_noted_once(opened: Opened) {
     let store = &opened.store;
-    let newest = [1, 2, 3].map(|number| entry(number, 2, Status::Cancelled));
-    store.note_older(&newest).await.unwrap();
-    store.note_older(&newest[..1]).await.unwrap();
+    opened.initiated(&address(1), 1).await;
+    let faults = [3, 2, 1].map(|number| fault(number, FaultKind::OlderThanJournal));
+    store.quarantine(&faults).await.unwrap();
+    store.quarantine(&faults[..1]).await.unwrap();
+    store.quarantine(&[fault(4, FaultKind::JournalDamaged)]).await.unwrap();
+    let events = "SELECT count(*) FROM outbox WHERE event_type = 'IdentityDeletionProcessQuarantined'";
+    assert_eq!(opened.sql.column::<i64>(events).await, [1], "of the one that is stored");
+    let quarantined = async || {
+        let quarantined = store.quarantined(None, 9).await.unwrap();
+        quarantined.into_iter().map(|one| (one.process_id, one.reason)).collect::<Vec<_>>()
+    };
+    let with = |number: usize, reason: &str| (process_id(number).to_string(), reason.to_owned());
+    let all = [1, 2, 3].map(|number| with(number, "olderThanJournal"));
+    assert_eq!(quarantined().await, [&all[..], &[with(4, "journalDamaged")]].concat());
+    // Each is sound by itself, or not there: only the journal can say that it is right.
+    assert_eq!(store.review_quarantine().await.unwrap(), 4);
+    assert_eq!(store.doubted(None, 9).await.unwrap(), [1, 2, 3, 4].map(process_id));
+    assert_eq!(store.doubted(Some(process_id(1).to_string()), 1).await.unwrap(), [process_id(2)]);
     assert_eq!(store.older(None, 9).await.unwrap(), [1, 2, 3].map(process_id));
     assert_eq!(store.older(Some(process_id(1).to_string()), 1).await.unwrap(), [process_id(2)]);
-    store.note_current(&[process_id(1), process_id(3)]).await.unwrap();
+    store.note_current(&[1, 3, 4].map(process_id)).await.unwrap();
     assert_eq!(store.older(None, 9).await.unwrap(), [process_id(2)]);
+    assert_eq!(quarantined().await, [with(2, "olderThanJournal")]);
+    // Whatever the columns of the table say is found again.
+    for change in ["DELETE FROM quarantined_processes", "DELETE FROM older_processes"] {
+        opened.sql.run(change).await;
+        store.quarantine(&faults[1..2]).await.unwrap();
+        assert_eq!(store.older(None, 9).await.unwrap(), [process_id(2)]);
+        assert_eq!(quarantined().await, [with(2, "olderThanJournal")]);
+    }
 }

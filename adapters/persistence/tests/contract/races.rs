@@ -151,7 +151,7 @@ async fn of_cancels_and_starts_at_the_deadline_one_wins(opened: Opened) {
         let processes = i64::try_from(round).unwrap() + 1;
         assert_eq!(rows(&opened).await, (processes, steps, steps));
     }
-    assert_eq!(verified(&opened).await, VerifiedAuditTrail { processes: 100, entries: 200 });
+    assert_eq!(verified(&opened).await, VerifiedAuditTrail { processes: 100, entries: 200, journal: None });
 }
 
 async fn of_initiations_one_wins(opened: Opened) {
@@ -166,7 +166,7 @@ async fn of_initiations_one_wins(opened: Opened) {
         }
         assert_eq!(rows(&opened).await, (steps, steps, steps));
     }
-    assert_eq!(verified(&opened).await, VerifiedAuditTrail { processes: 100, entries: 100 });
+    assert_eq!(verified(&opened).await, VerifiedAuditTrail { processes: 100, entries: 100, journal: None });
 }
 
 /// The identities whose events do not tell of one process after the other.

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reprieve_application::ports::{Alongside, AnsweredRequests, EventDeliveries, Identities, Loaded};
+use reprieve_application::ports::{
+    Alongside, AnsweredRequests, EventDeliveries, Identities, JournaledTrail, Loaded,
+};
 use reprieve_application::use_cases::{ProvideOwnIdentity, Retention};
 use reprieve_application::{Answer, AnsweredRequest, Fingerprint, IdempotencyKey, IdempotentRequest};
 use reprieve_domain::{Identity, Step};
@@ -47,7 +49,6 @@ const NOT_FOUND: &[(&str, &str, &str)] = &[
     ("outbox", "trace_parent", "only shown in traces"),
     ("outbox", "trace_state", "only shown in traces"),
     ("forgotten_processes", "*", "only what the journal is to know"),
-    ("journal_adoptions", "*", "only shown to operators, to whom a change shows"),
     ("older_processes", "*", "only shown to operators; the journal has what counts"),
     ("own_identity", "id", "can only be 1"),
     ("own_identity", "device", "gap: the embedded command acts for another device"),
@@ -160,6 +161,13 @@ async fn lived_in(database: TestDatabase) -> World {
     // Held: one with an open process, one that cancels, one that has asked for nothing.
     for number in [9, 10, 11] {
         world.hold(number, "legal", now + 3 * END).await;
+    }
+    let known = world.keep_journal().await;
+    assert_eq!(known.older, 0);
+    // Another journal was adopted, and then the first one again.
+    let own = JournaledTrail::known_journal(world.store.as_ref()).await.unwrap().id.unwrap();
+    for id in ["another", &own] {
+        world.store.adopt_journal(id, world.now()).await.unwrap();
     }
     ProvideOwnIdentity::new(world.store.clone(), Arc::new(SystemIds), "localhost".to_owned())
         .execute()

@@ -1,6 +1,5 @@
 //! What is remembered outside the database: whatever is put back, no identity is deleted that has cancelled.
 
-use reprieve_application::ports::ErasureLedger as _;
 use reprieve_application::use_cases::{Elsewhere, ForgetJournal, KeepJournal, Replayed, Retention};
 use reprieve_application::{Coded, ErrorCode, Journaling};
 use reprieve_domain::Status;
@@ -15,6 +14,9 @@ use super::world::{DAY, END, TestEraser, World, address, at};
 
 on_each_database!(
     whoever_had_cancelled_is_not_deleted_after_a_restore_and_is_cancelled_again,
+    whatever_finds_a_process_that_was_put_back_quarantines_it_with_one_event,
+    what_the_journal_has_damaged_is_quarantined_until_it_is_put_right,
+    what_was_forgotten_since_the_journal_was_written_is_no_fault,
     one_process_that_is_put_back_is_quarantined_and_no_other_is_held_up,
     an_owner_cancels_what_was_put_back_until_its_end,
     a_journal_that_was_put_back_is_filled_again,
@@ -33,22 +35,27 @@ pub(super) fn nowhere() -> Option<Elsewhere<[String; 0]>> {
 }
 
 impl World {
+    /// An event of a quarantine is dated by the clock of the database, which is long ago here.
+    async fn keep_house_and_events(&self) {
+        let events = Duration::from_hours(24 * 10_000);
+        self.keep_house_by(Retention { events, ..Retention::default() }).await;
+    }
+
     async fn replayed(&self) -> Replayed {
         self.replay().execute(nowhere(), false).await.unwrap()
     }
 
     /// Puts the journal back to when it had so many entries.
     fn put_journal_back(&self, position: i64) {
+        self.change_journal(format!(
+            "DELETE FROM journal_entries WHERE position > {position}; \
+             UPDATE sqlite_sequence SET seq = {position} WHERE name = 'journal_entries'"
+        ));
+    }
+
+    pub(super) fn change_journal(&self, change: String) {
         let url = format!("sqlite:{}", self.journal.url().file().unwrap().display());
-        std::thread::spawn(move || {
-            let delete = format!(
-                "DELETE FROM journal_entries WHERE position > {position}; \
-                 UPDATE sqlite_sequence SET seq = {position} WHERE name = 'journal_entries'"
-            );
-            Sql::open(&url).execute(&delete);
-        })
-        .join()
-        .unwrap();
+        std::thread::spawn(move || Sql::open(&url).execute(&change)).join().unwrap();
     }
 }
 
@@ -90,6 +97,111 @@ async fn whoever_had_cancelled_is_not_deleted_after_a_restore_and_is_cancelled_a
     world.initiate(1).await;
     world.set(2 * END + DAY);
     assert_eq!(world.start_deletions().await.stepped, 1);
+}
+
+/// What says that the database is older than its journal, besides metric, log and the body of `ready`.
+async fn whatever_finds_a_process_that_was_put_back_quarantines_it_with_one_event(database: TestDatabase) {
+    let world = World::new(database, &[TestEraser::new("files")]).await;
+    for number in 1..=4 {
+        world.initiate(number).await;
+    }
+    world.back_up().await;
+    world.initiate(5).await;
+    for number in [1, 2] {
+        world.cancel(number).await.unwrap();
+    }
+    world.keep_journal().await;
+    world.restore().await;
+    let quarantined = async |number: usize| {
+        let events = world.events(number).await;
+        let of_quarantine = events.iter().filter(|event| {
+            let event = event.to_string();
+            event.contains("IdentityDeletionProcessQuarantined") && event.contains("olderThanJournal")
+        });
+        of_quarantine.count()
+    };
+    // By a worker, which is about to act on one of them.
+    let process = world.open_process(1).await.unwrap();
+    let found = world.audit_trail().verified(std::slice::from_ref(process.id())).await.unwrap();
+    assert!(found[process.id()].is_err());
+    assert_eq!((quarantined(1).await, quarantined(2).await), (1, 0));
+    // By the journal pass, although no worker has anything to do. A restore puts back how far the two were compared.
+    world
+        .with_sql(|sql| sql.execute("UPDATE deployment SET value = '0' WHERE name = 'journal_position'"))
+        .await;
+    assert_eq!(world.keep_journal().await.older, 3);
+    for _ in 0..2 {
+        world.keep_journal().await;
+        world.keep_house_and_events().await;
+        world.remind().await;
+        world.set(END);
+        assert_eq!(world.start_deletions().await.failed, 2);
+        world.set(0);
+    }
+    for (number, events) in [(1, 1), (2, 1), (3, 0), (4, 0), (5, 0)] {
+        assert_eq!(quarantined(number).await, events, "{number}");
+    }
+    assert_eq!(world.figures().await.quarantined, 3, "the one that is not stored included");
+    let compared = world.compared().await.unwrap_err().to_string();
+    assert!(compared.contains("lacks what the journal has"), "{compared}");
+    assert!(compared.contains("and 2 more processes"), "{compared}");
+    world.verify().await;
+    // A replay ends it, but for the request that is lost.
+    let replayed = world.replayed().await;
+    assert_eq!((replayed.cancelled_again.len(), replayed.lost.len()), (2, 1));
+    assert_eq!(world.keep_journal().await.older, 1);
+    assert_eq!(world.figures().await.quarantined, 1);
+    assert_eq!((quarantined(1).await, quarantined(2).await), (1, 1));
+}
+
+async fn what_the_journal_has_damaged_is_quarantined_until_it_is_put_right(database: TestDatabase) {
+    let mut world = World::new(database, &[TestEraser::new("files")]).await;
+    world.initiate(1).await;
+    world.keep_journal().await;
+    let damage = |change: &'static str| world.change_journal(change.to_owned());
+    damage("UPDATE journal_entries SET grace_period_ends_at = grace_period_ends_at + 1");
+    world.set(END);
+    for _ in 0..2 {
+        let swept = world.start_deletions().await;
+        assert_eq!((swept.stepped, swept.failed), (0, 1));
+        world.keep_house_and_events().await;
+        assert_eq!(world.figures().await.quarantined, 1);
+    }
+    let events = world.events(1).await;
+    assert_eq!(
+        events.iter().filter(|event| event.to_string().contains("journalDamaged")).count(),
+        1,
+        "{events:?}"
+    );
+    let compared = world.compared().await.unwrap_err().to_string();
+    assert!(compared.contains("what the journal has of process"), "{compared}");
+    damage("UPDATE journal_entries SET grace_period_ends_at = grace_period_ends_at - 1");
+    assert_eq!(world.keep_journal().await.older, 0);
+    assert_eq!(world.figures().await.quarantined, 0);
+    assert_eq!(world.compared().await.unwrap().journal, Some(Ok(1)));
+    assert_eq!(world.start_deletions().await.stepped, 1);
+    // It says so if it was not compared.
+    let folder = tempfile::tempdir().unwrap();
+    world.journal = Arc::new(super::world::journal_at(folder.path().join("missing")));
+    let not_compared = world.compared().await.unwrap().journal.unwrap().unwrap_err();
+    assert_eq!(not_compared.code, ErrorCode::JournalMissing);
+}
+
+/// What was forgotten in time is not missed, although the journal does not know that it was.
+async fn what_was_forgotten_since_the_journal_was_written_is_no_fault(database: TestDatabase) {
+    let world = World::new(database, &[TestEraser::new("files")]).await;
+    world.initiate(1).await;
+    world.set(END);
+    world.start_deletions().await;
+    world.erase().await;
+    world.keep_journal().await;
+    world.with_sql(|sql| sql.execute("DELETE FROM outbox")).await;
+    world.set(END + 2 * DAY);
+    let retention = Retention { audit_trails: Duration::from_hours(24), ..Retention::default() };
+    assert_eq!(world.keep_house_by(retention).await.audit_trails, 1);
+    assert_eq!(world.compared().await.unwrap().journal, Some(Ok(1)));
+    world.with_sql(|sql| sql.execute("DELETE FROM forgotten_processes")).await;
+    assert!(world.compared().await.is_err());
 }
 
 async fn one_process_that_is_put_back_is_quarantined_and_no_other_is_held_up(database: TestDatabase) {
@@ -347,6 +459,19 @@ async fn a_restore_of_everything_deletes_no_identity_that_had_cancelled(database
     assert_eq!((again.came_back.len(), again.cancelled_again.len(), again.accepted), (0, 0, 0));
 }
 
+/// As older versions wrote it.
+fn as_written(line: &ErasureLedgerEntry) -> String {
+    let line = serde_json::json!({
+        "processId": line.process_id,
+        "identityHash": line.identity_hash.to_string(),
+        "createdAt": line.created_at,
+        "gracePeriodEndsAt": line.grace_period_ends_at,
+        "deletionStartedAt": line.deletion_started_at,
+        "seal": line.seal.to_string(),
+    });
+    format!("{line}\n")
+}
+
 /// An older version deleted an identity, and a backup from before was restored with the upgrade.
 async fn lines_of_an_old_ledger_are_taken_over_and_forged_ones_are_not(database: TestDatabase) {
     let files = TestEraser::new("files");
@@ -364,7 +489,8 @@ async fn lines_of_an_old_ledger_are_taken_over_and_forged_ones_are_not(database:
     let forged = ErasureLedgerEntry { process_id, identity_hash, ..line.clone() };
     let folder = tempfile::tempdir().unwrap();
     let ledger = Arc::new(LedgerFile::new(folder.path().join("ledger")));
-    ledger.append(&[line, forged]).await.unwrap();
+    let lines = [line, forged].map(|line| as_written(&line)).concat();
+    std::fs::write(folder.path().join("ledger"), lines).unwrap();
     world.restore().await;
     world.with_sql(|sql| sql.execute("DELETE FROM deployment WHERE name LIKE 'journal%'")).await;
     world.journal = Arc::new(super::world::journal_at(folder.path().join("journal")));

@@ -234,14 +234,10 @@ async fn a_forged_entry_deletes_nobody(database: TestDatabase) {
     world.set(END);
     world.delete(1).await;
     world.initiate(2).await;
-    let journal = format!("sqlite:{}", world.journal.url().file().unwrap().display());
     let hash = world.store.identity_hash(&address(2)).to_string();
-    std::thread::spawn(move || {
-        let change = format!("UPDATE journal_entries SET identity_hash = x'{hash}' WHERE status = 'Deleted'");
-        reprieve_tests::Sql::open(&journal).execute(&change);
-    })
-    .join()
-    .unwrap();
+    world.change_journal(format!(
+        "UPDATE journal_entries SET identity_hash = x'{hash}' WHERE status = 'Deleted'"
+    ));
     let replayed = world.replay().execute(nowhere(), false).await.unwrap();
     assert_eq!(replayed.damaged.len(), 1, "{replayed:?}");
     assert_eq!(replayed.first_failure.unwrap().code, ErrorCode::JournalCorrupt);

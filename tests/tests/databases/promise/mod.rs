@@ -10,7 +10,9 @@ mod interleavings;
 mod journal;
 mod ledger;
 mod overtaken;
+mod put_back;
 mod quarantine;
+mod restoring;
 mod time_travel;
 mod world;
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use reprieve_application::ports::{
-    AuditTrail, Clock, ClockGuard as _, DeletionProcesses, DeletionsSwitch as _, Eraser, ErasureTasks, Holds,
-    Identities, Journal, Receipts, SwitchSetting, TaskStatus,
+    AuditTrail, Clock, ClockGuard as _, DeletionProcesses, DeletionsSwitch as _, Eraser, ErasureTasks,
+    Figures, Holds, Identities, Journal, Receipts, SwitchSetting, TaskStatus,
 };
 use reprieve_application::use_cases::{
     CancelIdentityDeletionProcess, CancelIdentityDeletionProcessError, ErasureSettings, ErasuresRun,
@@ -80,6 +80,9 @@ async fn connect(database: &TestDatabase) -> Database {
     Database::connect(&database.url().parse().unwrap(), &options).await.unwrap()
 }
 
+/// The bytes from 0 to 31.
+pub(crate) const AUDIT_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
 pub(crate) fn audit_key() -> AuditKey {
     AuditKey::new(&(0..32).collect::<Vec<u8>>()).unwrap()
 }
@@ -135,16 +138,30 @@ impl World {
 
     /// Another instance of the same deployment, whose clock is wrong by so many microseconds.
     pub(crate) async fn instance(&self, micros_off: i64) -> Self {
+        self.instance_on(self.database.clone(), micros_off).await
+    }
+
+    /// The same deployment on this database, which may have been put back.
+    pub(crate) async fn instance_on(&self, database: Arc<TestDatabase>, micros_off: i64) -> Self {
         Self {
-            store: store(connect(&self.database).await).await,
+            store: store(connect(&database).await).await,
             journal: self.journal.clone(),
             settings: self.settings,
             most_per_hour: self.most_per_hour,
             clock: Arc::new(TestClock(self.clock.0.clone(), micros_off)),
             erasers: self.erasers.clone(),
-            database: self.database.clone(),
+            database,
             folder: self.folder.clone(),
         }
+    }
+
+    pub(crate) fn database(&self) -> Arc<TestDatabase> {
+        self.database.clone()
+    }
+
+    /// Closes the connections to the database.
+    pub(crate) async fn close(&self) {
+        self.store.as_ref().clone().close().await;
     }
 
     /// Takes other erasers into force; returns those before.
@@ -393,6 +410,15 @@ impl World {
     pub(crate) async fn verified(&self) -> Result<VerifiedAuditTrail, VerifyAuditTrailError> {
         let checker = JwsReceiptChecker::new(Some(&receipt_signer()));
         VerifyAuditTrail::new(self.store.clone()).with_receipts(Arc::new(checker)).execute().await
+    }
+
+    /// The same, and nothing is missing that the journal has.
+    pub(crate) async fn compared(&self) -> Result<VerifiedAuditTrail, VerifyAuditTrailError> {
+        VerifyAuditTrail::new(self.store.clone()).with_journal(self.journaling()).execute().await
+    }
+
+    pub(crate) async fn figures(&self) -> Figures {
+        DeletionProcesses::figures(self.store.as_ref(), self.now(), self.now()).await.unwrap()
     }
 
     pub(crate) fn url(&self) -> &str {

@@ -40,7 +40,7 @@ async fn verified(opened: &Opened) -> Result<VerifiedAuditTrail, VerifyAuditTrai
 }
 
 pub(crate) async fn sound(opened: &Opened) -> (u64, u64) {
-    let VerifiedAuditTrail { processes, entries } = verified(opened).await.unwrap();
+    let VerifiedAuditTrail { processes, entries, .. } = verified(opened).await.unwrap();
     (processes, entries)
 }
 
