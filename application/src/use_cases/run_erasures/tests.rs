@@ -6,8 +6,8 @@ use reprieve_domain::FailureCode;
 
 use super::*;
 use crate::ports::{
-    EraseAnswer, JournalError, MockAuditTrail, MockDeletionsSwitch, MockEraser, MockErasureTasks,
-    MockIdentities, MockIds, MockReceiptSigner, Pause, Settlement,
+    EraseAnswer, Holds, JournalError, MockAuditTrail, MockDeletionsSwitch, MockEraser, MockErasureTasks,
+    MockHolds, MockIdentities, MockIds, MockReceiptSigner, Pause, Settlement,
 };
 use crate::use_cases::test_data::{ENDS_AT, at, broken_trail, clock_at, deleting_with, no_holds, trail_of};
 use reprieve_domain::TaskKind;
@@ -62,6 +62,15 @@ fn run(tasks: MockErasureTasks, audit_trail: MockAuditTrail) -> RunErasures {
 }
 
 fn run_while(pause: Option<Pause>, tasks: MockErasureTasks, audit_trail: MockAuditTrail) -> RunErasures {
+    run_beside(pause, no_holds(), tasks, audit_trail)
+}
+
+fn run_beside(
+    pause: Option<Pause>,
+    holds: Arc<dyn Holds>,
+    tasks: MockErasureTasks,
+    audit_trail: MockAuditTrail,
+) -> RunErasures {
     let mut switch = MockDeletionsSwitch::new();
     switch.expect_pause_in_force().returning(move || Ok(pause.clone()));
     let mut ids = MockIds::new();
@@ -69,7 +78,7 @@ fn run_while(pause: Option<Pause>, tasks: MockErasureTasks, audit_trail: MockAud
     let ports = RunErasuresPorts {
         tasks: Arc::new(tasks),
         switch: Arc::new(switch),
-        holds: no_holds(),
+        holds,
         identities: Arc::new(MockIdentities::new()),
         audit_trail: Arc::new(audit_trail),
         signer: Arc::new(MockReceiptSigner::new()),
@@ -124,4 +133,26 @@ async fn tasks_are_given_back_if_deletions_were_paused_since_they_were_claimed()
     let run = run_while(Some(Pause::Unverified), tasks, trail_of(deleting()));
     assert_eq!(run.execute().await.unwrap_err().code(), ErrorCode::DeletionsPaused);
     assert_given_back(&given_back);
+}
+
+/// They were claimed before the hold, and are asked after it. Patience stands still until its end.
+#[tokio::test]
+async fn tasks_are_put_off_if_their_identity_was_held_since_they_were_claimed() {
+    const UNTIL: i64 = NOW + 1000;
+    let mut holds = MockHolds::new();
+    holds.expect_suspended_until().returning(|_| Ok(Some(at(UNTIL))));
+    let mut tasks = MockErasureTasks::new();
+    let unfinished = ErasureTask { unfinished_since: Some(at(NOW - 7)), ..task(2) };
+    let mut claims = [vec![task(1), unfinished], vec![]].into_iter();
+    tasks
+        .expect_claim()
+        .returning(move |_, _, _| Ok(claims.next().unwrap_or_default().into_iter().map(Ok).collect()));
+    tasks.expect_settle().times(2).returning(|task, settlement, _| {
+        let since = at(if task.unfinished_since.is_some() { UNTIL - 7 } else { UNTIL });
+        assert_eq!(settlement, Settlement::Later { at: Some(at(UNTIL)), since, poll: None });
+        Ok(())
+    });
+    // The eraser must not be asked.
+    let run = run_beside(None, Arc::new(holds), tasks, trail_of(deleting())).execute().await.unwrap();
+    assert_eq!((run.acknowledged, run.failed), (0, 0));
 }
