@@ -256,8 +256,12 @@ async fn holds_that_were_lost_are_stored_again_and_never_in_the_place_of_later_o
     store.restore(&[first, later.clone()]).await.unwrap();
     assert_eq!(in_force(store, None, NOW).await, std::slice::from_ref(&later));
     // Two that decide at once: the one that comes later sees that the other was there.
-    let saved = Holds::save(store, &HoldRecord { revision: 9, ..later }, None, None, at(NOW)).await;
-    assert!(matches!(saved, Err(StoreError::Conflict)));
+    let (before, newer) = (later.revision, HoldRecord { revision: later.revision + 9, ..later });
+    for replaced in [None, Some(before - 1)] {
+        let saved = Holds::save(store, &newer, replaced, None, at(NOW)).await;
+        assert!(matches!(saved, Err(StoreError::Conflict)), "{replaced:?}");
+    }
+    Holds::save(store, &newer, Some(before), None, at(NOW)).await.unwrap();
 }
 
 async fn holds_and_suspension_go_with_the_identity(opened: Opened) {

@@ -176,12 +176,14 @@ impl Hand {
         let (victim, another) = (2 * number, 2 * number + 1);
         let start = self.now;
         self.world.initiate_for(another, 20.0).await;
-        let life = LIVES[usize::try_from(self.random.below(LIVES.len() as u64)).unwrap()];
+        // Each life in turn, so that few rounds have all of them; the moments are random.
+        let (life, is_to_be_cancelled) =
+            (LIVES[number % LIVES.len()], (number / LIVES.len()).is_multiple_of(2));
         let id = self.live(life, victim).await;
         let asked = self.times_asked(&id);
         let was_cancelled = matches!(life, Life::RequestedThenCancelled | Life::RemindedThenCancelled);
         let was_put_to = if life == Life::DeletingThenDeleted { Status::Deleting } else { Status::Active };
-        if self.random.below(2) == 0 && was_cancelled {
+        if !is_to_be_cancelled && was_cancelled && self.random.below(2) == 0 {
             // While workers are at it.
             self.set(start + 20 * DAY);
             let erasures = self.world.erasures();
@@ -191,7 +193,7 @@ impl Hand {
         } else {
             self.put_back(&id).await;
         }
-        let is_in_time = self.now < start + END && self.random.below(2) == 0;
+        let is_in_time = is_to_be_cancelled && self.now < start + END;
         if is_in_time {
             let cancelled = self.world.cancel(victim).await.unwrap();
             assert_eq!((cancelled.id(), cancelled.status()), (&id, Status::Cancelled), "{life:?}");
