@@ -31,8 +31,8 @@ ON CONFLICT (address, code) DO UPDATE SET revision = excluded.revision, placed_a
     is_journaled = 0
 WHERE $REPLACED";
 
-/// What an initiation that began before must not miss: it is waited for, and what comes later sees the hold. Whoever has
-/// locked a row already is let go on.
+/// An initiation that began before is waited for, and one that comes later sees the hold. A transaction that has
+/// locked a row already goes on.
 const ALONE: &str = "LOCK TABLE deletion_processes IN EXCLUSIVE MODE";
 
 const OPEN_PROCESSES: &str = "\
