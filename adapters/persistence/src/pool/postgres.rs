@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
-use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection as _, RawSql, Row as _};
+use sea_orm::sqlx::{
+    self, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, RawSql, Row as _,
+};
 use sea_orm::{DbErr, RuntimeErr, Statement, Value};
 use tokio::sync::Mutex;
 
@@ -45,6 +47,8 @@ pub(crate) struct Server {
     doubts: AtomicU64,
     /// When a connection last failed or was given up, in microseconds since `started`: another server may answer since.
     failed_at: AtomicU64,
+    /// Whether the newest connection, or the newest refusal, was of a server that cannot be written to.
+    is_read_only: AtomicBool,
 }
 
 /// What stands between this program and the server.
@@ -84,6 +88,7 @@ pub(crate) async fn connect(
         routed: None,
         doubts: AtomicU64::new(0),
         failed_at: AtomicU64::new(0),
+        is_read_only: AtomicBool::new(true),
     };
     if pooler == Pooler::Detect {
         let limit = options.acquire_timeout;
@@ -275,11 +280,39 @@ impl Server {
                 "a pooler has come between this program and the server since it was started".into(),
             ));
         }
-        if self.routed.is_some() && !facts.suit(self.url.target()) {
+        let accepted = if self.routed.is_none() {
+            self.follow(facts.is_read_only)
+        } else if facts.suit(self.url.target()) {
+            Ok(())
+        } else {
             self.doubts.fetch_add(1, Ordering::Relaxed);
-            return Err(sqlx::Error::Configuration("the server is not the one that is asked for".into()));
+            Err(sqlx::Error::Configuration("the server is not the one that is asked for".into()))
+        };
+        if accepted.is_err() {
+            // The pool closes it, for which the driver waits over TLS until the server sends something, or hangs up.
+            let end = connection.execute("SELECT pg_terminate_backend(pg_backend_pid())");
+            let _ = tokio::time::timeout(PING_LIMIT, end).await;
         }
-        Ok(())
+        accepted
+    }
+
+    /// Learns from a new connection where the one address leads now. Once it leads to a server that can be written to, what
+    /// was opened before leads elsewhere, and each of those connections would have somebody refused.
+    ///
+    /// # Errors
+    /// If the server cannot be written to and the one before could: the connection may have been on its way before that one,
+    /// and another one is opened, which is taken as it is.
+    fn follow(&self, is_read_only: bool) -> Result<(), sqlx::Error> {
+        match (self.is_read_only.swap(is_read_only, Ordering::Relaxed), is_read_only) {
+            (true, false) => {
+                self.evict_at_once();
+                Ok(())
+            }
+            (false, true) => Err(sqlx::Error::Configuration(
+                "the server cannot be written to, and is asked once more".into(),
+            )),
+            (true, true) | (false, false) => Ok(()),
+        }
     }
 
     /// With several hosts, finds the one that is to be asked, if there is reason to believe that it is another one.
@@ -311,6 +344,8 @@ impl Server {
     /// Learns from an error of one connection what it says of all.
     pub(super) fn learn_from(&self, error: &DbErr) {
         match meaning(error) {
+            // It could be written to until now: what is open leads to the same server.
+            Meaning::ReadOnly if !self.is_read_only.swap(true, Ordering::Relaxed) => self.evict_at_once(),
             Meaning::ReadOnly | Meaning::ShutDown => self.evict(),
             Meaning::Other if is_broken(error) => {}
             _ => return,
@@ -325,14 +360,17 @@ impl Server {
         self.since_start(instant) >= failed_at
     }
 
-    /// Gives up all connections that are open.
+    /// Gives up all connections that are open, unless that was done a moment ago.
     fn evict(&self) {
-        let now = self.since_start(Instant::now());
         let before = self.evicted_before.load(Ordering::Relaxed);
         let between = u64::try_from(BETWEEN_EVICTIONS.as_micros()).unwrap_or(u64::MAX);
-        if before == 0 || now.saturating_sub(before) >= between {
-            self.evicted_before.store(now, Ordering::Relaxed);
+        if before == 0 || self.since_start(Instant::now()).saturating_sub(before) >= between {
+            self.evict_at_once();
         }
+    }
+
+    fn evict_at_once(&self) {
+        self.evicted_before.fetch_max(self.since_start(Instant::now()), Ordering::Relaxed);
     }
 
     fn is_evicted(&self, age: Duration) -> bool {
