@@ -91,6 +91,14 @@ struct Seen {
     at: Instant,
 }
 
+impl Seen {
+    /// What it shows since, if it goes on.
+    fn shown_now(&self) -> i64 {
+        let since = i64::try_from(self.at.elapsed().as_micros()).unwrap_or(i64::MAX);
+        self.shown.saturating_add(since)
+    }
+}
+
 impl DecidingClock {
     pub(crate) fn new(clocks: Clocks, pool: Pool) -> Self {
         let is_postgres = pool.get_database_backend() == DbBackend::Postgres;
@@ -135,10 +143,14 @@ impl DecidingClock {
         Ok(())
     }
 
+    /// What was seen last, of whichever server.
+    fn seen_last(&self) -> Option<Seen> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What was seen of the server that is asked now.
     fn seen(&self) -> Option<Seen> {
-        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.filter(|seen| self.pool.is_trusted_since(seen.at))
+        self.seen_last().filter(|seen| self.pool.is_trusted_since(seen.at))
     }
 
     /// Asks, if nothing is known of the clock; returns whether that was so.
@@ -176,10 +188,7 @@ impl DecidingClock {
     fn readings(&self) -> (i64, i64, i64) {
         let machine = self.machine();
         match self.seen() {
-            Some(Seen { shown, noted, at }) if self.is_the_databases() => {
-                let since = i64::try_from(at.elapsed().as_micros()).unwrap_or(i64::MAX);
-                (shown.saturating_add(since), machine, noted)
-            }
+            Some(seen) if self.is_the_databases() => (seen.shown_now(), machine, seen.noted),
             Some(Seen { noted, .. }) => (machine, machine, noted),
             None => (machine, machine, machine),
         }
@@ -234,7 +243,11 @@ impl Clock for DecidingClock {
         if deciding - noted > greatest_gap || noted - deciding > tolerance {
             moment = moment.or(instant(noted));
         }
-        moment
+        // Another server may answer next, or the same one: by what it showed, a token that was accepted just now still is.
+        match self.seen_last() {
+            Some(seen) if self.seen().is_none() => moment.or(instant(seen.shown_now())),
+            Some(_) | None => moment,
+        }
     }
 }
 

@@ -136,8 +136,7 @@ impl Deployment {
         let reply = self.ask(service, &request);
         if reply.status != 201 {
             let code = reply.code().unwrap_or_default();
-            // A token is of no use to a service whose only clock is a year ahead, or that has lost sight of the other one.
-            assert!(reply.status == 401 || reply.status == 503 && may_be_repeated(&code), "{reply:?}");
+            assert!(reply.status == 503 && may_be_repeated(&code), "{reply:?}");
             return None;
         }
         let result = reply.result(201);

@@ -139,6 +139,7 @@ on_postgres!(
     while_the_clocks_disagree_only_cancelling_works,
     within_the_tolerance_the_database_decides_both_sides_of_the_end,
     a_clock_that_jumps_between_the_decision_and_the_statement_is_noticed,
+    what_another_servers_clock_showed_decides_nothing_and_lets_a_token_in,
 );
 on_each_database!(
     a_step_that_was_dated_before_the_clock_was_set_is_dated_anew,
@@ -203,6 +204,33 @@ async fn within_the_tolerance_the_database_decides_both_sides_of_the_end(clockwo
         clockwork.set(ends_at, ends_at + wrong).await;
         assert!(clockwork.cancel(number).await.unwrap().is_none(), "{wrong}");
         assert!(clockwork.start(number).await.unwrap().is_some(), "{wrong}");
+    }
+}
+
+/// Until the next answer it is unknown which server that will be of.
+async fn what_another_servers_clock_showed_decides_nothing_and_lets_a_token_in(clockwork: Clockwork) {
+    for (number, wrong) in [HOUR, -HOUR].into_iter().enumerate() {
+        clockwork.sound(0).await;
+        clockwork.begun(number).await;
+        clockwork.set(0, wrong).await;
+        let clock = clockwork.store.clock();
+        clockwork.store.load(&address(number)).await.unwrap();
+        assert!((0..SECOND).contains(&clock.now().micros_since(at(0))), "{wrong}");
+        // A connection that was idle for long is asked first, and replaced without anything having failed.
+        while clockwork.store.load(&address(number)).await.is_ok() {
+            crate::outages::cut(&clockwork.opened.sql).await;
+        }
+        assert_eq!(clock.now(), at(wrong), "the machine's, for want of another");
+        let moment = clock.moment();
+        let (shown, other) = if wrong > 0 {
+            (moment.earliest(), moment.latest())
+        } else {
+            (moment.latest(), moment.earliest())
+        };
+        assert!((0..5 * SECOND).contains(&shown.micros_since(at(0))), "{wrong}: {moment:?}");
+        assert_eq!(other, at(wrong));
+        while clockwork.store.load(&address(number)).await.is_err() {}
+        assert!((0..SECOND).contains(&clock.now().micros_since(at(0))), "{wrong}");
     }
 }
 

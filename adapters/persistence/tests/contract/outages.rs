@@ -122,7 +122,7 @@ async fn a_server_that_refuses_connections_is_an_unavailable_database(_: TestDat
 }
 
 /// Ends every connection of the store from the server's side.
-async fn cut(sql: &Sql) {
+pub(crate) async fn cut(sql: &Sql) {
     let ended: Vec<bool> = sql
         .column(
             "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity \
