@@ -12,6 +12,7 @@ mod exit_code;
 mod host;
 mod input;
 mod output;
+pub mod printable;
 
 pub use arguments::{Arguments, Command, GlobalOptions, OutputFormat, WorkerKind};
 pub use commands::run;

@@ -7,7 +7,7 @@ use reprieve_application::ErrorCode;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{Failure, OutputFormat};
+use crate::{Failure, OutputFormat, printable};
 
 /// Writes results and failures in the chosen format.
 pub struct Output<'a> {
@@ -37,10 +37,10 @@ impl<'a> Output<'a> {
     /// If it cannot be written. That the reader went away is no error: it wanted no more.
     pub(crate) fn result(&mut self, json: &impl Serialize, text: &str) -> Result<(), Failure> {
         let written = match self.format {
-            OutputFormat::Text => self.out.write_all(text.as_bytes()),
-            OutputFormat::Json => serde_json::to_writer_pretty(&mut *self.out, json)
+            OutputFormat::Text => self.out.write_all(printable::lines(text).as_bytes()),
+            OutputFormat::Json => serde_json::to_string_pretty(json)
                 .map_err(io::Error::from)
-                .and_then(|()| self.out.write_all(b"\n")),
+                .and_then(|json| writeln!(self.out, "{}", printable::documents(&json))),
         };
         self.is_read(written).map(drop)
     }
@@ -56,8 +56,8 @@ impl<'a> Output<'a> {
         text: impl FnOnce() -> String,
     ) -> Result<bool, Failure> {
         let lines = match self.format {
-            OutputFormat::Text => text(),
-            OutputFormat::Json => json(),
+            OutputFormat::Text => printable::lines(&text()).into_owned(),
+            OutputFormat::Json => printable::documents(&json()).into_owned(),
         };
         let written = self.out.write_all(lines.as_bytes());
         self.is_read(written)
@@ -79,7 +79,7 @@ impl<'a> Output<'a> {
     pub(crate) fn notice(&mut self, text: &str) {
         if self.format == OutputFormat::Text {
             // A reader that went away wanted no more.
-            let _ = self.err.write_all(text.as_bytes());
+            let _ = self.err.write_all(printable::lines(text).as_bytes());
         }
     }
 
@@ -88,9 +88,13 @@ impl<'a> Output<'a> {
         let Failure { code, message } = failure;
         let line = match self.format {
             OutputFormat::Text => {
+                let message = printable::value(message);
                 format!("This command failed with the code '{code}' and the message '{message}'.")
             }
-            OutputFormat::Json => json!({"error": {"code": code.as_str(), "message": message}}).to_string(),
+            OutputFormat::Json => {
+                let json = json!({"error": {"code": code.as_str(), "message": message}}).to_string();
+                printable::documents(&json).into_owned()
+            }
         };
         // If standard error is closed as well, the exit code has to say it.
         let _ = writeln!(self.err, "{line}");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{Failure, Host, Output};
+use crate::{Failure, Host, Output, printable};
 
 pub(super) async fn verify(host: &dyn Host, output: &mut Output<'_>) -> Result<(), Failure> {
     let verified = host.audit_trail().await?.execute().await?;
@@ -14,8 +14,8 @@ pub(super) async fn verify(host: &dyn Host, output: &mut Output<'_>) -> Result<(
             format!("Compared with the journal: {compared} deletion processes\n"),
         ),
         Some(Err(Failure { code, message })) => (
-            Some(json!({"compared": false, "code": code.to_string(), "message": message})),
-            format!("Not compared with the journal ({code}): {message}\n"),
+            Some(json!({"compared": false, "code": code.to_string(), "message": &message})),
+            format!("Not compared with the journal ({code}): {}\n", printable::value(&message)),
         ),
     };
     output.result(

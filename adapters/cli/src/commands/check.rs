@@ -6,7 +6,7 @@ use reprieve_application::{ErrorCode, Finding, Severity};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{Failure, Host, Output};
+use crate::{Failure, Host, Output, printable};
 
 /// A finding: members that are absent are left out.
 #[derive(Debug, Serialize)]
@@ -62,7 +62,9 @@ fn to_text(findings: &[Finding]) -> String {
     for Finding { area, severity, code, message, remedy } in findings {
         let (severity, area) = (severity.as_str(), area.as_str());
         let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
-        let remedy = remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        let remedy =
+            remedy.as_ref().map(|remedy| format!("; {}", printable::value(remedy))).unwrap_or_default();
+        let message = printable::value(message);
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{severity:<7}  {area:<width$}  {message}{code}{remedy}");
     }

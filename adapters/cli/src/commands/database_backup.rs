@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::{Failure, Host, Output};
+use crate::{Failure, Host, Output, printable};
 
 pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>, file: &Path) -> Result<(), Failure> {
     let done = host.back_up_database().await?.execute(file).await?;
@@ -27,6 +27,6 @@ pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>, file: &Path) -
             "processes": processes,
             "entries": entries,
         }),
-        &format!("Backup written: {}, {} bytes\n{verified}", file.display(), done.bytes),
+        &format!("Backup written: {}, {} bytes\n{verified}", printable::value(&file.display()), done.bytes),
     )
 }

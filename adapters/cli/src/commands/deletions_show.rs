@@ -9,7 +9,7 @@ use reprieve_domain::{Address, DeletionProcessId, EraserName, TaskKind, Timestam
 use serde::Serialize;
 
 use crate::input::parse;
-use crate::{Failure, Host, Output};
+use crate::{Failure, Host, Output, printable};
 
 /// A task: members that are absent are left out.
 #[derive(Debug, Serialize)]
@@ -153,7 +153,9 @@ pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>, id: Option<&st
 fn paused_line(pause: Option<&Pause>) -> String {
     match pause {
         None => String::new(),
-        Some(Pause::Ordered { since, reason }) => format!("Deletions are paused since {since}: {reason}\n"),
+        Some(Pause::Ordered { since, reason }) => {
+            format!("Deletions are paused since {since}: {}\n", printable::value(reason))
+        }
         Some(Pause::Unverified) => {
             "Deletions count as paused: what is stored of pausing them was changed\n".to_owned()
         }
@@ -163,6 +165,7 @@ fn paused_line(pause: Option<&Pause>) -> String {
 fn faults(quarantined: &[Quarantined]) -> String {
     let mut text = String::new();
     for Quarantined { process_id, sequence, reason, found_at } in quarantined {
+        let (process_id, reason) = (printable::value(process_id), printable::value(reason));
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{process_id}  quarantined since {found_at}: {reason}, entry {sequence}");
     }
@@ -172,7 +175,8 @@ fn faults(quarantined: &[Quarantined]) -> String {
 fn lines(waivers: &[Waiver]) -> String {
     let mut text = String::new();
     for Waiver { process_id, eraser, waived_at, code, note, .. } in waivers {
-        let note = note.as_ref().map_or_else(String::new, |note| format!(": {}", note.as_str()));
+        let note =
+            note.as_ref().map_or_else(String::new, |note| format!(": {}", printable::value(note.as_str())));
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{process_id}  {eraser} waived at {waived_at} ({code}){note}");
     }

@@ -8,7 +8,7 @@ use reprieve_domain::{Address, DeletionProcessId, FailureCode, Timestamp};
 use serde::Serialize;
 
 use crate::input::parse;
-use crate::{Failure, Host, Output};
+use crate::{Failure, Host, Output, printable};
 
 /// A parked event: members that are absent are left out.
 #[derive(Debug, Serialize)]
@@ -110,7 +110,7 @@ fn table(parked: &[ParkedEvent]) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
         if let Some(problem) = problem {
-            let _ = writeln!(text, "  {}", printable(&problem.to_string()));
+            let _ = writeln!(text, "  {}", printable::value(problem));
         }
     }
     text
@@ -120,7 +120,7 @@ fn row(parked: &ParkedEvent) -> [String; 8] {
     let none = || "-".to_owned();
     let (id, kind, process) = match &parked.event {
         Ok(OutgoingEvent { id, event, .. }) => {
-            (id.clone(), event.kind.name().to_owned(), event.process_id.to_string())
+            (printable::value(id), event.kind.name().to_owned(), event.process_id.to_string())
         }
         Err(_) => (format!("number {}", parked.sequence), "(corrupt)".to_owned(), none()),
     };
@@ -134,13 +134,6 @@ fn row(parked: &ParkedEvent) -> [String; 8] {
         parked.attempts.to_string(),
         parked.failure.as_ref().map_or_else(none, ToString::to_string),
     ]
-}
-
-/// What is wrong with a row may quote it: nothing in it moves the cursor.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|letter| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter })
-        .collect()
 }
 
 #[cfg(test)]
@@ -188,7 +181,7 @@ mod tests {
 Sink       Event     Kind             Process               Parked since                 First tried at               Attempts  Failure
 hook       EVT7      IdentityDeleted  IDP0123456789abcdefg  2026-12-04T00:00:00.000000Z  2026-12-01T00:00:00.000000Z        23  httpStatus500
 rabbit.eu  number 8  (corrupt)        -                     2026-12-04T00:00:00.000000Z  2026-12-01T00:00:00.000000Z        23  httpStatus500
-  the database is corrupt: table outbox, key 8, column payload: not an\u{fffd}event
+  the database is corrupt: table outbox, key 8, column payload: not an\\u{a}event
 hook       EVT9      IdentityDeleted  IDP0123456789abcdefg  2026-12-04T00:00:00.000000Z  -                                   0  -
 "
         );

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::arguments::HoldCommand;
 use crate::input::parse;
-use crate::{Failure, Host, Output};
+use crate::{Failure, Host, Output, printable};
 
 /// A hold as it is shown; absent members are left out.
 #[derive(Serialize)]
@@ -99,7 +99,7 @@ fn table(holds: &[HoldJson<'_>]) -> String {
     for hold in holds {
         let HoldJson { address, code, placed_at, ends_at, silent, note } = hold;
         let silent = if *silent { "  silent" } else { "" };
-        let note = note.map(|note| format!("  {note}")).unwrap_or_default();
+        let note = note.map(|note| format!("  {}", printable::value(note))).unwrap_or_default();
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{address}  {code}  since {placed_at}  until {ends_at}{silent}{note}");
     }

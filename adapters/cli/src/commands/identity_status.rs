@@ -6,7 +6,7 @@ use reprieve_application::ports::DeletedOwnIdentity;
 use reprieve_domain::Status;
 
 use crate::data::{IdentityJson, end_of_grace_period, styled, suspension};
-use crate::{Failure, Host, Output};
+use crate::{Failure, Host, Output, printable};
 
 pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>) -> Result<(), Failure> {
     let facade = host.identity_deletion().await?;
@@ -30,7 +30,7 @@ pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>) -> Result<(), 
             "The identity that was kept here before is deleted (process {process_id}). This one is new.\n"
         );
         if let Some(receipt) = receipt {
-            let _ = writeln!(notice, "Receipt of the deletion: {receipt}");
+            let _ = writeln!(notice, "Receipt of the deletion: {}", printable::value(receipt));
         }
         output.notice(&notice);
     }

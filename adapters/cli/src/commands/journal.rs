@@ -6,7 +6,7 @@ use reprieve_application::ports::Adoption;
 use reprieve_application::use_cases::{AdoptedJournal, JournalStatus};
 use serde_json::{Value, json};
 
-use crate::{Failure, Host, Output};
+use crate::{Failure, Host, Output, printable};
 
 pub(super) async fn status(host: &dyn Host, output: &mut Output<'_>) -> Result<(), Failure> {
     let status = host.show_journal().await?.execute().await?;
@@ -26,7 +26,7 @@ pub(super) async fn adopt(host: &dyn Host, output: &mut Output<'_>) -> Result<()
     };
     output.result(
         &json!({"journal": place, "id": id, "knownBefore": known, "begun": is_new}),
-        &format!("{what}: {place}\n"),
+        &format!("{what}: {}\n", printable::value(&place)),
     )
 }
 
@@ -55,7 +55,7 @@ fn to_json(status: &JournalStatus) -> Value {
 fn to_text(status: &JournalStatus) -> String {
     let JournalStatus { place, known, problem, figures, older, behind, is_to_be_refilled, adoptions } =
         status;
-    let mut text = format!("Journal: {place}\n");
+    let mut text = format!("Journal: {}\n", printable::value(place));
     // Writing to a String cannot fail.
     let _ = match (problem, known, figures) {
         (Some(_), _, _) => writeln!(text, "It cannot be used: nothing irreversible is done"),
@@ -72,7 +72,7 @@ fn to_text(status: &JournalStatus) -> String {
         let _ = writeln!(text, "{process}: put back to an earlier state, or gone");
     }
     for Adoption { adopted, adopted_at, .. } in adoptions {
-        let _ = writeln!(text, "Adopted at {adopted_at}: {adopted}");
+        let _ = writeln!(text, "Adopted at {adopted_at}: {}", printable::value(adopted));
     }
     text
 }

@@ -7,7 +7,7 @@ use clap::CommandFactory;
 use reprieve_application::ErrorCode;
 use serde_json::json;
 
-use crate::{Arguments, Failure, Output};
+use crate::{Arguments, Failure, Output, printable};
 
 pub(super) fn run(output: &mut Output<'_>, directory: Option<&Path>) -> Result<(), Failure> {
     let command = Arguments::command();
@@ -23,5 +23,8 @@ pub(super) fn run(output: &mut Output<'_>, directory: Option<&Path>) -> Result<(
     std::fs::create_dir_all(directory).map_err(failed)?;
     clap_mangen::generate_to(command, directory).map_err(failed)?;
     let directory = directory.display().to_string();
-    output.result(&json!({"directory": directory}), &format!("Manual pages written to {directory}\n"))
+    output.result(
+        &json!({"directory": directory}),
+        &format!("Manual pages written to {}\n", printable::value(&directory)),
+    )
 }

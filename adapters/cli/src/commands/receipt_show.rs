@@ -4,13 +4,13 @@ use reprieve_domain::DeletionProcessId;
 use serde_json::json;
 
 use crate::input::parse;
-use crate::{Failure, Host, Output};
+use crate::{Failure, Host, Output, printable};
 
 pub(super) async fn run(host: &dyn Host, output: &mut Output<'_>, process_id: &str) -> Result<(), Failure> {
     let process_id: DeletionProcessId = parse(process_id)?;
     let signed = host.show_receipt().await?.execute(&process_id).await?;
     // The receipt alone, so that it can be piped into whatever checks it.
-    output.result(&json!({"receipt": signed}), &format!("{signed}\n"))
+    output.result(&json!({"receipt": signed}), &format!("{}\n", printable::value(&signed)))
 }
 
 #[cfg(test)]

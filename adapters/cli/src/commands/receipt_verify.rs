@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::input::read_text;
-use crate::{Failure, Host, Output};
+use crate::{Failure, Host, Output, printable};
 
 /// The largest receipt that is read, in bytes. One with hundreds of erasers is smaller.
 const MAX_RECEIPT: usize = 64 * 1024;
@@ -24,7 +24,7 @@ pub(super) fn run(
 
 /// One line a member, and one an element of a list. Whoever signed it may be anybody: nothing in it moves the cursor.
 fn lines(receipt: &Value) -> String {
-    let Value::Object(members) = receipt else { return format!("{}\n", printable(&inline(receipt))) };
+    let Value::Object(members) = receipt else { return format!("{}\n", printable::value(&inline(receipt))) };
     let mut text = String::new();
     for (name, value) in members {
         let label = capitalized(&label(name));
@@ -36,7 +36,7 @@ fn lines(receipt: &Value) -> String {
             value => (format!("{label}: {}", inline(value)), vec![]),
         };
         for line in std::iter::once(first).chain(rest) {
-            text.push_str(&printable(&line));
+            text.push_str(&printable::value(&line));
             text.push('\n');
         }
     }
@@ -80,18 +80,6 @@ fn capitalized(words: &str) -> String {
     letters
         .next()
         .map_or_else(String::new, |first| format!("{}{}", first.to_ascii_uppercase(), letters.as_str()))
-}
-
-fn printable(text: &str) -> String {
-    let mut printable = String::new();
-    for letter in text.chars() {
-        if letter.is_control() {
-            printable.extend(letter.escape_default());
-        } else {
-            printable.push(letter);
-        }
-    }
-    printable
 }
 
 #[cfg(test)]
