@@ -48,6 +48,12 @@ struct RawIssuer {
     keys_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     keys_file: Option<PathBuf>,
+    #[serde(default = "keys_trusted_for")]
+    keys_trusted_for_in_minutes: u32,
+}
+
+fn keys_trusted_for() -> u32 {
+    u32::try_from(IssuerSettings::KEYS_TRUSTED_FOR.as_secs() / 60).unwrap_or(u32::MAX)
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -242,6 +248,8 @@ fn origin(text: &str) -> Result<String, String> {
     }
 }
 
+const TRUSTED_FOR_AT_LEAST: Duration = Duration::from_mins(15);
+
 fn issuer(raw: &RawIssuer) -> Result<IssuerSettings, String> {
     let keys = match (&raw.keys_url, &raw.keys_file) {
         (Some(url), None) => {
@@ -250,7 +258,12 @@ fn issuer(raw: &RawIssuer) -> Result<IssuerSettings, String> {
         (None, Some(file)) => KeysLocation::File(file.clone()),
         _ => return Err("key http.issuer: set one of keys_url and keys_file".to_owned()),
     };
-    Ok(IssuerSettings { issuer: raw.name.clone(), audiences: raw.audiences.clone(), keys })
+    let keys_trusted_for = Duration::from_mins(raw.keys_trusted_for_in_minutes.into());
+    if keys_trusted_for < TRUSTED_FOR_AT_LEAST {
+        // They are renewed every ten minutes, and a failure is to be survived.
+        return Err("key http.issuer.keys_trusted_for_in_minutes: must be at least 15".to_owned());
+    }
+    Ok(IssuerSettings { issuer: raw.name.clone(), audiences: raw.audiences.clone(), keys, keys_trusted_for })
 }
 
 fn api_key(raw: &RawApiKey) -> Result<ApiKey, String> {

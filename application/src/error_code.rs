@@ -81,6 +81,8 @@ error_codes! {
     TimedOut = "error.reprieve.http.timedOut",
     /// The check of the deployment has found something that is not as it should be.
     CheckFailed = "error.reprieve.check.failed",
+    /// The keys that the issuer of tokens has now cannot be fetched, so that its tokens cannot be verified.
+    IssuerUnavailable = "error.reprieve.http.issuerUnavailable",
     /// The configuration is not valid.
     ConfigurationInvalid = "error.reprieve.configuration.invalid",
     /// The audit trail is not what was written.
@@ -208,6 +210,7 @@ impl ErrorCode {
             | Self::DatabaseNotMigrated
             | Self::DatabaseReadOnly
             | Self::DatabaseUnavailable
+            | Self::IssuerUnavailable
             | Self::ErasureStuck
             | Self::EventsParked
             | Self::DatabaseOlderThanJournal

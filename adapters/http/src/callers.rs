@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use reprieve_application::{Caller, ErrorCode};
 
 use crate::Service;
-use crate::authentication::{ApiKeyRefused, Scope};
+use crate::authentication::{ApiKeyRefused, Scope, TokenRefused};
 use crate::refusal::Refusal;
 
 /// An identity with a valid bearer token.
@@ -36,6 +36,9 @@ impl FromRequestParts<Arc<Service>> for Identity {
             Err(refused) => {
                 // Which of its checks a token fails helps the operator, and would help a forger.
                 tracing::debug!(reason = %refused, "token refused");
+                if refused == TokenRefused::IssuerUnavailable {
+                    return Err(Refusal::new(ErrorCode::IssuerUnavailable, refused.to_string()).after(60));
+                }
                 let message = "a valid bearer token is needed";
                 Err(Refusal::new(ErrorCode::PlatformUnauthorized, message).challenging("Bearer"))
             }

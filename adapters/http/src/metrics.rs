@@ -78,6 +78,10 @@ impl Metrics {
             "reprieve_events_parked",
             "Events that a sink has refused for so long that somebody has to look after them"
         );
+        metrics::describe_gauge!(
+            "reprieve_issuer_keys_age_seconds",
+            "How long ago the keys were fetched that tokens of the issuer are verified with"
+        );
         metrics::describe_gauge!("reprieve_database_connections_open", "Connections to the database");
         metrics::describe_gauge!("reprieve_database_connections_idle", "Connections that nobody uses");
         Ok(Self { handle, counted: Arc::default() })
@@ -91,6 +95,9 @@ impl Metrics {
 
     /// Brings the figures of the database up to date, unless they are fresh or being counted.
     pub(crate) async fn count(&self, service: &Service) {
+        if let Some(age) = service.authentication.issuer_keys_age() {
+            metrics::gauge!("reprieve_issuer_keys_age_seconds").set(age);
+        }
         let connections = service.use_cases.health.connections();
         metrics::gauge!("reprieve_database_connections_open").set(connections.open);
         metrics::gauge!("reprieve_database_connections_idle").set(connections.idle);

@@ -56,7 +56,7 @@ pub(crate) fn document() -> OpenApi {
 }
 
 /// How any request can fail.
-const ANY: [ErrorCode; 14] = [
+const ANY: [ErrorCode; 15] = [
     ErrorCode::PayloadTooLarge,
     ErrorCode::TooManyRequests,
     ErrorCode::Overloaded,
@@ -68,6 +68,7 @@ const ANY: [ErrorCode; 14] = [
     ErrorCode::DatabaseNotMigrated,
     ErrorCode::DatabaseReadOnly,
     ErrorCode::DatabaseUnavailable,
+    ErrorCode::IssuerUnavailable,
     ErrorCode::RouteDoesNotExist,
     ErrorCode::MethodNotAllowed,
     ErrorCode::SystemFailed,

@@ -178,7 +178,8 @@ pub(crate) fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::ClocksDisagree
         | ErrorCode::DatabaseConflict
         | ErrorCode::DatabaseReadOnly
-        | ErrorCode::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        | ErrorCode::DatabaseUnavailable
+        | ErrorCode::IssuerUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -13,6 +13,7 @@ fuzz_target!(|input: (&[u8], &[u8])| {
     let audiences = vec!["https://reprieve.example".to_owned()];
     let settings = AuthenticationSettings {
         issuer: Some(IssuerSettings {
+            keys_trusted_for: IssuerSettings::KEYS_TRUSTED_FOR,
             issuer: "https://id.example".to_owned(),
             audiences: audiences.clone(),
             keys: KeysLocation::File("keys.json".into()),

@@ -166,6 +166,21 @@ fn an_identity_is_known_by_a_token_of_the_issuer() {
 }
 
 #[test]
+fn while_the_keys_of_the_issuer_cannot_be_had_a_token_is_not_refused_for_good() {
+    let issuer = Issuer::new(1);
+    let sandbox = Sandbox::new();
+    let toml =
+        "http.issuer = {name = 'https://id.example.org', audiences = ['reprieve'], keys_file = 'nowhere'}";
+    let service = Service::alone(sandbox, toml);
+    let token = issuer.sign(&issued(&Identity::new(1)));
+    let reply = service.send(&Request::get(SELF).bearer(&token));
+    assert_eq!((reply.header("retry-after"), reply.header("www-authenticate")), (Some("60"), None));
+    let _ = reply.failed(503, "error.reprieve.http.issuerUnavailable");
+    // What needs no key of the issuer's is refused as ever.
+    assert!(!accepted(&service, "a.b.c"));
+}
+
+#[test]
 fn tokens_of_an_issuer_and_of_identities_can_be_accepted_beside_each_other() {
     let issuer = Issuer::new(1);
     let service = with_issuer(&issuer, "http.self_signed_tokens = true");

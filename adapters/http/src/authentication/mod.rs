@@ -71,10 +71,17 @@ impl Authentication {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, InvalidAuthenticationSettings> {
         let rules = TokenRules::new(&settings)?;
-        let source = settings.issuer.map(|issuer| KeySource::new(&issuer.keys)).transpose()?;
+        let issuer_keys = settings.issuer.map(|IssuerSettings { keys, keys_trusted_for, .. }| {
+            let source = KeySource::new(&keys)?;
+            Ok::<_, InvalidAuthenticationSettings>(IssuerKeys::new(
+                source,
+                keys_trusted_for,
+                Arc::clone(&clock),
+            ))
+        });
         Ok(Self {
             rules: Arc::new(rules),
-            issuer_keys: source.map(|source| IssuerKeys::new(source, Arc::clone(&clock))),
+            issuer_keys: issuer_keys.transpose()?,
             no_keys: Arc::default(),
             api_keys: Arc::new(ApiKeys::new(settings.api_keys)?),
             clock,
@@ -96,6 +103,12 @@ impl Authentication {
         }
     }
 
+    /// How long ago the issuer's keys were fetched, in seconds; none if there is no issuer, or no keys of it.
+    #[must_use]
+    pub fn issuer_keys_age(&self) -> Option<f64> {
+        self.issuer_keys.as_ref()?.age()
+    }
+
     /// Fetches the issuer's keys once, if an issuer is configured, and says whether it is.
     ///
     /// # Errors
@@ -112,7 +125,7 @@ impl Authentication {
     pub async fn identity(&self, headers: &HeaderMap) -> Result<Caller, TokenRefused> {
         let token = SignedToken::parse(bearer::bearer_token(headers)?)?;
         let keys = match &self.issuer_keys {
-            Some(keys) if token.header.jwk.is_none() => keys.for_token(&token.header).await,
+            Some(keys) if token.header.jwk.is_none() => keys.for_token(&token.header).await?,
             _ => Arc::clone(&self.no_keys),
         };
         self.rules.check_again(&token, &keys, self.clock.moment())

@@ -34,7 +34,10 @@ pub enum TokenRefused {
     /// The key in the token is no public Ed25519 key, or one of the few for which one signature fits any message.
     #[error("the key in the token cannot be used")]
     Key,
-    /// The issuer has no key of this id for this algorithm, or its keys could not be fetched.
+    /// The keys that the issuer has now are not known, so that this may be one of its tokens. Trying again may mend it.
+    #[error("the issuer's keys cannot be fetched")]
+    IssuerUnavailable,
+    /// The issuer has no key of this id for this algorithm.
     #[error("the issuer has no such key")]
     UnknownKey,
     /// The signature is not the key's.

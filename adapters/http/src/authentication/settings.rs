@@ -55,6 +55,13 @@ pub struct IssuerSettings {
     pub audiences: Vec<String>,
     /// Where its public keys are.
     pub keys: KeysLocation,
+    /// How long after they were fetched its keys are used if they cannot be renewed.
+    pub keys_trusted_for: Duration,
+}
+
+impl IssuerSettings {
+    /// How long keys are used that cannot be renewed, where nothing else is said.
+    pub const KEYS_TRUSTED_FOR: Duration = Duration::from_hours(1);
 }
 
 /// Where the public keys of an issuer are, as a JWK set (RFC 7517).

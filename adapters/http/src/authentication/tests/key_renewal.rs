@@ -47,7 +47,8 @@ async fn unknown_keys_are_asked_for_once_a_minute_at_most() {
     issuer.answers(StatusCode::SERVICE_UNAVAILABLE, "");
     clock.advance(MINUTE);
     for _ in 0..10 {
-        assert_eq!(authentication.identity(&unknown).await, Err(TokenRefused::UnknownKey));
+        // It may be a new one.
+        assert_eq!(authentication.identity(&unknown).await, Err(TokenRefused::IssuerUnavailable));
         assert_eq!(authentication.identity(&bearer(&token("one", &Signer::ed25519(1)))).await, Ok(caller()));
     }
     assert_eq!(issuer.requests(), 3);
@@ -100,6 +101,38 @@ async fn a_withdrawn_key_is_forgotten_after_ten_minutes() {
     clock.advance(1);
     assert_eq!(authentication.identity(&headers).await, Err(TokenRefused::UnknownKey));
     assert_eq!(issuer.requests(), 2);
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_renewed_are_used_for_an_hour() {
+    let (issuer, clock, authentication) = start().await;
+    assert_eq!(authentication.issuer_keys_age(), None);
+    let headers = bearer(&token("one", &Signer::ed25519(1)));
+    assert_eq!(authentication.identity(&headers).await, Ok(caller()));
+    for answer in ["", "{\"keys\": [1]}", "not a set of keys"] {
+        issuer.answers(StatusCode::OK, answer);
+        clock.advance(20 * MINUTE - 1);
+        assert_eq!(authentication.identity(&headers).await, Ok(caller()), "{answer}");
+    }
+    clock.advance(3);
+    assert_eq!(authentication.identity(&headers).await, Err(TokenRefused::IssuerUnavailable));
+    assert_eq!(authentication.issuer_keys_age(), Some(3600.0));
+    // Not a key that it has withdrawn since, either.
+    issuer.has_keys(&[("two", &Signer::ed25519(2))]);
+    clock.advance(MINUTE);
+    assert_eq!(authentication.identity(&headers).await, Err(TokenRefused::UnknownKey));
+    assert_eq!(authentication.identity(&bearer(&token("two", &Signer::ed25519(2)))).await, Ok(caller()));
+}
+
+#[tokio::test]
+async fn an_issuer_that_was_never_reached_refuses_nothing() {
+    let (issuer, clock, authentication) = start().await;
+    issuer.answers(StatusCode::BAD_GATEWAY, "");
+    let headers = bearer(&token("one", &Signer::ed25519(1)));
+    assert_eq!(authentication.identity(&headers).await, Err(TokenRefused::IssuerUnavailable));
+    issuer.has_keys(&[("one", &Signer::ed25519(1))]);
+    clock.advance(MINUTE);
+    assert_eq!(authentication.identity(&headers).await, Ok(caller()));
 }
 
 #[tokio::test]

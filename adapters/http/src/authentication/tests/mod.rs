@@ -208,6 +208,7 @@ fn settings(keys: KeysLocation) -> AuthenticationSettings {
             issuer: ISSUER.to_owned(),
             audiences: vec!["https://other.example".to_owned(), AUDIENCE.to_owned()],
             keys,
+            keys_trusted_for: IssuerSettings::KEYS_TRUSTED_FOR,
         }),
         self_signed: Some(SelfSignedSettings { audiences: vec![AUDIENCE.to_owned()] }),
         ..AuthenticationSettings::default()
