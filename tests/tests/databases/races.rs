@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
-use reprieve_tests::{Contenders, Outcome, Sandbox, Sql, on_both_databases, rounds};
+use reprieve_domain::Timestamp;
+use reprieve_tests::{Contenders, Outcome, Random, Sandbox, Sql, on_both_databases, rounds};
 
 const AUDIT_KEY: &str = "8f1c0d3b5a79624ee0d1b2c3a4958677fedcba98765432100123456789abcdef";
 const PROCESSES: usize = 8;
@@ -42,6 +43,7 @@ fn verified(sandbox: &Sandbox, processes: usize, entries: usize) {
 on_both_databases!(
     at_the_deadline_exactly_one_wins_and_the_others_leave_nothing,
     on_the_wrong_side_of_the_deadline_nobody_wins,
+    between_instances_that_are_seconds_apart_one_wins_and_no_cancellation_is_late,
     of_many_initiations_exactly_one_opens_a_process,
     a_cancelled_process_is_replaced_by_exactly_one,
     of_a_hold_and_a_start_one_comes_first,
@@ -118,6 +120,54 @@ fn on_the_wrong_side_of_the_deadline_nobody_wins(sandbox: &Sandbox) {
         assert_eq!(outcomes, expected, "round {round}");
         assert_eq!(stored(&mut sql, &address), ("Active".to_owned(), 1, 1), "round {round}");
     }
+}
+
+/// Three instances, 4 seconds apart, and ten deadlines a round that each of them sees pass at another time.
+fn between_instances_that_are_seconds_apart_one_wins_and_no_cancellation_is_late(sandbox: &Sandbox) {
+    const DEADLINES: usize = 10;
+    let sandbox = with_key(sandbox);
+    let mut instances = Contenders::start(3, &sandbox.database_url(), AUDIT_KEY);
+    let (mut sql, mut random) = (sandbox.sql(), Random::new());
+    let deadline: Timestamp = DEADLINE.parse().unwrap();
+    // Of each deadline as many are before it by every clock, by one, by two, or by none.
+    let rounds = rounds(ROUNDS / 5);
+    for round in 0..rounds {
+        let addresses: Vec<String> =
+            (0..DEADLINES).map(|number| format!("did:web:example.org:{round}-{number}")).collect();
+        let asked: Vec<String> =
+            addresses.iter().map(|address| format!("initiate {address} {CREATED}")).collect();
+        assert!(instances.race(&asked).iter().all(|outcome| outcome == "ok"));
+        let mut tasks = Vec::new();
+        for (number, address) in addresses.iter().enumerate() {
+            let id = sql.text(&format!("SELECT id FROM deletion_processes WHERE address = '{address}'"));
+            let latest = [-4, 0, 4, 8][(number + round) % 4] * 1_000_000;
+            let by_the_first = latest - i64::try_from(random.below(4_000_000)).unwrap() - 4_000_000;
+            let shown = [0, 1, 2].map(|instance: i64| {
+                deadline.checked_add_micros(by_the_first + instance * 4_000_000).unwrap()
+            });
+            tasks.extend(shown.iter().map(|now| format!("cancel {address} {now}")));
+            tasks.extend(shown.iter().map(|now| format!("start {address} {now} {id}")));
+        }
+        let outcomes = instances.race(&tasks);
+        for (address, outcomes) in addresses.iter().zip(outcomes.chunks(6)) {
+            let won = outcomes.iter().filter(|outcome| *outcome == "ok").count();
+            assert_eq!(won, 1, "round {round}: {address}: {outcomes:?}");
+            let clean = [NONE_ACTIVE, EXPIRED, NOT_REQUIRED_STATUS, NOT_EXPIRED];
+            assert!(
+                outcomes.iter().all(|outcome| outcome == "ok" || clean.contains(&outcome.as_str())),
+                "round {round}: {outcomes:?}"
+            );
+            assert_eq!(stored(&mut sql, address).1, 2, "round {round}: {address}");
+        }
+    }
+    let late = "deletion_processes WHERE status = 'Cancelled' AND cancelled_at >= grace_period_ends_at";
+    let early = "deletion_processes WHERE status = 'Deleting' AND deletion_started_at < grace_period_ends_at";
+    assert_eq!((sql.count(late), sql.count(early)), (0, 0));
+    for status in ["Cancelled", "Deleting"] {
+        // Otherwise this was no race.
+        assert!(sql.count(&format!("deletion_processes WHERE status = '{status}'")) > 0, "none is {status}");
+    }
+    verified(&sandbox, rounds * DEADLINES, 2 * rounds * DEADLINES);
 }
 
 fn of_many_initiations_exactly_one_opens_a_process(sandbox: &Sandbox) {
