@@ -204,7 +204,7 @@ pub(crate) fn load(options: &GlobalOptions) -> Result<Configuration, Failure> {
         figment = figment.merge(file);
     }
     figment = figment.merge(environment()?);
-    if let Some(url) = &options.database_url {
+    if let Some(url) = options.database_url.as_ref().filter(|url| !url.is_empty()) {
         figment = figment.merge(Serialized::default("database.url", url));
     }
     if let Some(url) = &options.server {
@@ -237,17 +237,24 @@ fn invalid(message: impl Into<String>) -> Failure {
 
 const PREFIX: &str = "REPRIEVE__";
 
-/// The variables that configure something.
+/// The variables that configure something. One that is empty sets nothing.
 fn environment() -> Result<Env, Failure> {
-    for name in env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
-        let rest = name.get(..PREFIX.len()).filter(|start| start.eq_ignore_ascii_case(PREFIX));
+    let mut empty = Vec::new();
+    for (name, value) in env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))) {
+        let Some(start) = name.get(..PREFIX.len()).filter(|start| start.eq_ignore_ascii_case(PREFIX)) else {
+            continue;
+        };
+        let rest = name.get(start.len()..).unwrap_or_default();
         // figment overlooks a name with an empty part, and with it a slip of the hand.
-        if rest.and_then(|_| name.get(PREFIX.len()..)).is_some_and(|rest| rest.split("__").any(str::is_empty))
-        {
+        if rest.split("__").any(str::is_empty) {
             return Err(invalid(format!("environment variable {name}: is not known")));
         }
+        if value.is_empty() {
+            empty.push(rest.to_lowercase());
+        }
     }
-    Ok(Env::prefixed(PREFIX).split("__"))
+    let is_set = move |name: &figment::value::UncasedStr| !empty.contains(&name.as_str().to_lowercase());
+    Ok(Env::prefixed(PREFIX).filter(is_set).split("__"))
 }
 
 /// A TOML file. figment's own reader quotes the line with a mistake, and with it a secret that may stand there.
@@ -281,11 +288,17 @@ impl Provider for ConfigurationFile {
 
 /// The file that was named, or the one in the usual place if it is there.
 fn configuration_file(options: &GlobalOptions) -> Result<Option<PathBuf>, Failure> {
-    if let Some(named) = &options.config {
-        if !named.is_file() {
-            return Err(invalid(format!("there is no configuration file {}", named.display())));
-        }
-        return Ok(Some(named.clone()));
+    if let Some(named) = options.config.as_ref().filter(|named| !named.as_os_str().is_empty()) {
+        let problem = match fs::metadata(named) {
+            Ok(found) if found.is_file() => return Ok(Some(named.clone())),
+            Ok(found) if found.is_dir() => "is a folder, not a configuration file".to_owned(),
+            Ok(_) => "is not a file".to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(invalid(format!("there is no configuration file {}", named.display())));
+            }
+            Err(error) => format!("cannot be read: {error}"),
+        };
+        return Err(invalid(format!("{} {problem}", named.display())));
     }
     let usual = base_folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("reprieve/reprieve.toml"));
     // Whatever else is there is a mistake, which reading it tells.

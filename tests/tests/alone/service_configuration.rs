@@ -32,7 +32,7 @@ const EVERY_KEY: &str = "
 ";
 
 /// Wrong values of every key, and what names the key.
-const WRONG: [(&str, &[&str], &str); 23] = [
+const WRONG: [(&str, &[&str], &str); 24] = [
     ("http.listen", &["8080", "'localhost'", "'127.0.0.1:99999'", "''"], "key http.listen"),
     (
         "http.public_url",
@@ -79,6 +79,11 @@ const WRONG: [(&str, &[&str], &str); 23] = [
     ("http.issuer.name", &["1", "''"], "key http.issuer.name"),
     ("http.issuer.audiences", &["'reprieve'", "[]", "['']", "['a', '']"], "key http.issuer.audiences"),
     ("http.issuer.keys_file", &["1"], "key http.issuer.keys_file"),
+    (
+        "http.issuer.keys_trusted_for_in_minutes",
+        &["0", "14", "-1", "1.5", "'60'", "99999999999"],
+        "key http.issuer.keys_trusted_for_in_minutes",
+    ),
     (
         "http.issuer.keys_url",
         // One is set already: only one can be.

@@ -57,6 +57,35 @@ fn a_key_that_is_not_known_is_named_once_and_so_is_where_it_stands() {
 }
 
 #[test]
+fn an_empty_variable_sets_nothing_and_an_empty_option_is_a_mistake() {
+    let plain = Sandbox::new();
+    let expected = plain.line("config show").succeeded().stdout;
+    let empty = Sandbox::at(plain.home())
+        .with("DATABASE_URL", "")
+        .with("REPRIEVE_CONFIG", "")
+        .with("REPRIEVE_SERVER", "")
+        .with("REPRIEVE__AUDIT__KEY", "")
+        .with("REPRIEVE__GRACE_PERIOD__DEFAULT_IN_DAYS", "")
+        .with("reprieve__journal__url", "");
+    assert_eq!(empty.line("config show").succeeded().stdout, expected);
+    let _ = empty.line("identity status").succeeded();
+    assert!(empty.database_file().is_file());
+    for option in ["--config", "--database-url"] {
+        let outcome = plain.run(["config", "show", option, ""]);
+        assert_eq!(outcome.code, 2, "{option}: {outcome:?}");
+        assert!(outcome.stderr.contains(option), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_folder_is_no_configuration_file() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.home().join("folder")).unwrap();
+    assert_refused(&sandbox, &["--config", "folder"], &["folder is a folder, not a configuration file"]);
+    assert_refused(&sandbox, &["--config", "nowhere"], &["there is no configuration file nowhere"]);
+}
+
+#[test]
 fn a_value_of_the_wrong_type_is_named_but_not_quoted() {
     for (toml, key) in [
         ("grace_period = 3", "key grace_period: is not a table"),
@@ -133,7 +162,6 @@ fn a_bad_value_is_refused() {
     for (name, value, key) in [
         ("REPRIEVE__GRACE_PERIOD__MAXIMUM_IN_DAYS", "-3", "grace_period"),
         ("REPRIEVE__AUDIT__KEY", "hunter2", "audit.key"),
-        ("DATABASE_URL", "", "database.url"),
         ("DATABASE_URL", "hunter2", "database.url"),
     ] {
         refuses_variable(name, value, &[key]);
