@@ -165,7 +165,18 @@ pub(crate) enum AuditKeySource {
 impl Configuration {
     /// How to connect to the database, with so many connections.
     pub(crate) fn connection_options(&self, max_connections: u32) -> ConnectionOptions {
-        ConnectionOptions { max_connections, acquire_timeout: self.timeout, pooler: self.pooler }
+        ConnectionOptions {
+            max_connections,
+            reserved_connections: 0,
+            acquire_timeout: self.timeout,
+            pooler: self.pooler,
+        }
+    }
+
+    /// How to connect for the service: some connections are kept for cancellations.
+    pub(crate) fn service_connection_options(&self) -> ConnectionOptions {
+        let reserved_connections = (self.connections / 5).max(1);
+        ConnectionOptions { reserved_connections, ..self.connection_options(self.connections) }
     }
 
     /// Where it comes from, for people.

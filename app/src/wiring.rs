@@ -18,7 +18,7 @@ use reprieve_cli::{
     WorkerKind,
 };
 use reprieve_domain::audit::AuditKey;
-use reprieve_persistence::{Database, SqliteBackups, Store};
+use reprieve_persistence::{ConnectionOptions, Database, SqliteBackups, Store};
 use reprieve_remote::{RemoteIdentityDeletion, RemoteOptions};
 use reprieve_system::{AuditKeyFile, JwtSigner, SystemClock, SystemIds, verify_receipt};
 
@@ -99,17 +99,21 @@ impl Wiring {
         }
     }
 
-    async fn connect(&self, max_connections: u32) -> Result<Database, Failure> {
+    async fn connect(&self, options: &ConnectionOptions) -> Result<Database, Failure> {
         let configuration = self.valid()?;
-        let options = configuration.connection_options(max_connections);
-        let database = Database::connect(&configuration.database, &options).await?;
+        let database = Database::connect(&configuration.database, options).await?;
         tracing::info!(database = %configuration.database, "connected");
         Ok(self.opened.get_or_init(|| database).clone())
     }
 
+    /// The store for a command, which uses this many connections at most.
     async fn store(&self, max_connections: u32) -> Result<Store, Failure> {
+        self.store_over(&self.valid()?.connection_options(max_connections)).await
+    }
+
+    async fn store_over(&self, options: &ConnectionOptions) -> Result<Store, Failure> {
         let configuration = self.valid()?;
-        let database = self.connect(max_connections).await?;
+        let database = self.connect(options).await?;
         if configuration.database.file().is_some() {
             for migration in database.migrate().await? {
                 tracing::info!(migration, "applied");
@@ -359,7 +363,8 @@ impl Host for Wiring {
 
     async fn migrate(&self) -> Result<Vec<String>, Failure> {
         self.local_only("database migrate")?;
-        Ok(self.connect(ONE_CONNECTION).await?.migrate().await?)
+        let options = self.valid()?.connection_options(ONE_CONNECTION);
+        Ok(self.connect(&options).await?.migrate().await?)
     }
 
     async fn back_up_database(&self) -> Result<BackUpDatabase, Failure> {
@@ -375,12 +380,12 @@ impl Host for Wiring {
             let message = format!("there is no database to be copied: {}: {error}", file.display());
             return Err(Failure::new(ErrorCode::DatabaseUnavailable, message));
         }
-        let database = self.connect(ONE_CONNECTION).await?;
+        let options = configuration.connection_options(ONE_CONNECTION);
+        let database = self.connect(&options).await?;
         let key = match &configuration.audit_key {
             AuditKeySource::Configured(key) => Some(key.clone()),
             AuditKeySource::File(file) => AuditKeyFile::new(file).read()?,
         };
-        let options = configuration.connection_options(ONE_CONNECTION);
         Ok(BackUpDatabase::new(Arc::new(SqliteBackups::new(
             database,
             file.to_owned(),
@@ -393,7 +398,7 @@ impl Host for Wiring {
     async fn bind(&self) -> Result<Box<dyn Server>, Failure> {
         self.local_only("start")?;
         let configuration = self.valid()?;
-        let store = Arc::new(self.store(configuration.connections).await?);
+        let store = Arc::new(self.store_over(&configuration.service_connection_options()).await?);
         let journal = self.journal(&store)?;
         Ok(Box::new(serve::bind(configuration, store, &journal).await?))
     }

@@ -110,6 +110,11 @@ impl DecidingClock {
         Self { clocks, pool, columns, seen: Mutex::new(None) }
     }
 
+    /// The same clock, asked over other connections.
+    pub(crate) fn over(&self, pool: Pool) -> Self {
+        Self::new(self.clocks.clone(), pool)
+    }
+
     /// How far clocks may be apart; none if they are not compared.
     pub(crate) fn limits(&self) -> Option<Limits> {
         self.clocks.limits

@@ -12,6 +12,9 @@ pub struct ConnectionOptions {
     /// The most connections to hold: to PostgreSQL in all, to SQLite for reading (there is always exactly one for
     /// writing). One makes SQLite read and write over a single connection, which is quicker for a single command.
     pub max_connections: u32,
+    /// How many of them are kept for [`Store::reserved`](crate::Store::reserved), and open from the start on; none, where
+    /// one command asks after the other. On SQLite they are further ones, and what is written through it comes first.
+    pub reserved_connections: u32,
     /// How long to wait for a connection, or for a lock that another writer holds, before giving up.
     pub acquire_timeout: Duration,
     /// What stands between this program and a PostgreSQL server.
@@ -19,9 +22,14 @@ pub struct ConnectionOptions {
 }
 
 impl Default for ConnectionOptions {
-    /// Ten connections, five seconds, and finding out what stands in between.
+    /// Ten connections, none of them kept, five seconds, and finding out what stands in between.
     fn default() -> Self {
-        Self { max_connections: 10, acquire_timeout: Duration::from_secs(5), pooler: Pooler::Detect }
+        Self {
+            max_connections: 10,
+            reserved_connections: 0,
+            acquire_timeout: Duration::from_secs(5),
+            pooler: Pooler::Detect,
+        }
     }
 }
 

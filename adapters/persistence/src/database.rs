@@ -26,6 +26,14 @@ pub struct Database {
     pub(crate) writer: Pool,
     pub(crate) reader: Pool,
     pub(crate) shares_one_pool: bool,
+    pub(crate) reserve: Option<Reserve>,
+}
+
+/// Connections that are kept for what has to be served whatever else is asked. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Reserve {
+    pub(crate) reader: Pool,
+    pub(crate) writer: Pool,
 }
 
 /// Why a database cannot be used.
@@ -155,6 +163,10 @@ impl Database {
 
     /// Closes the connections; SQLite then folds its write-ahead log into the file.
     pub async fn close(self) {
+        if let Some(reserve) = self.reserve {
+            reserve.reader.close().await;
+            reserve.writer.close().await;
+        }
         self.reader.close().await;
         self.writer.close().await;
     }

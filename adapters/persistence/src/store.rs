@@ -10,6 +10,7 @@ use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait, Set, Statement};
 use tokio::sync::Mutex;
 
 use crate::clocks::{Clocks, DecidingClock};
+use crate::database::Reserve;
 use crate::entities::deployment;
 use crate::error::store_error;
 use crate::pool::Pool;
@@ -25,6 +26,7 @@ pub struct Store {
     pub(crate) clock: Arc<DecidingClock>,
     /// Whether the two above are the same, as they are on PostgreSQL.
     pub(crate) shares_one_pool: bool,
+    reserve: Option<Reserve>,
     /// When something was last stored to see whether it can be.
     pub(crate) proven: Arc<Mutex<Option<Instant>>>,
     pub(crate) wake_ups: Arc<WakeUps>,
@@ -68,10 +70,19 @@ impl Store {
         if stored != audit_key.fingerprint().to_string() {
             return Err(DatabaseError::AuditKeyMismatch);
         }
-        let Database { writer, reader, shares_one_pool } = database;
+        let Database { writer, reader, shares_one_pool, reserve } = database;
         let clock = Arc::new(DecidingClock::new(clocks, writer.clone()));
         let (proven, wake_ups) = (Arc::default(), Arc::default());
-        Ok(Self { writer, reader, audit_key, clock, shares_one_pool, proven, wake_ups })
+        Ok(Self { writer, reader, audit_key, clock, shares_one_pool, reserve, proven, wake_ups })
+    }
+
+    /// The same store over the connections that are kept for what has to be served whatever else is asked; over the same
+    /// ones, where none are kept.
+    #[must_use]
+    pub fn reserved(&self) -> Self {
+        let Some(Reserve { reader, writer }) = self.reserve.clone() else { return self.clone() };
+        let clock = Arc::new(self.clock.over(writer.clone()));
+        Self { reader, writer, clock, ..self.clone() }
     }
 
     /// Whether the journal is in the same PostgreSQL cluster, where one restore of its files takes both. What the cluster does
@@ -115,8 +126,8 @@ impl Store {
 
     /// Closes the connections; SQLite then folds its write-ahead log into the file.
     pub async fn close(self) {
-        let Self { writer, reader, shares_one_pool, .. } = self;
-        Database { writer, reader, shares_one_pool }.close().await;
+        let Self { writer, reader, shares_one_pool, reserve, .. } = self;
+        Database { writer, reader, shares_one_pool, reserve }.close().await;
     }
 }
 

@@ -8,6 +8,7 @@ use sea_orm::sqlx::pool::PoolConnection;
 use sea_orm::sqlx::{self, AssertSqlSafe, Sqlite};
 use sea_orm::{DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use sea_query_sqlx::SqlxValues;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::sqlite::DatabaseFiles;
 use crate::error::{Meaning, meaning};
@@ -23,6 +24,8 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(1);
 pub(super) struct Held {
     connection: Option<Connection>,
     sound: bool,
+    /// Until it is given back, the next in line waits.
+    turn: Option<OwnedSemaphorePermit>,
     #[cfg_attr(
         not(feature = "postgres"),
         expect(dead_code, reason = "SQLite needs nothing around a statement")
@@ -48,7 +51,13 @@ impl Held {
     }
 
     fn new(connection: Connection) -> Self {
-        Self { connection: Some(connection), sound: true, in_transaction: false }
+        Self { connection: Some(connection), sound: true, turn: None, in_transaction: false }
+    }
+
+    /// The same, whose turn it is.
+    pub(super) fn having(mut self, turn: Option<OwnedSemaphorePermit>) -> Self {
+        self.turn = turn;
+        self
     }
 
     /// What one statement, which was a transaction of its own, leaves behind.
@@ -151,6 +160,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        let _turn = self.turn.take();
         match self.connection.take() {
             None => {}
             Some(Connection::Sqlite(connection, _)) if self.sound => drop(connection),

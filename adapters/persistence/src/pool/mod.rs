@@ -19,6 +19,8 @@ mod transaction;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+#[cfg(feature = "postgres")]
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
     SqlxSqliteConnector, Statement,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::held::Held;
 use self::sqlite::{DatabaseFiles, Moment};
@@ -44,6 +47,8 @@ pub(crate) struct Pool {
     limit: Duration,
     /// Whether the last attempt to store something failed because of the store itself.
     refuses: Arc<AtomicBool>,
+    /// The line in which those stand that let others go first: of them, only the one in front asks for a connection.
+    line: Option<Arc<Semaphore>>,
 }
 
 #[derive(Clone)]
@@ -57,6 +62,8 @@ enum Engine {
     Postgres {
         pool: sea_orm::sqlx::PgPool,
         server: Arc<postgres::Server>,
+        /// The place in the list of the host that it connects to.
+        leads_to: Arc<AtomicUsize>,
     },
 }
 
@@ -78,11 +85,16 @@ impl Pool {
         server: Arc<postgres::Server>,
         limit: Duration,
     ) -> Self {
-        Self::new(Engine::Postgres { pool, server }, limit)
+        Self::new(Engine::Postgres { pool, server, leads_to: Arc::default() }, limit)
     }
 
     fn new(engine: Engine, limit: Duration) -> Self {
-        Self { engine, limit, refuses: Arc::new(AtomicBool::new(false)) }
+        Self { engine, limit, refuses: Arc::new(AtomicBool::new(false)), line: None }
+    }
+
+    /// The same connections for those that stand in a line.
+    pub(crate) fn in_turn(self) -> Self {
+        Self { line: Some(Arc::new(Semaphore::new(1))), ..self }
     }
 
     /// The same connections, for a statement about many rows.
@@ -165,6 +177,7 @@ impl Pool {
 
     /// Takes a connection.
     async fn hold(&self) -> Result<Held, DbErr> {
+        let turn = self.take_turn().await?;
         let held = match &self.engine {
             Engine::Sqlite { pool, files, writes } => {
                 // Before: a connection may have to be opened, which would find another file, or begin another log.
@@ -180,18 +193,28 @@ impl Pool {
                 pool.acquire().await.map(|connection| Held::sqlite(connection, writes.then_some(files)))
             }
             #[cfg(feature = "postgres")]
-            Engine::Postgres { pool, server } => {
-                if let Err(error) = server.find_primary(pool).await {
+            Engine::Postgres { pool, server, leads_to } => {
+                if let Err(error) = server.lead(pool, leads_to).await {
                     return Err(connection_error(error));
                 }
                 pool.acquire().await.map(|connection| Held::postgres(connection, server))
             }
         };
-        held.map_err(|error| {
+        held.map(|held| held.having(turn)).map_err(|error| {
             let error = connection_error(error);
             self.learn_from(&error);
             error
         })
+    }
+
+    /// Waits in line, if there is one.
+    async fn take_turn(&self) -> Result<Option<OwnedSemaphorePermit>, DbErr> {
+        let (Some(line), Engine::Sqlite { pool, .. }) = (&self.line, &self.engine) else { return Ok(None) };
+        let waited = tokio::time::timeout(pool.options().get_acquire_timeout(), line.clone().acquire_owned());
+        match waited.await {
+            Ok(Ok(turn)) => Ok(Some(turn)),
+            Ok(Err(_)) | Err(_) => Err(connection_error(sea_orm::sqlx::Error::PoolTimedOut)),
+        }
     }
 
     /// Gives a connection back on which one statement was run, which was a transaction of its own.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 
 use super::hosts::{Facts, Promotion, Routed};
 use super::{Engine, Pool};
+use crate::database::Reserve;
 use crate::error::{Meaning, meaning};
 use crate::postgres_url::{HostAndPort, PostgresUrl};
 use crate::{ConnectionOptions, Database, DatabaseError, Pooler};
@@ -27,6 +28,10 @@ const PING_LIMIT: Duration = Duration::from_millis(500);
 /// Connections are given up together no more often than this, so that a server that stays read-only is not flooded with
 /// new ones.
 const BETWEEN_EVICTIONS: Duration = Duration::from_millis(500);
+/// Connections that are kept open are looked after this often …
+const REOPENED_AFTER: Duration = Duration::from_secs(1);
+/// … and a server that gives none in this time is asked again later.
+const REOPENED_WITHIN: Duration = Duration::from_millis(200);
 /// A transaction of ours has no pauses. One that has lost its program ends by itself, and its locks with it.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(30);
 
@@ -43,6 +48,8 @@ pub(crate) struct Server {
     /// Connections that are older, in microseconds since `started`, are not used again.
     evicted_before: AtomicU64,
     routed: Option<Mutex<Routed>>,
+    /// The place in the list of the host that is asked.
+    current: AtomicUsize,
     /// Something has failed since the primary was found.
     doubts: AtomicU64,
     /// When a connection last failed or was given up, in microseconds since `started`: another server may answer since.
@@ -86,6 +93,7 @@ pub(crate) async fn connect(
         started: Instant::now(),
         evicted_before: AtomicU64::new(0),
         routed: None,
+        current: AtomicUsize::new(0),
         doubts: AtomicU64::new(0),
         failed_at: AtomicU64::new(0),
         is_read_only: AtomicBool::new(true),
@@ -104,11 +112,26 @@ pub(crate) async fn connect(
         server.doubts.store(1, Ordering::Relaxed);
     }
     let server = Arc::new(server);
-    let pool = pool_options(&server, options).connect_lazy_with(first);
-    let connected = Pool::postgres(pool, Arc::clone(&server), options.acquire_timeout + ANSWER);
+    let pool = |pool_options: PgPoolOptions| {
+        let pool = pool_options.connect_lazy_with(first.clone());
+        Pool::postgres(pool, Arc::clone(&server), options.acquire_timeout + ANSWER)
+    };
+    let kept = options.reserved_connections;
+    let rest = options.max_connections.saturating_sub(kept).max(1);
+    let connected = pool(pool_options(&server, options).max_connections(rest));
     // Lazily made, so that several hosts are asked before the first is taken; whether one is there is known now.
     connected.hold().await?;
-    Ok(Database { reader: connected.clone(), writer: connected, shares_one_pool: true })
+    let reserve = if kept == 0 {
+        None
+    } else {
+        // Open for as long as the server is there: once it has no connection left for others, it would not give them again.
+        let kept_open =
+            pool_options(&server, options).max_connections(kept).idle_timeout(None).max_lifetime(None);
+        let reserve = pool(kept_open);
+        reserve.keep_open(kept).await?;
+        Some(Reserve { reader: reserve.clone(), writer: reserve })
+    };
+    Ok(Database { reader: connected.clone(), writer: connected, shares_one_pool: true, reserve })
 }
 
 fn connect_error(error: sqlx::Error) -> DatabaseError {
@@ -118,7 +141,6 @@ fn connect_error(error: sqlx::Error) -> DatabaseError {
 fn pool_options(server: &Arc<Server>, options: &ConnectionOptions) -> PgPoolOptions {
     let (opened, used) = (Arc::clone(server), Arc::clone(server));
     PgPoolOptions::new()
-        .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
@@ -145,13 +167,40 @@ impl Pool {
         matches!(&self.engine, Engine::Postgres { server, .. } if server.mode() == Mode::Prepared)
     }
 
+    /// Opens this many connections, and those again that are lost, for as long as the pool is there.
+    async fn keep_open(&self, count: u32) -> Result<(), DbErr> {
+        let mut opened = Vec::new();
+        for _ in 0..count {
+            opened.push(self.hold().await?);
+        }
+        drop(opened);
+        let pool = self.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(REOPENED_AFTER).await;
+                let Engine::Postgres { pool: open, .. } = &pool.engine else { return };
+                if open.is_closed() {
+                    return;
+                }
+                if open.size() < count {
+                    // One that is idle would be given instead of a new one. It is missed for a moment only.
+                    let _idle = open.try_acquire();
+                    let _ = tokio::time::timeout(REOPENED_WITHIN, pool.hold()).await;
+                }
+            }
+        });
+        Ok(())
+    }
+
     /// One more connection, which listens to these channels. A standby refuses that.
     pub(crate) async fn listen(
         &self,
         channels: impl IntoIterator<Item = &str>,
     ) -> Result<PgListener, sqlx::Error> {
-        let Engine::Postgres { pool, server } = &self.engine else { return Err(sqlx::Error::PoolClosed) };
-        server.find_primary(pool).await?;
+        let Engine::Postgres { pool, server, leads_to } = &self.engine else {
+            return Err(sqlx::Error::PoolClosed);
+        };
+        server.lead(pool, leads_to).await?;
         let own = PgPoolOptions::new().max_connections(1).acquire_timeout(server.lock_timeout + ANSWER);
         let options = pool.connect_options().as_ref().clone();
         let mut listener = PgListener::connect_with(&own.connect_lazy_with(options)).await?;
@@ -315,8 +364,25 @@ impl Server {
         }
     }
 
+    /// Has a pool connect to the host that is to be asked.
+    pub(super) async fn lead(
+        self: &Arc<Self>,
+        pool: &PgPool,
+        leads_to: &AtomicUsize,
+    ) -> Result<(), sqlx::Error> {
+        self.find_primary().await?;
+        let current = self.current.load(Ordering::Relaxed);
+        if leads_to.load(Ordering::Relaxed) != current
+            && let Some(host) = self.url.hosts().get(current)
+        {
+            pool.set_connect_options(self.options(host)?);
+            leads_to.store(current, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
     /// With several hosts, finds the one that is to be asked, if there is reason to believe that it is another one.
-    pub(super) async fn find_primary(self: &Arc<Self>, pool: &PgPool) -> Result<(), sqlx::Error> {
+    async fn find_primary(self: &Arc<Self>) -> Result<(), sqlx::Error> {
         let Some(routed) = &self.routed else { return Ok(()) };
         if self.doubts.load(Ordering::Relaxed) == 0 {
             return Ok(());
@@ -330,9 +396,10 @@ impl Server {
         }
         let before = routed.current();
         let current = routed.find(self, asked_at).await?;
-        let Some(host) = self.url.hosts().get(current) else { return Ok(()) };
-        pool.set_connect_options(self.options(host)?);
-        if before.is_some_and(|before| before != current) {
+        self.current.store(current, Ordering::Relaxed);
+        if before.is_some_and(|before| before != current)
+            && let Some(host) = self.url.hosts().get(current)
+        {
             tracing::warn!(host = %host, "another host of the database is asked from now on");
             self.evict();
         }

@@ -14,6 +14,7 @@ use sea_orm::sqlx::sqlite::{
 use sea_orm::{DbErr, RuntimeErr};
 
 use super::Pool;
+use crate::database::Reserve;
 use crate::error::{Meaning, meaning};
 use crate::{ConnectionOptions, Database, DatabaseError};
 
@@ -51,20 +52,24 @@ pub(crate) async fn connect(
         opened => opened?,
     };
     let limit = options.acquire_timeout + DISK;
-    let shares_one_pool = options.max_connections <= 1;
-    let reader = if shares_one_pool {
-        writer.clone()
-    } else {
-        pool_options(options.max_connections, options).connect_lazy_with(connect_options(
-            path,
-            access,
-            options.acquire_timeout,
-        ))
+    let shares_one_pool = options.max_connections <= 1 && options.reserved_connections == 0;
+    let lazy = |size| {
+        let connect = connect_options(path, access, options.acquire_timeout);
+        pool_options(size, options).connect_lazy_with(connect)
     };
+    let reader = if shares_one_pool { writer.clone() } else { lazy(options.max_connections) };
+    let watch = |pool, writes| Pool::sqlite(pool, Arc::clone(&watched), writes, limit);
+    let reserve = (options.reserved_connections > 0).then(|| Reserve {
+        reader: watch(lazy(options.reserved_connections), false),
+        writer: watch(writer.clone(), true),
+    });
+    let ordinary = watch(writer, true);
     Ok(Database {
-        writer: Pool::sqlite(writer, Arc::clone(&watched), true, limit),
-        reader: Pool::sqlite(reader, watched, shares_one_pool, limit),
+        // Where some come first, the others stand in a line of their own.
+        writer: if reserve.is_some() { ordinary.in_turn() } else { ordinary },
+        reader: watch(reader, shares_one_pool),
         shares_one_pool,
+        reserve,
     })
 }
 
