@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reprieve_domain::Timestamp;
-use reprieve_http::Settings;
 use reprieve_http::authentication::{
     ApiKey, AuthenticationSettings, InvalidAuthenticationSettings, IssuerSettings, KeysLocation, Scope,
     SelfSignedSettings,
 };
+use reprieve_http::{Network, Settings};
 use serde::{Deserialize, Serialize};
 
 /// The section `http`.
@@ -24,12 +24,21 @@ pub(crate) struct RawHttp {
     #[serde(skip_serializing_if = "Option::is_none")]
     self_signed_tokens: Option<bool>,
     token_leeway_in_seconds: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operations_listen: Option<SocketAddr>,
+    trusted_proxies: Vec<String>,
     connections: usize,
+    connections_per_peer: usize,
     concurrent_requests: usize,
+    requests_per_peer: usize,
     requests_per_second: NonZeroU32,
     burst: NonZeroU32,
+    identity_domains: Vec<String>,
+    initiations_per_minute: NonZeroU32,
+    initiations_at_once: NonZeroU32,
     body_limit_in_bytes: usize,
     header_timeout_in_seconds: f64,
+    write_timeout_in_seconds: f64,
     request_timeout_in_seconds: f64,
     shutdown_timeout_in_seconds: f64,
     allowed_origins: Vec<String>,
@@ -101,6 +110,7 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Clone)]
 pub(crate) struct HttpConfiguration {
     pub(crate) listen: SocketAddr,
+    pub(crate) operations_listen: Option<SocketAddr>,
     pub(crate) settings: Settings,
     pub(crate) authentication: AuthenticationSettings,
     /// Nobody has said who may call, so everybody on this machine may.
@@ -117,12 +127,20 @@ impl Default for RawHttp {
             public_url: None,
             self_signed_tokens: None,
             token_leeway_in_seconds: 30,
+            operations_listen: None,
+            trusted_proxies: Vec::new(),
             connections: settings.connections,
+            connections_per_peer: settings.connections_per_peer,
             concurrent_requests: settings.concurrent_requests,
+            requests_per_peer: settings.requests_per_peer,
             requests_per_second: settings.requests_per_second,
             burst: settings.burst,
+            identity_domains: Vec::new(),
+            initiations_per_minute: settings.initiations_per_minute,
+            initiations_at_once: settings.initiations_at_once,
             body_limit_in_bytes: settings.body_bytes,
             header_timeout_in_seconds: settings.header_timeout.as_secs_f64(),
+            write_timeout_in_seconds: settings.write_timeout.as_secs_f64(),
             request_timeout_in_seconds: settings.request_timeout.as_secs_f64(),
             shutdown_timeout_in_seconds: settings.shutdown_timeout.as_secs_f64(),
             allowed_origins: Vec::new(),
@@ -160,7 +178,9 @@ pub(crate) fn validate(raw: &RawHttp) -> Result<HttpConfiguration, String> {
     check(&authentication, audience_from_address)?;
     for (key, value) in [
         ("connections", raw.connections),
+        ("connections_per_peer", raw.connections_per_peer),
         ("concurrent_requests", raw.concurrent_requests),
+        ("requests_per_peer", raw.requests_per_peer),
         ("body_limit_in_bytes", raw.body_limit_in_bytes),
     ] {
         // A semaphore of tokio holds no more than this.
@@ -170,17 +190,32 @@ pub(crate) fn validate(raw: &RawHttp) -> Result<HttpConfiguration, String> {
     }
     let settings = Settings {
         connections: raw.connections,
+        connections_per_peer: raw.connections_per_peer,
         concurrent_requests: raw.concurrent_requests,
+        requests_per_peer: raw.requests_per_peer,
+        trusted_proxies: raw.trusted_proxies.iter().map(|text| network(text)).collect::<Result<_, _>>()?,
+        operations_apart: raw.operations_listen.is_some(),
         requests_per_second: raw.requests_per_second,
         burst: raw.burst,
+        identity_domains: raw.identity_domains.clone(),
+        initiations_per_minute: raw.initiations_per_minute,
+        initiations_at_once: raw.initiations_at_once,
         body_bytes: raw.body_limit_in_bytes,
         header_timeout: seconds("header_timeout_in_seconds", raw.header_timeout_in_seconds)?,
+        write_timeout: seconds("write_timeout_in_seconds", raw.write_timeout_in_seconds)?,
         request_timeout: seconds("request_timeout_in_seconds", raw.request_timeout_in_seconds)?,
         shutdown_timeout: seconds("shutdown_timeout_in_seconds", raw.shutdown_timeout_in_seconds)?,
         allowed_origins: raw.allowed_origins.iter().map(|text| origin(text)).collect::<Result<_, _>>()?,
         open_hosts: Vec::new(),
     };
-    Ok(HttpConfiguration { listen: raw.listen, settings, authentication, is_open, audience_from_address })
+    Ok(HttpConfiguration {
+        listen: raw.listen,
+        operations_listen: raw.operations_listen,
+        settings,
+        authentication,
+        is_open,
+        audience_from_address,
+    })
 }
 
 /// Validates the section; an error names its key.
@@ -236,6 +271,10 @@ fn public_url(text: &str) -> Result<String, String> {
         Some(host) if !host.contains(['/', '?', '#']) => Ok(text.to_owned()),
         _ => Err("key http.public_url: is not https://HOST".to_owned()),
     }
+}
+
+fn network(text: &str) -> Result<Network, String> {
+    text.parse().map_err(|error| format!("key http.trusted_proxies: {text:?} {error}"))
 }
 
 /// An origin as browsers send it; any other text would be equal to none.

@@ -44,6 +44,7 @@ fn run(arguments: &Arguments, output: &mut Output<'_>) -> Result<(), Failure> {
     let wiring = wiring::Wiring::new(configuration);
     let result = wiring::runtime(&arguments.command)?.block_on(async {
         serve::survive_large_files()?;
+        serve::outlive_terminals(&arguments.command)?;
         let result = reprieve_cli::run(&arguments.command, &wiring, output).await;
         wiring.close().await;
         result

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use reprieve_application::ErrorCode;
 use reprieve_application::ports::Ids;
 use reprieve_application::use_cases::ProvideOwnIdentity;
-use reprieve_cli::{Failure, Listening, Server};
+use reprieve_cli::{Command, Failure, Listening, Server};
 use reprieve_http::authentication::Authentication;
 use reprieve_http::{Ended, Metrics, Service, UseCases};
 use reprieve_persistence::Store;
@@ -25,6 +25,7 @@ use crate::workers::Workers;
 /// A service that listens, and has not begun to answer.
 pub(crate) struct Bound {
     listener: TcpListener,
+    operations: Option<TcpListener>,
     listening: Listening,
     service: Arc<Service>,
     workers: Option<Arc<Workers>>,
@@ -40,6 +41,17 @@ pub(crate) fn survive_large_files() -> Result<(), Failure> {
     const FILE_SIZE_EXCEEDED: i32 = 25;
     let kind = SignalKind::from_raw(FILE_SIZE_EXCEEDED);
     signal(kind).map(drop).map_err(|error| system_failed("cannot listen for signals", error))
+}
+
+/// A terminal that is closed, and signals by which other programs are told to read their configuration or rotate their logs, end
+/// nothing that is to go on.
+pub(crate) fn outlive_terminals(command: &Command) -> Result<(), Failure> {
+    if matches!(command, Command::Start | Command::Worker(_)) {
+        for kind in [SignalKind::hangup(), SignalKind::user_defined1(), SignalKind::user_defined2()] {
+            signal(kind).map(drop).map_err(|error| system_failed("cannot listen for signals", error))?;
+        }
+    }
+    Ok(())
 }
 
 fn system_failed(what: &str, error: impl std::fmt::Display) -> Failure {
@@ -59,10 +71,12 @@ pub(crate) async fn bind(
     let own = ProvideOwnIdentity::new(store.clone(), ids.clone(), domain).execute().await?.caller();
     let workers = configuration.workers.enabled;
     let workers = workers.then(|| Workers::new(store.clone(), journal.clone(), configuration));
-    let listener = TcpListener::bind(http.listen)
-        .await
-        .map_err(|error| system_failed(&format!("cannot listen on {}", http.listen), error))?;
+    let listener = listen_on(http.listen).await?;
     let address = listener.local_addr().map_err(|error| system_failed("cannot listen", error))?;
+    let operations = match http.operations_listen {
+        None => None,
+        Some(listen) => Some(bind_operations(listen).await?),
+    };
     let (mut authentication, mut settings) = (http.authentication.clone(), http.settings.clone());
     if let (true, Some(self_signed)) = (http.audience_from_address, &mut authentication.self_signed) {
         self_signed.audiences = hosts(address).iter().map(|host| format!("http://{host}")).collect();
@@ -73,7 +87,9 @@ pub(crate) async fn bind(
     let authentication = Authentication::new(authentication, clock.clone())
         .map_err(|error| Failure::new(ErrorCode::ConfigurationInvalid, format!("section http: {error}")))?;
     let metrics = Metrics::install().map_err(|error| system_failed("cannot measure", error))?;
-    let use_cases = UseCases::new(&store, &clock, &ids, configuration.grace_period);
+    let reserve = Arc::new(store.reserved());
+    let use_cases = UseCases::new(&store, &clock, &ids, configuration.grace_period)
+        .with_reserve(&reserve, &reserve.clock());
     let mut service = Service::new(use_cases, own, authentication, clock.clone(), ids, settings, metrics);
     if let Some(workers) = &workers {
         let workers = workers.clone();
@@ -94,6 +110,7 @@ pub(crate) async fn bind(
     let shutdown = shutdown_signal()?;
     Ok(Bound {
         listener,
+        operations,
         listening: Listening { url: format!("http://{address}"), is_open: http.is_open },
         service: Arc::new(service),
         workers,
@@ -101,6 +118,19 @@ pub(crate) async fn bind(
         checks,
         shutdown,
     })
+}
+
+async fn listen_on(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|error| system_failed(&format!("cannot listen on {address}"), error))
+}
+
+/// Where health and metrics are to be had, which the log says because the port may be a free one.
+async fn bind_operations(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let listener = listen_on(address).await?;
+    let address = listener.local_addr().map_err(|error| system_failed("cannot listen", error))?;
+    tracing::info!(%address, "health and metrics are served");
+    Ok(listener)
 }
 
 /// What programs on this machine may call the service, if it listens on loopback.
@@ -121,7 +151,7 @@ impl Server for Bound {
     }
 
     async fn run(self: Box<Self>) -> Result<(), Failure> {
-        let Self { listener, service, workers, store, checks, mut shutdown, .. } = *self;
+        let Self { listener, operations, service, workers, store, checks, mut shutdown, .. } = *self;
         // In the background, so that no cancellation waits for others. What is not known at the shutdown is left.
         let mut checking = JoinSet::new();
         checking.spawn(async move { checks::log(&checks.elsewhere().await) });
@@ -132,6 +162,12 @@ impl Server for Bound {
         let stopping = async {
             let _ = shutdown.wait_for(|stop| *stop).await;
         };
+        // Probes are answered until the last request is.
+        let mut operating = JoinSet::new();
+        if let Some(operations) = operations {
+            let service = service.clone();
+            operating.spawn(reprieve_http::serve_operations(operations, service, std::future::pending()));
+        }
         let ended = reprieve_http::serve(listener, service, stopping).await;
         while working.join_next().await.is_some() {}
         match ended {

@@ -15,8 +15,14 @@ use crate::refusal::Refusal;
 /// An identity with a valid bearer token.
 pub(crate) struct Identity(pub(crate) Caller);
 
+/// The same for a cancellation. If it comes too often, that decides only if there is nothing to be cancelled.
+pub(crate) struct CancellingIdentity(pub(crate) Caller, pub(crate) Option<Refusal>);
+
 /// Somebody with an API key that has the scope `core`; acts for the own identity.
 pub(crate) struct Core(pub(crate) String);
+
+/// The same for a cancellation, as above.
+pub(crate) struct CancellingCore(pub(crate) String, pub(crate) Option<Refusal>);
 
 /// Somebody with an API key that has the scope `admin`.
 pub(crate) struct Admin;
@@ -28,21 +34,29 @@ impl FromRequestParts<Arc<Service>> for Identity {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
-        match service.authentication.identity(&parts.headers).await {
-            Ok(caller) => {
-                service.rate_limit.check(caller.address.as_str())?;
-                Ok(Self(caller))
-            }
-            Err(refused) => {
-                // Which of its checks a token fails helps the operator, and would help a forger.
-                tracing::debug!(reason = %refused, "token refused");
-                if refused == TokenRefused::IssuerUnavailable {
-                    return Err(Refusal::new(ErrorCode::IssuerUnavailable, refused.to_string()).after(60));
-                }
-                let message = "a valid bearer token is needed";
-                Err(Refusal::new(ErrorCode::PlatformUnauthorized, message).challenging("Bearer"))
-            }
-        }
+        let caller = identity(parts, service).await?;
+        service.rate_limit.check(&caller.address.to_string())?;
+        Ok(Self(caller))
+    }
+}
+
+impl FromRequestParts<Arc<Service>> for CancellingIdentity {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
+        let caller = identity(parts, service).await?;
+        let too_often = service.rate_limit.check(&caller.address.to_string()).err();
+        Ok(Self(caller, too_often))
+    }
+}
+
+impl FromRequestParts<Arc<Service>> for CancellingCore {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
+        let name = authenticated(parts, service, Scope::Core)?;
+        let too_often = service.rate_limit.check(&service.own.address.to_string()).err();
+        Ok(Self(name, too_often))
     }
 }
 
@@ -51,7 +65,7 @@ impl FromRequestParts<Arc<Service>> for Core {
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
         let name = authenticated(parts, service, Scope::Core)?;
-        service.rate_limit.check(service.own.address.as_str())?;
+        service.rate_limit.check(&service.own.address.to_string())?;
         Ok(Self(name))
     }
 }
@@ -75,6 +89,19 @@ impl FromRequestParts<Arc<Service>> for Operator {
         service.rate_limit.check(&format!("api key {name}"))?;
         Ok(Self)
     }
+}
+
+/// The identity whose token it is.
+async fn identity(parts: &Parts, service: &Service) -> Result<Caller, Refusal> {
+    service.authentication.identity(&parts.headers).await.map_err(|refused| {
+        // Which of its checks a token fails helps the operator, and would help a forger.
+        tracing::debug!(reason = %refused, "token refused");
+        if refused == TokenRefused::IssuerUnavailable {
+            return Refusal::new(ErrorCode::IssuerUnavailable, refused.to_string()).after(60);
+        }
+        let message = "a valid bearer token is needed";
+        Refusal::new(ErrorCode::PlatformUnauthorized, message).challenging("Bearer")
+    })
 }
 
 /// The value of a header that must not be there twice: of two, nobody can say which one a proxy has looked at.

@@ -15,9 +15,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Service;
-use crate::callers::Core;
+use crate::callers::{CancellingCore, Core};
 use crate::data::{ConnectorProcess, Envelope};
 use crate::idempotency::{idempotent_request, respond};
+use crate::limits::is_timely;
 use crate::metrics::outcome;
 use crate::openapi::ConnectorRefusals;
 use crate::refusal::Refusal;
@@ -69,7 +70,7 @@ async fn initiate(
         let result = service.use_cases.initiate.execute_recorded(own, days, recording.as_ref()).await;
         Ok(outcome("initiate", result)?)
     };
-    respond(&service, request.as_ref(), operation, &answer).await
+    respond(&service.use_cases.answer_once, &service, request.as_ref(), operation, &answer).await
 }
 
 /// Show the Active process of the own identity
@@ -97,7 +98,7 @@ async fn get_active(
     responses((status = 200, description = "The cancelled process", body = Envelope<ConnectorProcess>), ConnectorRefusals),
 )]
 async fn cancel(
-    Core(key): Core,
+    CancellingCore(key, too_often): CancellingCore,
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     body: Bytes,
@@ -107,10 +108,11 @@ async fn cancel(
     let request = idempotent_request(&service, &headers, &format!("core {key}"), &own.address, &[b"cancel"])?;
     let recording = request.as_ref().map(|request| recording(request));
     let operation = async {
-        let result = service.use_cases.cancel.execute_recorded(own, recording.as_ref()).await;
+        is_timely(&service, own, too_often).await?;
+        let result = service.use_cases.cancelling.cancel.execute_recorded(own, recording.as_ref()).await;
         Ok(outcome("cancel", result)?)
     };
-    respond(&service, request.as_ref(), operation, &answer).await
+    respond(&service.use_cases.cancelling.answer_once, &service, request.as_ref(), operation, &answer).await
 }
 
 fn answer(process: &DeletionProcess) -> Answer {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use reprieve_application::{Answer, ErrorCode, IdempotentRequest, Recording};
+use axum::{Extension, Json};
+use reprieve_application::{Answer, Caller, ErrorCode, IdempotentRequest, Recording};
 use reprieve_domain::{DeletionProcess, DeletionProcessId};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -15,12 +15,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Service;
-use crate::callers::Identity;
+use crate::callers::{CancellingIdentity, Identity};
 use crate::data::{BackboneProcess, Envelope};
 use crate::idempotency::{idempotent_request, respond};
+use crate::limits::is_timely;
 use crate::metrics::outcome;
 use crate::openapi::ConsumerRefusals;
 use crate::refusal::Refusal;
+use crate::server::Origin;
 
 /// The routes and their documentation.
 pub(crate) fn routes() -> OpenApiRouter<Arc<Service>> {
@@ -53,9 +55,11 @@ struct EmptyBody {}
 async fn initiate(
     Identity(caller): Identity,
     State(service): State<Arc<Service>>,
+    Extension(origin): Extension<Origin>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
+    may_initiate(&service, &caller, &origin)?;
     let days = read::<InitiateBody>(&body)?.length_of_grace_period_in_days;
     let content = [b"initiate".as_slice(), &days.map(f64::to_be_bytes).unwrap_or_default()];
     let address = &caller.address;
@@ -65,7 +69,7 @@ async fn initiate(
         let result = service.use_cases.initiate.execute_recorded(&caller, days, recording.as_ref()).await;
         outcome("initiate", result).map_err(refused)
     };
-    respond(&service, request.as_ref(), operation, &created).await
+    respond(&service.use_cases.answer_once, &service, request.as_ref(), operation, &created).await
 }
 
 /// Show every process of the calling identity
@@ -117,7 +121,7 @@ async fn get(
     responses((status = 200, description = "The cancelled process", body = Envelope<BackboneProcess>), ConsumerRefusals),
 )]
 async fn cancel(
-    Identity(caller): Identity,
+    CancellingIdentity(caller, too_often): CancellingIdentity,
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
     headers: HeaderMap,
@@ -130,10 +134,30 @@ async fn cancel(
     let request = idempotent_request(&service, &headers, address.as_str(), address, &content)?;
     let recording = request.as_ref().map(cancelling);
     let operation = async {
-        let result = service.use_cases.cancel_by_id.execute(&caller, &id, recording.as_ref()).await;
+        is_timely(&service, &caller, too_often).await?;
+        let result =
+            service.use_cases.cancelling.cancel_by_id.execute(&caller, &id, recording.as_ref()).await;
         outcome("cancel", result).map_err(refused)
     };
-    respond(&service, request.as_ref(), operation, &shown).await
+    respond(&service.use_cases.cancelling.answer_once, &service, request.as_ref(), operation, &shown).await
+}
+
+/// Whether identities of this host may ask to be deleted, and others of the peer have not just done so. Addresses are free, so
+/// that what one identity may do limits nobody. Looking back and cancelling is open to whoever has something to cancel.
+fn may_initiate(service: &Service, caller: &Caller, origin: &Origin) -> Result<(), Refusal> {
+    let domains = &service.settings.identity_domains;
+    let domain = domain_of(caller.address.as_str());
+    if !domains.is_empty() && !domains.iter().any(|known| domain == Some(known)) {
+        let message = "identities of this domain cannot ask to be deleted here";
+        return Err(Refusal::new(ErrorCode::PlatformForbidden, message));
+    }
+    service.initiations.check(&origin.peer)
+}
+
+/// The host in an address of the methods that have one.
+fn domain_of(address: &str) -> Option<&str> {
+    let rest = address.strip_prefix("did:e:").or_else(|| address.strip_prefix("did:web:"))?;
+    rest.split(':').next()
 }
 
 fn created(process: &DeletionProcess) -> Answer {
@@ -173,4 +197,21 @@ pub(crate) fn read<'a, T: Default + Deserialize<'a>>(body: &'a [u8]) -> Result<T
         let message = "the body must be a JSON object with members of the documented types";
         Refusal::new(ErrorCode::PlatformInvalidPropertyValue, message)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::domain_of;
+
+    #[test]
+    fn the_domain_of_an_address_is_the_host_in_it() {
+        for (address, domain) in [
+            ("did:e:localhost:dids:a1f2faf7a66ed4261a3981", Some("localhost")),
+            ("did:web:example.org:users:42", Some("example.org")),
+            ("did:web:example.org", Some("example.org")),
+            ("did:key:z6Mk", None),
+        ] {
+            assert_eq!(domain_of(address), domain, "{address}");
+        }
+    }
 }

@@ -72,11 +72,15 @@ pub(crate) async fn context(State(service): State<Arc<Service>>, request: Reques
     };
     drop(in_flight);
     span.in_scope(|| {
-        response = in_envelope(&service, &route, std::mem::take(&mut response));
+        let status = status_of(&response);
+        let has_line = !is_for_anybody(&route, status) || service.sample.has_line();
+        response = in_envelope(&service, &route, std::mem::take(&mut response), has_line);
         if is_traced {
             span.record("status", response.status().as_u16());
         }
-        tracing::info!(status = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
+        if has_line {
+            tracing::info!(status = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
+        }
     });
     let status = response.status().as_str().to_owned();
     let route = SharedString::from(route);
@@ -130,8 +134,18 @@ pub fn trace_id(headers: &HeaderMap) -> Option<String> {
     trace::trace_of(headers.get("traceparent")?.to_str().ok()?).map(str::to_owned)
 }
 
+/// The status with which it is going to be sent.
+fn status_of(response: &Response) -> StatusCode {
+    response.extensions().get::<Refusal>().map_or(response.status(), Refusal::status)
+}
+
+/// Whether anybody gets such an answer: what needs no credentials, and what is refused.
+fn is_for_anybody(route: &str, status: StatusCode) -> bool {
+    status.is_client_error() || !route.starts_with("/api/") && status.is_success()
+}
+
 /// Writes the body of a failure, those of the framework included.
-fn in_envelope(service: &Service, route: &str, mut response: Response) -> Response {
+fn in_envelope(service: &Service, route: &str, mut response: Response, has_line: bool) -> Response {
     let status = response.status();
     let refusal = match response.extensions_mut().remove::<Refusal>() {
         Some(refusal) => refusal,
@@ -142,7 +156,7 @@ fn in_envelope(service: &Service, route: &str, mut response: Response) -> Respon
     };
     // What is refused around the routes is refused alike for all of them.
     let refusal = if route.starts_with(CONNECTOR) { refusal } else { refusal.for_backbone() };
-    let answer = refusal.answer(service);
+    let answer = refusal.answer(service, has_line);
     response.headers_mut().remove(header::CONTENT_LENGTH);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     *response.status_mut() = refusal.status();

@@ -3,7 +3,7 @@
 
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use reprieve_application::use_cases::Outcome;
+use reprieve_application::use_cases::{AnswerOnce, Outcome};
 use reprieve_application::{Answer, ErrorCode, Fingerprint, IdempotencyKey, IdempotentRequest};
 use reprieve_domain::{Address, DeletionProcess};
 use sha2::{Digest, Sha256};
@@ -87,6 +87,7 @@ fn digest(fields: &[&[u8]]) -> [u8; 32] {
 
 /// Runs an operation, or answers as before if its request has come again.
 pub(crate) async fn respond<F>(
+    answer_once: &AnswerOnce,
     service: &Service,
     request: Option<&IdempotentRequest>,
     operation: F,
@@ -99,11 +100,15 @@ where
     let outcome = async {
         match operation.await {
             Ok(process) => Outcome::Done(answer(&process)),
-            Err(refusal) if refusal.status().is_client_error() => Outcome::Refused(refusal.answer(service)),
-            Err(refusal) => Outcome::Failed(refusal.answer(service)),
+            // Nothing was done, so that nothing is lost if it is decided anew. What is refused costs its caller nothing: kept, it
+            // would fill the database.
+            Err(refusal) => {
+                let has_line = !refusal.status().is_client_error() || service.sample.has_line();
+                Outcome::Failed(refusal.answer(service, has_line))
+            }
         }
     };
-    Ok(response(service.use_cases.answer_once.execute(request, outcome).await?))
+    Ok(response(answer_once.execute(request, outcome).await?))
 }
 
 fn response(answer: Answer) -> Response {

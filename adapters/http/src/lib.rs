@@ -20,8 +20,11 @@ mod limits;
 mod metrics;
 mod openapi;
 mod operations;
+mod peer;
+mod permits;
 mod refusal;
 mod router;
+mod sample;
 mod server;
 mod service;
 mod settings;
@@ -30,9 +33,10 @@ mod test_data;
 mod trace;
 
 pub use metrics::Metrics;
+pub use peer::{InvalidNetwork, Network};
 pub use router::document;
-pub use server::{Ended, serve};
-pub use service::{Service, UseCases};
+pub use server::{Ended, serve, serve_operations};
+pub use service::{Cancelling, Service, UseCases};
 pub use settings::Settings;
 
 /// What reads headers, for the fuzz targets. Not part of the interface.

@@ -1,53 +1,75 @@
-//! What nobody may exceed: requests at the same time in all, and requests a second for one identity.
+//! What nobody may exceed: the time and the size of a request, and requests a second for one identity.
 
 use std::error::Error;
-use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::Extensions;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 use http_body_util::LengthLimitError;
-use reprieve_application::ErrorCode;
-use tokio::sync::Semaphore;
+use reprieve_application::{Caller, Coded, ErrorCode};
 
 use crate::Service;
 use crate::finish::finish;
+use crate::permits::{CANCELLING, Kept};
 use crate::refusal::Refusal;
+use crate::server::Origin;
 
-/// How many callers are remembered before those who have been quiet are forgotten.
+/// How many callers are remembered before those who have been quiet are forgotten …
 const CALLERS: usize = 10_000;
+/// … and how often that is looked for.
+const SWEPT_AFTER: Duration = Duration::from_secs(1);
 
-/// How often one caller may ask.
-pub(crate) struct RateLimit {
-    limiter: DefaultKeyedRateLimiter<String>,
+/// How often one of many may ask.
+pub(crate) struct RateLimit<K: Hash + Eq + Clone> {
+    limiter: DefaultKeyedRateLimiter<K>,
     clock: DefaultClock,
+    message: &'static str,
+    /// When those were last forgotten who have been quiet: to look at all of them for each request would be a burden.
+    swept: Mutex<Instant>,
 }
 
-impl RateLimit {
-    pub(crate) fn new(requests_per_second: NonZeroU32, burst: NonZeroU32) -> Self {
-        let quota = Quota::per_second(requests_per_second).allow_burst(burst);
-        Self { limiter: DefaultKeyedRateLimiter::keyed(quota), clock: DefaultClock::default() }
+impl<K: Hash + Eq + Clone> RateLimit<K> {
+    pub(crate) fn new(quota: Quota, message: &'static str) -> Self {
+        Self {
+            limiter: DefaultKeyedRateLimiter::keyed(quota),
+            clock: DefaultClock::default(),
+            message,
+            swept: Mutex::new(Instant::now()),
+        }
     }
 
-    /// Counts a request of this caller.
-    pub(crate) fn check(&self, caller: &str) -> Result<(), Refusal> {
-        if self.limiter.len() > CALLERS {
-            self.limiter.retain_recent();
-        }
-        let Err(not_until) = self.limiter.check_key(&caller.to_owned()) else { return Ok(()) };
+    /// Counts a request.
+    pub(crate) fn check(&self, of: &K) -> Result<(), Refusal> {
+        self.sweep();
+        let Err(not_until) = self.limiter.check_key(of) else { return Ok(()) };
         let wait = not_until.wait_time_from(self.clock.now());
-        let refusal = Refusal::new(ErrorCode::TooManyRequests, "too many requests of this identity");
+        let refusal = Refusal::new(ErrorCode::TooManyRequests, self.message);
         Err(refusal.after(wait.as_secs().saturating_add(1)))
     }
+
+    fn sweep(&self) {
+        if self.limiter.len() <= CALLERS {
+            return;
+        }
+        if let Ok(mut swept) = self.swept.try_lock()
+            && swept.elapsed() >= SWEPT_AFTER
+        {
+            *swept = Instant::now();
+            self.limiter.retain_recent();
+        }
+    }
 }
 
-/// Turns requests away when too many are at hand: an answer that comes late helps nobody.
+/// Turns requests away when too many are at hand: an answer that comes late helps nobody. Cancellations wait instead.
 pub(crate) async fn concurrent_requests(
-    State((service, semaphore)): State<(Arc<Service>, Arc<Semaphore>)>,
+    State(service): State<Arc<Service>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -55,11 +77,16 @@ pub(crate) async fn concurrent_requests(
     let answer = async {
         // Nothing is begun before all of the request is here, so that a client who takes its time is in nobody's way.
         let request = whole(request, service.settings.body_bytes).await?;
-        let overloaded = || Refusal::new(ErrorCode::Overloaded, "the service is overloaded").after(1);
-        let permit = semaphore.try_acquire_owned().map_err(|_| overloaded())?;
+        let origin = origin(request.extensions())?;
+        let permits = &service.permits;
+        let cancels = is_cancellation(&request);
+        let mut permit = if cancels { permits.cancel(&origin).await? } else { permits.work(&origin).await? };
         let work = async move {
-            let response = next.run(request).await;
-            drop(permit);
+            let mut response = next.run(request).await;
+            if cancels && response.status().is_client_error() {
+                permit.was_for_nothing();
+            }
+            response.extensions_mut().insert(Kept::new(permit));
             response
         };
         finish(work)
@@ -71,6 +98,35 @@ pub(crate) async fn concurrent_requests(
         Err(Refusal::new(ErrorCode::TimedOut, message).after(1))
     };
     tokio::time::timeout(limit, answer).await.unwrap_or_else(timed_out).unwrap_or_else(Refusal::into_response)
+}
+
+/// Whether a cancellation that comes too often is served all the same: there is something to be cancelled. That can be so only
+/// once for each process, so that nobody is served without end.
+///
+/// # Errors
+/// If there is not, or if the store fails.
+pub(crate) async fn is_timely(
+    service: &Service,
+    caller: &Caller,
+    too_often: Option<Refusal>,
+) -> Result<(), Refusal> {
+    let Some(refusal) = too_often else { return Ok(()) };
+    match service.use_cases.cancelling.get_active.execute(caller).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.code() == ErrorCode::NoActiveIdentityDeletionProcess => Err(refusal),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Where a request comes from.
+pub(crate) fn origin(extensions: &Extensions) -> Result<Origin, Refusal> {
+    let missing = || Refusal::new(ErrorCode::SystemFailed, "a request has come from nowhere");
+    extensions.get::<Origin>().cloned().ok_or_else(missing)
+}
+
+fn is_cancellation(request: &Request) -> bool {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    CANCELLING.iter().any(|(method, path)| request.method() == method && route == Some(path))
 }
 
 /// The request with all of its body.

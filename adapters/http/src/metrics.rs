@@ -43,6 +43,14 @@ impl Metrics {
         metrics::describe_histogram!("reprieve_http_request_duration_seconds", "How long requests took");
         metrics::describe_gauge!("reprieve_http_requests_in_flight", "Requests that are being worked on");
         metrics::describe_counter!(
+            "reprieve_http_connections_closed_total",
+            "Connections that were closed for what their client did not do, by reason"
+        );
+        metrics::describe_counter!(
+            "reprieve_http_unlogged_answers_total",
+            "Answers to callers who are not known that have no line in the log"
+        );
+        metrics::describe_counter!(
             "reprieve_use_cases_total",
             "Use cases by outcome: done, or an error code"
         );

@@ -83,6 +83,15 @@ pub(crate) struct ConsumerRefusals;
 /// How a request of the admin's routes can be refused.
 pub(crate) struct AdminRefusals;
 
+/// How a request for metrics can be refused.
+pub(crate) struct OperationsRefusals;
+
+impl IntoResponses for OperationsRefusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        responses([ErrorCode::TooManyRequests, ErrorCode::Overloaded, ErrorCode::RouteDoesNotExist])
+    }
+}
+
 impl IntoResponses for ConnectorRefusals {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         refusals(&[
@@ -111,6 +120,7 @@ impl IntoResponses for ConsumerRefusals {
             ErrorCode::PlatformInvalidPropertyValue,
             ErrorCode::PlatformRecordNotFound,
             ErrorCode::PlatformUnauthorized,
+            ErrorCode::PlatformForbidden,
             ErrorCode::ClockBehind,
             ErrorCode::ClocksDisagree,
             ErrorCode::IdempotencyKeyInvalid,
@@ -133,9 +143,13 @@ impl IntoResponses for AdminRefusals {
 
 /// One response a status, with an example for every code that comes with it.
 fn refusals(codes: &[ErrorCode]) -> BTreeMap<String, RefOr<Response>> {
+    responses(codes.iter().copied().chain(ANY))
+}
+
+fn responses(codes: impl IntoIterator<Item = ErrorCode>) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status: BTreeMap<String, Vec<ErrorCode>> = BTreeMap::new();
-    for code in codes.iter().chain(&ANY) {
-        by_status.entry(status(*code).as_str().to_owned()).or_default().push(*code);
+    for code in codes {
+        by_status.entry(status(code).as_str().to_owned()).or_default().push(code);
     }
     let response = |codes: Vec<ErrorCode>| {
         let mut content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Error")));

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use axum::{Extension, Json};
 use reprieve_application::Coded;
 use reprieve_application::ports::Pause;
 use reprieve_domain::Timestamp;
@@ -16,10 +16,19 @@ use utoipa_axum::routes;
 
 use crate::Service;
 use crate::finish::finish;
+use crate::limits::origin;
+use crate::openapi::OperationsRefusals;
+use crate::permits::Kept;
+use crate::refusal::Refusal;
 
 /// The routes and their documentation.
 pub(crate) fn routes() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready)).routes(routes!(metrics))
+    health_routes().routes(routes!(metrics))
+}
+
+/// Those that a client of the service may ask as well.
+pub(crate) fn health_routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
 }
 
 /// How the service is.
@@ -132,14 +141,23 @@ fn down(code: &'static str) -> (StatusCode, Json<HealthData>) {
 /// What was measured, for Prometheus
 #[utoipa::path(
     get, path = "/metrics", tag = "Operations", operation_id = "metrics", security(),
-    responses((status = 200, description = "The metrics", content_type = "text/plain", body = String)),
+    responses(
+        (status = 200, description = "The metrics", content_type = "text/plain", body = String),
+        OperationsRefusals,
+    ),
 )]
-async fn metrics(State(service): State<Arc<Service>>) -> impl IntoResponse {
+async fn metrics(
+    State(service): State<Arc<Service>>,
+    request: Request,
+) -> Result<impl IntoResponse, Refusal> {
+    // Whoever does not read them keeps them in memory.
+    let permit = service.permits.metrics(&origin(request.extensions())?).await?;
     let (limit, metrics) = (service.settings.request_timeout, service.metrics.clone());
     let count = finish(async move { service.metrics.count(&service).await });
     // If they are not counted in time, the figures stay what they were and everything else is told all the same.
     if tokio::time::timeout(limit, count).await.is_err() {
         tracing::warn!("the figures were not counted in time");
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+    let headers = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    Ok((Extension(Kept::new(permit)), headers, metrics.render()))
 }

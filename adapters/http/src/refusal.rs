@@ -89,9 +89,8 @@ impl Refusal {
         status(self.code)
     }
 
-    /// The envelope as it is sent, which is also how it is kept for a request that comes again. Its id names it in the
-    /// log.
-    pub(crate) fn answer(&self, service: &Service) -> Answer {
+    /// The envelope as it is sent. Its id names it in the log, if it has a line there.
+    pub(crate) fn answer(&self, service: &Service, has_line: bool) -> Answer {
         let id = service.name("ERR");
         match self.status() {
             // Trying again may mend it; that is for the client.
@@ -102,7 +101,8 @@ impl Refusal {
                 tracing::error!(error_id = id, code = %self.code, detail = self.detail, "failed");
             }
             // What was wrong with a request may be personal.
-            _ => tracing::info!(error_id = id, code = %self.code, "refused"),
+            _ if has_line => tracing::info!(error_id = id, code = %self.code, "refused"),
+            _ => {}
         }
         let envelope = ErrorEnvelope {
             error: ErrorBody {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, header};
-use axum::response::{Html, IntoResponse};
+use axum::response::Html;
 use axum::routing::get;
 
 use axum::{Router, middleware};
-use tokio::sync::Semaphore;
 use tower::util::option_layer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::openapi::OpenApi;
@@ -43,19 +43,33 @@ fn routes() -> OpenApiRouter<Arc<Service>> {
 /// The whole service.
 pub(crate) fn router(service: &Arc<Service>) -> Router {
     let document = document();
-    let page = docs::page(&document);
-    let json = crate::refusal::json(&document);
+    // One text for all who read it.
+    let page = Bytes::from(docs::page(&document));
+    let json = Bytes::from(crate::refusal::json(&document));
     let documentation = Router::new()
         .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], json) }))
-        .route("/docs", get(|| async { Html(page).into_response() }));
-    let semaphore = Arc::new(Semaphore::new(service.settings.concurrent_requests));
-    let limited = middleware::from_fn_with_state((service.clone(), semaphore), concurrent_requests);
+        .route("/docs", get(|| async { Html(page) }));
+    let limited = middleware::from_fn_with_state(service.clone(), concurrent_requests);
     let (work, _) = work().split_for_parts();
+    let (operations, _) = if service.settings.operations_apart {
+        operations::health_routes().split_for_parts()
+    } else {
+        operations::routes().split_for_parts()
+    };
+    in_context(
+        work.layer(limited).merge(operations).with_state(service.clone()).merge(documentation),
+        service,
+    )
+}
+
+/// Health and metrics alone.
+pub(crate) fn operations_router(service: &Arc<Service>) -> Router {
     let (operations, _) = operations::routes().split_for_parts();
-    work.layer(limited)
-        .merge(operations)
-        .with_state(service.clone())
-        .merge(documentation)
+    in_context(operations.with_state(service.clone()), service)
+}
+
+fn in_context(router: Router, service: &Arc<Service>) -> Router {
+    router
         // Each call of `layer` puts every request and every answer into further boxes. The first is the outermost.
         .layer((
             middleware::from_fn_with_state(service.clone(), context),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use governor::Quota;
 use reprieve_application::ports::{
     AnsweredRequests, AuditTrail, Clock, DeletionProcesses, DeletionsSwitch, EventDeliveries, Holds,
     Identities, Ids, StoreHealth,
@@ -16,14 +17,15 @@ use reprieve_application::{Caller, ErrorCode, GracePeriodSettings};
 
 use crate::authentication::Authentication;
 use crate::limits::RateLimit;
+use crate::peer::Peer;
+use crate::permits::Permits;
+use crate::sample::Sample;
 use crate::{Metrics, Settings};
 
 /// The use cases that are served.
 #[expect(missing_docs, reason = "each is named after its use case")]
 pub struct UseCases {
     pub initiate: InitiateIdentityDeletionProcess,
-    pub cancel: CancelIdentityDeletionProcess,
-    pub cancel_by_id: CancelIdentityDeletionProcessById,
     pub get_active: GetActiveIdentityDeletionProcess,
     pub get: GetIdentityDeletionProcess,
     pub list: GetIdentityDeletionProcesses,
@@ -36,6 +38,31 @@ pub struct UseCases {
     pub sink_figures: GetSinkFigures,
     pub answer_once: AnswerOnce,
     pub health: CheckHealth,
+    pub cancelling: Cancelling,
+}
+
+/// What a cancellation is served with, which nothing else is.
+#[expect(missing_docs, reason = "each is named after its use case")]
+pub struct Cancelling {
+    pub cancel: CancelIdentityDeletionProcess,
+    pub cancel_by_id: CancelIdentityDeletionProcessById,
+    pub get_active: GetActiveIdentityDeletionProcess,
+    pub answer_once: AnswerOnce,
+}
+
+impl Cancelling {
+    fn new<S>(store: &Arc<S>, clock: &Arc<dyn Clock>) -> Self
+    where
+        S: AnsweredRequests + DeletionProcesses + Identities + 'static,
+    {
+        let (store, clock) = (|| store.clone(), || clock.clone());
+        Self {
+            cancel: CancelIdentityDeletionProcess::new(store(), clock()),
+            cancel_by_id: CancelIdentityDeletionProcessById::new(store(), store(), clock()),
+            get_active: GetActiveIdentityDeletionProcess::new(store()),
+            answer_once: AnswerOnce::new(store(), clock()),
+        }
+    }
 }
 
 impl UseCases {
@@ -58,11 +85,10 @@ impl UseCases {
             + StoreHealth
             + 'static,
     {
+        let cancelling = Cancelling::new(store, clock);
         let (store, clock, ids) = (|| store.clone(), || clock.clone(), || ids.clone());
         Self {
             initiate: InitiateIdentityDeletionProcess::new(store(), clock(), ids(), grace_period),
-            cancel: CancelIdentityDeletionProcess::new(store(), clock()),
-            cancel_by_id: CancelIdentityDeletionProcessById::new(store(), store(), clock()),
             get_active: GetActiveIdentityDeletionProcess::new(store()),
             get: GetIdentityDeletionProcess::new(store()),
             list: GetIdentityDeletionProcesses::new(store()),
@@ -75,7 +101,17 @@ impl UseCases {
             sink_figures: GetSinkFigures::new(store()),
             answer_once: AnswerOnce::new(store(), clock()),
             health: CheckHealth::new(store(), store()),
+            cancelling,
         }
+    }
+
+    /// The same, where cancellations have a store of their own: one with connections that nothing else uses.
+    #[must_use]
+    pub fn with_reserve<S>(self, store: &Arc<S>, clock: &Arc<dyn Clock>) -> Self
+    where
+        S: AnsweredRequests + DeletionProcesses + Identities + 'static,
+    {
+        Self { cancelling: Cancelling::new(store, clock), ..self }
     }
 }
 
@@ -87,7 +123,10 @@ pub struct Service {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) settings: Settings,
-    pub(crate) rate_limit: RateLimit,
+    pub(crate) rate_limit: RateLimit<String>,
+    pub(crate) initiations: RateLimit<Peer>,
+    pub(crate) sample: Sample,
+    pub(crate) permits: Permits,
     pub(crate) metrics: Metrics,
     pub(crate) workers: Box<WorkerProblems>,
     pub(crate) over_limit: Box<dyn Fn() -> u64 + Send + Sync>,
@@ -108,7 +147,15 @@ impl Service {
         settings: Settings,
         metrics: Metrics,
     ) -> Self {
-        let rate_limit = RateLimit::new(settings.requests_per_second, settings.burst);
+        let rate_limit = RateLimit::new(
+            Quota::per_second(settings.requests_per_second).allow_burst(settings.burst),
+            "too many requests of this identity",
+        );
+        let initiations = RateLimit::new(
+            Quota::per_minute(settings.initiations_per_minute).allow_burst(settings.initiations_at_once),
+            "too many identities of this peer ask to be deleted",
+        );
+        let permits = Permits::new(settings.concurrent_requests, settings.requests_per_peer);
         Self {
             use_cases,
             own,
@@ -117,6 +164,9 @@ impl Service {
             ids,
             settings,
             rate_limit,
+            initiations,
+            sample: Sample::new(),
+            permits,
             metrics,
             workers: Box::new(Vec::new),
             over_limit: Box::new(|| 0),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reprieve_http::Settings;
 
-use crate::support::{Deployment, Wire, settings, soon};
+use crate::support::{Deployment, OWN_PROCESSES, Person, Wire, settings, soon, until};
 
 const LIVE: &str = "/health/live";
 
@@ -65,15 +65,57 @@ async fn a_head_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn more_connections_than_configured_wait_until_one_is_closed() {
+async fn more_connections_than_configured_wait_while_something_is_done_on_the_others() {
     let deployment = Deployment::sqlite().await;
     let server = deployment.start_with(Settings { connections: 1, ..settings() }).await;
-    let first = Wire::connect(&server).await;
+    let lock = deployment.lock().await;
+    let asked = deployment.clock.asked();
+    let mut first = Wire::asked(&server, &Person::new(), "POST", OWN_PROCESSES, "").await;
+    until(async || deployment.clock.asked() >= asked + 2).await;
     let mut second = Wire::connect(&server).await;
     second.send(format!("GET {LIVE} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
     let mut answer = std::pin::pin!(second.reply("GET", LIVE));
     let early = tokio::time::timeout(Duration::from_millis(300), &mut answer).await;
     assert!(early.is_err());
-    drop(first);
+    drop(lock);
+    first.reply("POST", OWN_PROCESSES).await.unwrap().result(201);
+    // It is idle now, and so it goes.
     assert_eq!(soon(answer).await.unwrap().status, 200);
+    assert!(first.is_closed().await);
+}
+
+#[tokio::test]
+async fn for_one_connection_more_one_goes_on_which_nothing_is_done() {
+    let deployment = Deployment::sqlite().await;
+    for limits in
+        [Settings { connections: 2, ..settings() }, Settings { connections_per_peer: 2, ..settings() }]
+    {
+        let server = deployment.start_with(limits).await;
+        let mut idle = Wire::connect(&server).await;
+        idle.send(format!("GET {LIVE} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        assert_eq!(idle.reply("GET", LIVE).await.unwrap().status, 200);
+        let mut silent = Wire::connect(&server).await;
+        assert_eq!(server.get(LIVE).await.status, 200);
+        assert!(idle.is_closed().await);
+        silent.send(format!("GET {LIVE} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        assert_eq!(silent.reply("GET", LIVE).await.unwrap().status, 200);
+    }
+}
+
+#[tokio::test]
+async fn over_http2_as_over_http1_a_ping_is_no_request() {
+    let deployment = Deployment::sqlite().await;
+    let limits = Settings { header_timeout: Duration::from_millis(300), ..settings() };
+    let server = deployment.start_with(limits).await;
+    let mut wire = Wire::connect(&server).await;
+    wire.send(HTTP2).await;
+    let pinging = async {
+        loop {
+            wire.send(b"\0\0\x08\x06\0\0\0\0\0anybody?").await;
+            if wire.is_closed_within(Duration::from_millis(50)).await {
+                break;
+            }
+        }
+    };
+    soon(pinging).await;
 }

@@ -50,7 +50,7 @@ async fn a_client_is_told_how_many_requests_may_share_a_connection() {
     stream.read_exact(&mut settings).await.unwrap();
     let (settings, _) = settings.as_chunks::<6>();
     let streams = settings.iter().find(|setting| setting[..2] == [0, 3]).unwrap();
-    assert_eq!(streams[2..], 128_u32.to_be_bytes());
+    assert_eq!(streams[2..], 32_u32.to_be_bytes());
 }
 
 #[tokio::test]

@@ -4,8 +4,7 @@ use reprieve_domain::Status;
 use serde_json::json;
 
 use crate::support::{
-    CONNECTOR, DAY, Deployment, OWN_PROCESSES, Person, Reply, Request, SECOND, Server, cancel_of,
-    on_each_database,
+    CONNECTOR, DAY, Deployment, OWN_PROCESSES, Person, Request, SECOND, Server, cancel_of, on_each_database,
 };
 
 const REUSED: &str = "error.reprieve.http.idempotencyKeyReused";
@@ -13,7 +12,7 @@ const INVALID: &str = "error.reprieve.http.idempotencyKeyInvalid";
 
 on_each_database!(
     an_answer_is_repeated_after_changes_restarts_and_elsewhere,
-    a_refusal_is_repeated_as_it_was,
+    a_refusal_uses_no_key_up_and_is_kept_nowhere,
     after_24_hours_a_key_is_free,
 );
 
@@ -93,46 +92,36 @@ async fn an_answer_is_repeated_after_changes_restarts_and_elsewhere(deployment: 
     }
 }
 
-async fn a_refusal_is_repeated_as_it_was(deployment: Deployment) {
+async fn a_refusal_uses_no_key_up_and_is_kept_nowhere(deployment: Deployment) {
     let server = deployment.start().await;
     let own = &deployment.own;
-    let refusals = async || -> Vec<Reply> {
-        let mut replies = Vec::new();
-        for change in Change::ALL.into_iter().filter(|change| !change.begins()) {
-            replies.push(
-                change.request(&server, own, "IDP0123456789abcdefg").once(&format!("{change:?}")).await,
-            );
+    let kept = async || deployment.count("answered_requests").await;
+    for (change, status) in [(Change::ConnectorDelete, 400), (Change::BackboneCancel, 404)] {
+        for _ in 0..2 {
+            let reply =
+                change.request(&server, own, "IDP0123456789abcdefg").once(&format!("{change:?}")).await;
+            assert_eq!(reply.status, status);
         }
-        let bad = [
-            server.post(&format!("{CONNECTOR}?lengthOfGracePeriodInDays=0")).with_core_key(),
-            server.post(OWN_PROCESSES).by(own).body(r#"{"lengthOfGracePeriodInDays": 0}"#),
-        ];
-        for request in bad {
-            replies.push(request.once("bad length").await);
-        }
-        replies
-    };
-    let first = refusals().await;
-    assert_eq!(first.iter().map(|reply| reply.status).collect::<Vec<_>>(), [400, 404, 400, 400]);
-
-    // What was refused for want of a process is so still when there is one, which is not touched.
-    deployment.clock.set(SECOND);
-    server.initiated(own).await;
-    for (first, again) in first.iter().zip(refusals().await) {
-        assert_eq!(again.repeated(), first.repeated());
     }
-    assert_eq!(statuses(&deployment).await, [Status::Active]);
+    for request in [
+        server.post(&format!("{CONNECTOR}?lengthOfGracePeriodInDays=0")).with_core_key(),
+        server.post(OWN_PROCESSES).by(own).body(r#"{"lengthOfGracePeriodInDays": 0}"#),
+    ] {
+        assert_eq!(request.once("begin").await.status, 400);
+    }
+    assert_eq!(kept().await, 0);
 
-    // And the other way about: what was refused because there was one, when there is none.
-    let (connector, backbone) = (
-        || server.post(CONNECTOR).with_core_key().once("begin"),
-        || server.post(OWN_PROCESSES).by(own).once("begin"),
-    );
-    let first = (connector().await, backbone().await);
-    assert_eq!((first.0.status, first.1.status), (400, 400));
-    server.delete(CONNECTOR).with_core_key().await.result(200);
-    assert_eq!(connector().await.repeated(), first.0.repeated());
-    assert_eq!(backbone().await.repeated(), first.1.repeated());
+    // The same key may begin a process, and then names that request.
+    let begin = || server.post(OWN_PROCESSES).by(own).once("begin");
+    let begun = begin().await;
+    begun.result(201);
+    assert_eq!(begin().await.repeated(), begun.repeated());
+    assert_eq!(kept().await, 1);
+    // What was refused for want of a process is decided anew.
+    let cancel = || server.delete(CONNECTOR).with_core_key().once("ConnectorDelete");
+    let cancelled = cancel().await;
+    cancelled.result(200);
+    assert_eq!(cancel().await.repeated(), cancelled.repeated());
     assert_eq!(statuses(&deployment).await, [Status::Cancelled]);
 }
 

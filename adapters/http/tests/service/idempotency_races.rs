@@ -16,7 +16,6 @@ const CONTENDERS: usize = 32;
 
 on_each_database!(
     of_many_requests_with_one_key_one_takes_the_step_and_all_get_its_answer,
-    of_many_refused_requests_with_one_key_all_get_the_same_refusal,
     a_lost_answer_is_found_again,
     whoever_leaves_at_any_moment_can_ask_again,
     what_was_not_answered_in_time_can_come_again,
@@ -49,20 +48,6 @@ async fn of_many_requests_with_one_key_one_takes_the_step_and_all_get_its_answer
     let processes = deployment.stored(own).await;
     assert_eq!(processes.len(), Change::ALL.len());
     assert!(processes.iter().all(|process| process.status() == Status::Cancelled));
-}
-
-async fn of_many_refused_requests_with_one_key_all_get_the_same_refusal(deployment: Deployment) {
-    let instances = [deployment.start().await, deployment.start().await];
-    let own = &deployment.own;
-    for change in Change::ALL.into_iter().filter(|change| !change.begins()) {
-        let requests = (0..CONTENDERS).map(|number| {
-            let request = change.request(&instances[number % 2], own, "IDP0123456789abcdefg");
-            request.once(&format!("{change:?}")).into_future()
-        });
-        let replies: Vec<Reply> = join_all(requests).await;
-        assert!(replies[0].status >= 400);
-        assert!(replies.iter().all(|reply| reply.repeated() == replies[0].repeated()), "{change:?}");
-    }
 }
 
 /// Sends a request, for whoever may not wait for its answer.

@@ -29,6 +29,7 @@ mod limits;
 mod open;
 mod openapi;
 mod operations;
+mod peers;
 mod routes;
 mod shutdown;
 mod trace;

@@ -85,6 +85,11 @@ impl Deployment {
         super::sql::run(self.database.url(), sql).await;
     }
 
+    /// How many rows there are in a table.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        super::sql::count(self.database.url(), table).await
+    }
+
     /// Takes the database away, connections and all.
     pub(crate) async fn drop_database(&self) {
         super::sql::drop_database(self.database.url()).await;
@@ -121,6 +126,8 @@ pub(crate) fn settings() -> Settings {
     Settings {
         requests_per_second: NonZeroU32::MAX,
         burst: NonZeroU32::MAX,
+        initiations_per_minute: NonZeroU32::MAX,
+        initiations_at_once: NonZeroU32::MAX,
         request_timeout: Duration::from_mins(2),
         header_timeout: Duration::from_mins(2),
         ..Settings::default()

@@ -53,7 +53,7 @@ impl Noting {
             let (store, ids) = (noting.clone(), Arc::new(SystemIds));
             use_cases.initiate =
                 InitiateIdentityDeletionProcess::new(store, clock.clone(), ids, grace_period);
-            use_cases.cancel = CancelIdentityDeletionProcess::new(noting.clone(), clock.clone());
+            use_cases.cancelling.cancel = CancelIdentityDeletionProcess::new(noting.clone(), clock.clone());
         });
         let server = server.await;
         (noting, server)

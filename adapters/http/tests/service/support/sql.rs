@@ -1,6 +1,8 @@
 //! Changes the tables behind the service's back.
 
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection, raw_sql};
+use sqlx::{
+    AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection, query_scalar, raw_sql,
+};
 
 /// A connection that nobody else can write beside.
 #[expect(dead_code, reason = "held, not used")]
@@ -35,6 +37,22 @@ pub(crate) async fn run(url: &str, sql: &str) {
         let mut connection = SqliteConnection::connect(url).await.unwrap();
         connection.execute(statement).await.unwrap();
         connection.close().await.unwrap();
+    }
+}
+
+/// How many rows there are in a table.
+pub(crate) async fn count(url: &str, table: &str) -> i64 {
+    let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+    if url.starts_with("postgres") {
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        let count = query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        count
+    } else {
+        let mut connection = SqliteConnection::connect(url).await.unwrap();
+        let count = query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        count
     }
 }
 

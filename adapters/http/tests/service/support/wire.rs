@@ -80,8 +80,13 @@ impl Wire {
 
     /// Whether the other side closes the connection, whatever it sends until then.
     pub(crate) async fn is_closed(&mut self) -> bool {
+        self.is_closed_within(Duration::from_mins(1)).await
+    }
+
+    /// The same within this time.
+    pub(crate) async fn is_closed_within(&mut self, time: Duration) -> bool {
         let closed = async { while self.receive().await {} };
-        tokio::time::timeout(Duration::from_mins(1), closed).await.is_ok()
+        tokio::time::timeout(time, closed).await.is_ok()
     }
 
     /// Up to the next empty line, without it; nothing if the connection was closed.
