@@ -2,10 +2,12 @@
 //! a server with.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::http2::connect_from;
 
 /// A server that has not answered for so long hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -83,6 +85,21 @@ impl Request {
         self.header("Content-Type", "application/json")
     }
 
+    /// As it is sent over HTTP/2: names in small letters, those that begin with a colon first.
+    pub(crate) fn fields<'a>(&'a self, host: &'a str) -> Vec<(String, &'a str)> {
+        let pseudo = [(":method", self.method), (":path", &self.path), (":scheme", "http")];
+        let mut fields: Vec<_> = pseudo.map(|(name, value)| (name.to_owned(), value)).into();
+        fields.push((":authority".to_owned(), host));
+        let lines = self.headers.lines().filter_map(|line| line.split_once(": "));
+        fields.extend(lines.map(|(name, value)| (name.to_ascii_lowercase(), value)));
+        fields
+    }
+
+    /// The body, if there is one.
+    pub(crate) fn content(&self) -> Option<&str> {
+        self.body.as_deref()
+    }
+
     /// As it is sent to a host.
     #[must_use]
     pub fn bytes(&self, host: &str) -> Vec<u8> {
@@ -110,7 +127,18 @@ impl Connection {
     /// # Errors
     /// If nobody listens there.
     pub fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
+        Self::over(TcpStream::connect(address)?, address)
+    }
+
+    /// The same from this address of the machine.
+    ///
+    /// # Errors
+    /// If nobody listens there.
+    pub fn open_from(local: IpAddr, address: SocketAddr) -> io::Result<Self> {
+        Self::over(connect_from(local, address)?, address)
+    }
+
+    fn over(stream: TcpStream, address: SocketAddr) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { stream: BufReader::new(stream), host: address.to_string() })

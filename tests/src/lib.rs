@@ -3,6 +3,7 @@
 //! It knows none of the crates it helps to test; only the binary `contender` does.
 
 mod amqp;
+pub mod attacks;
 mod binary;
 mod both;
 mod campaign;
@@ -11,6 +12,7 @@ mod database;
 mod eraser;
 mod fake_clock;
 mod http;
+mod http2;
 mod moments;
 mod namespace;
 mod nats;
@@ -34,6 +36,7 @@ pub use database::{POOLER, POSTGRES_URL, TestDatabase};
 pub use eraser::{Answer, Asked, EraserService, eraser_toml};
 pub use fake_clock::{FakeClock, faketime};
 pub use http::{Connection, Reply, Request};
+pub use http2::{Ended, Http2, connect_from};
 pub use moments::Moments;
 pub use namespace::{
     drop_packets, make_read_only, on_a_network_of_its_own, on_a_small_disk, on_a_small_disk_for_servers,
@@ -46,6 +49,7 @@ pub use private_pgbouncer::{PoolMode, PrivatePgBouncer};
 pub use private_postgres::PrivatePostgres;
 pub use proxy::Proxy;
 pub use random::Random;
+pub use rustix::process::Signal;
 pub use server::postgres_server;
 pub use service::{Service, Stop};
 pub use sql::Sql;

@@ -124,6 +124,14 @@ impl Service {
         self.process.as_ref().unwrap().id()
     }
 
+    /// How much memory it has, in bytes: what the operating system counts as resident.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process_id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     /// A new connection to it.
     #[must_use]
     pub fn connect(&self) -> Connection {
@@ -141,6 +149,11 @@ impl Service {
         let mut connection = self.connect();
         let line = format!("reprieve_http_requests_in_flight {}", count + 1);
         while !connection.send(&Request::get("/metrics")).unwrap().body.lines().any(|known| known == line) {}
+    }
+
+    /// Sends it a signal that is not to end it.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(self.process.as_ref().unwrap()), signal).unwrap();
     }
 
     /// Tells it to end.

@@ -20,17 +20,25 @@ impl Sql {
     /// Opens a database that is there already: `sqlite:<path>` or `postgres://…`.
     #[must_use]
     pub fn open(url: &str) -> Self {
+        Self::try_open(url).unwrap_or_else(|error| panic!("{url}: {error}"))
+    }
+
+    /// The same, for a server that may refuse.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn try_open(url: &str) -> Result<Self, sqlx::Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let database = runtime.block_on(async {
             match url.strip_prefix("sqlite:") {
                 Some(path) => {
                     let options = SqliteConnectOptions::new().filename(path);
-                    Database::Sqlite(SqliteConnection::connect_with(&options).await.unwrap())
+                    SqliteConnection::connect_with(&options).await.map(Database::Sqlite)
                 }
-                None => Database::Postgres(PgConnection::connect(url).await.unwrap()),
+                None => PgConnection::connect(url).await.map(Database::Postgres),
             }
         });
-        Self { runtime, connection: Some(database) }
+        Ok(Self { runtime, connection: Some(database?) })
     }
 
     /// Whether it is PostgreSQL.

@@ -29,6 +29,13 @@ impl Identity {
         Self { key, address, device: "DVC0123456789abcdefg" }
     }
 
+    /// The same key pair under an address at another host: as many identities as names are made up.
+    #[must_use]
+    pub fn at_host(&self, host: &str) -> Self {
+        let address = address(host, self.key.verifying_key().as_bytes());
+        Self { key: self.key.clone(), address, device: self.device }
+    }
+
     /// Its address.
     #[must_use]
     pub fn address(&self) -> &str {

@@ -9,6 +9,7 @@ mod command_line;
 mod configuration_mistakes;
 mod events_commands;
 mod holding;
+mod hostile_clients;
 mod hostile_content;
 mod kill;
 mod limiting;
