@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use reprieve_application::StoreError;
-use reprieve_application::ports::{ErasureTask, Settlement, TaskOutcome, Version};
+use reprieve_application::ports::{ErasureTask, HoldRecord, Pause, Settlement, TaskOutcome, Version};
+use reprieve_domain::audit::JournalEntry;
 use reprieve_domain::{Step, Timestamp};
 
+use crate::memory::{Held, Line};
 use crate::row::Row;
 use crate::tasks::{Kind, Task};
 
@@ -30,7 +32,22 @@ pub(crate) enum Call {
     },
     Settle(ErasureTask, Settlement),
     Close(ErasureTask, Version),
-    Append(Vec<usize>),
+    /// What the journal has of these processes; of all without any.
+    Remember(Option<Vec<usize>>),
+    Append(Vec<JournalEntry>),
+    /// What is stored, closed processes included; of all without any.
+    Account(Option<Vec<usize>>),
+    ListHolds,
+    /// What the journal has of holds.
+    RememberHolds,
+    /// What it lacks of them.
+    ListUnjournaledHolds,
+    AppendHolds(Vec<Held>),
+    RestoreHolds(Vec<Held>),
+    SaveHold(Box<SaveHold>),
+    FindSuspension(usize),
+    FindPause,
+    SetPause(bool),
     Erase {
         eraser: usize,
         process: usize,
@@ -51,6 +68,15 @@ pub(crate) struct Save {
     pub(crate) rows: Mutex<HashMap<Option<Arc<Row>>, Arc<Row>>>,
 }
 
+/// A hold, and the step of the open process that goes with it.
+#[derive(Debug)]
+pub(crate) struct SaveHold {
+    pub(crate) record: HoldRecord,
+    pub(crate) replaced: Option<i64>,
+    pub(crate) step: Option<Save>,
+    pub(crate) now: Timestamp,
+}
+
 #[derive(Debug)]
 pub(crate) enum With {
     Nothing,
@@ -66,6 +92,7 @@ pub(crate) enum Refusal {
     LeaseLost,
     AlreadyAnswered,
     Clocks,
+    Paused,
     Unavailable,
 }
 
@@ -84,11 +111,18 @@ pub(crate) enum Reply {
 pub(crate) enum Answer {
     Done,
     Refused(Refusal),
-    Loaded(Option<Arc<Row>>),
+    /// With the holds of an identity that has no open process.
+    Loaded(Option<Arc<Row>>, Vec<Held>),
     Saved(Vec<bool>),
     Found(Vec<usize>),
-    /// Those that are stored; whether each verifies, and whether the journal has it.
+    /// Those that are stored; whether each is believed, and whether the journal knows that its deletion has started, if it has.
     Verified(Vec<(Arc<Row>, bool, bool)>),
+    Remembered(Vec<Line>),
+    Accounted(Vec<Arc<Row>>),
+    Holds(Vec<Held>),
+    /// In microseconds of Unix time.
+    Suspended(Option<i64>),
+    Paused(bool),
     Claimed(Vec<Task>),
     Replied(Reply),
     Listed(bool),
@@ -106,6 +140,7 @@ impl From<Refusal> for StoreError {
             Refusal::Clocks => {
                 Self::ClocksDisagree { machine: crate::clocks::at(0), database: crate::clocks::at(0) }
             }
+            Refusal::Paused => Self::Paused(Pause::Unverified),
             Refusal::Unavailable => Self::Unavailable("the model".into()),
         }
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use reprieve_domain::Moment;
 
 use crate::calls::{Answer, Call};
-use crate::jobs::{Job, Outcome};
+use crate::jobs::{Features, Job, Outcome};
 
 /// Where the ports of one run leave their calls.
 pub(crate) struct Desk(Mutex<Inner>);
@@ -72,10 +72,10 @@ impl Desk {
 }
 
 /// Runs a job from its start, with these answers, to where it waits for another one.
-pub(crate) fn play(job: Job, begun: Moment, answers: &[Answered]) -> Played {
+pub(crate) fn play(job: Job, features: Features, begun: Moment, answers: &[Answered]) -> Played {
     let inner = Inner { moment: begun, is_clock_read: false, slots: Vec::new() };
     let desk = Arc::new(Desk(Mutex::new(inner)));
-    let mut future: Pin<Box<dyn Future<Output = Outcome> + Send>> = job.run(&desk);
+    let mut future: Pin<Box<dyn Future<Output = Outcome> + Send>> = job.run(&desk, features);
     let mut context = Context::from_waker(Waker::noop());
     let mut poll = future.as_mut().poll(&mut context);
     for Answered { call, answer, moment } in answers {

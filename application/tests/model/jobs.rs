@@ -4,22 +4,25 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reprieve_application::ports::Eraser;
+use reprieve_application::ports::{AuditTrail, Eraser, Holds};
 use reprieve_application::use_cases::{
-    AnswerOnce, CancelIdentityDeletionProcess, ErasureSettings, InitiateIdentityDeletionProcess,
-    Outcome as Once, RetryErasures, RunErasures, RunErasuresPorts, StartDueDeletions, StartDueDeletionsPorts,
+    AnswerOnce, CancelIdentityDeletionProcess, Elsewhere, ErasureSettings, InitiateIdentityDeletionProcess,
+    KeepJournal, ManageHolds, NewHold, Outcome as Once, PauseDeletions, ReplayJournal, ReplayJournalPorts,
+    ResumeDeletions, RetryErasures, RunErasures, RunErasuresPorts, StartDueDeletions, StartDueDeletionsPorts,
     WaiveErasure,
 };
 use reprieve_application::{
     Answer, AnsweredRequest, Backoff, Caller, Coded, Erasers, ErrorCode, Fingerprint, GracePeriodSettings,
-    IdempotencyKey, IdempotentRequest, Recording,
+    IdempotencyKey, IdempotentRequest, JournaledAuditTrail, JournaledHolds, Journaling, KEEP_JOURNAL,
+    Recording,
 };
 use reprieve_domain::DeletionProcess;
 
 use crate::calls::Key;
 use crate::clocks::{FIRST, GRACE_PERIOD, at};
 use crate::desk::Desk;
-use crate::ports::{Journaled, ModelEraser, Ports};
+use crate::ports::{ModelEraser, Ports};
+use crate::ports_of_memory::Unread;
 use crate::row::{address, device, eraser, number_of, process_id};
 
 /// What somebody does, from beginning to end.
@@ -51,6 +54,30 @@ pub(crate) enum Job {
     Retry {
         process: usize,
     },
+    /// One pass of the worker that keeps the journal.
+    Keep,
+    /// An operator has done again what a restored database lacks; a request that is made again gets this number.
+    Replay {
+        process: usize,
+    },
+    /// An operator holds the identity until this instant.
+    Hold {
+        until: i64,
+    },
+    Release,
+    Pause,
+    Resume,
+}
+
+/// What a world has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Features {
+    pub(crate) are_clocks_right: bool,
+    pub(crate) is_put_back: bool,
+    pub(crate) is_held: bool,
+    pub(crate) is_paused: bool,
+    /// The audit trail is not compared with the journal.
+    pub(crate) is_believed: bool,
 }
 
 /// What came of a job.
@@ -71,9 +98,16 @@ const FAILED: u16 = 500;
 const HOUR: Duration = Duration::from_hours(1);
 
 impl Job {
-    pub(crate) fn run(self, desk: &Arc<Desk>) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
-        let next = if let Self::Initiate { process, .. } = self { process } else { 0 };
-        let ports = Ports { desk: desk.clone(), next };
+    pub(crate) fn run(
+        self,
+        desk: &Arc<Desk>,
+        features: Features,
+    ) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
+        let next = match self {
+            Self::Initiate { process, .. } | Self::Replay { process } => process,
+            _ => 0,
+        };
+        let ports = Ports { desk: desk.clone(), next, features, seen: <_>::default() };
         match self {
             Self::Initiate { key, .. } => Box::pin(owner(ports, key, true)),
             Self::Cancel { key } => Box::pin(owner(ports, key, false)),
@@ -81,9 +115,9 @@ impl Job {
                 let all = Arc::new(ports.clone());
                 let ports = StartDueDeletionsPorts {
                     processes: all.clone(),
-                    audit_trail: all.clone(),
+                    audit_trail: journaled(&all),
                     identities: all.clone(),
-                    holds: all.clone(),
+                    holds: held(&all),
                     switch: all.clone(),
                     clock: all.clone(),
                     clocks: all.clone(),
@@ -108,8 +142,67 @@ impl Job {
                 let _ = RetryErasures::new(ports.clone(), ports).execute(&process_id(process), None).await;
                 Outcome::Over
             }),
+            Self::Keep => Box::pin(async move {
+                let _ = KeepJournal::new(journaling(&Arc::new(ports))).execute().await;
+                Outcome::Over
+            }),
+            Self::Replay { .. } => Box::pin(replay(Arc::new(ports))),
+            Self::Hold { .. } | Self::Release | Self::Pause | Self::Resume => {
+                Box::pin(self.operate(Arc::new(ports)))
+            }
         }
     }
+}
+
+impl Job {
+    async fn operate(self, ports: Arc<Ports>) -> Outcome {
+        let code = || "legal".parse().unwrap();
+        let holds = ManageHolds::new(ports.clone(), ports.clone(), ports.clone());
+        match self {
+            Self::Hold { until } => {
+                let (address, ends_at) = (address(), at(until));
+                let new = NewHold { address, code: code(), ends_at, is_silent: false, note: None };
+                drop(holds.place(&new).await);
+            }
+            Self::Release => drop(holds.release(&address(), &code(), None).await),
+            Self::Pause => {
+                let _ = PauseDeletions::new(ports.clone(), ports).execute(&"moved".parse().unwrap()).await;
+            }
+            _ => drop(ResumeDeletions::new(ports.clone(), ports).execute(None).await),
+        }
+        Outcome::Over
+    }
+}
+
+async fn replay(ports: Arc<Ports>) -> Outcome {
+    let named = Elsewhere { addresses: [address().to_string()], backup_taken_at: None };
+    let of = ReplayJournalPorts {
+        keep: KeepJournal::new(journaling(&ports)),
+        audit_trail: ports.clone(),
+        processes: ports.clone(),
+        identities: ports.clone(),
+        clock: ports.clone(),
+        ids: ports.clone(),
+    };
+    let erasers = erasers_of(&ports, 1).names();
+    let _ = ReplayJournal::new(of, erasers).execute(Some(named), false).await;
+    Outcome::Over
+}
+
+fn journaling(ports: &Arc<Ports>) -> Journaling {
+    Journaling::new(ports.clone(), ports.clone(), Arc::new(Unread), ports.clone(), KEEP_JOURNAL)
+}
+
+/// As the workers have it.
+fn journaled(ports: &Arc<Ports>) -> Arc<dyn AuditTrail> {
+    if ports.features.is_believed {
+        return ports.clone();
+    }
+    Arc::new(JournaledAuditTrail::new(ports.clone(), journaling(ports)))
+}
+
+fn held(ports: &Arc<Ports>) -> Arc<dyn Holds> {
+    Arc::new(JournaledHolds::new(ports.clone(), ports.clone(), journaling(ports)))
 }
 
 fn erasers_of(ports: &Ports, count: usize) -> Erasers {
@@ -124,7 +217,7 @@ fn wired(ports: &Ports) -> RunErasuresPorts {
         switch: ports.clone(),
         holds: ports.clone(),
         identities: ports.clone(),
-        audit_trail: Arc::new(Journaled(ports.as_ref().clone())),
+        audit_trail: journaled(&ports),
         signer: ports.clone(),
         clock: ports.clone(),
         ids: ports,

@@ -6,6 +6,8 @@
 //! Only what lies behind the ports is the model's: [`store`] does what their documentation promises, each call at once;
 //! audit entries are sealed and verified by the domain, with a key.
 //!
+//! The database can be put back to what it was: [`memory`] is what lies outside of it.
+//!
 //! [`world`] says who takes part and what can happen, [`rules`] what must hold. Time is counted in ticks, as few as reach
 //! over a grace period; what a lease or a wait between two attempts has to do with time is left out: each may be over
 //! whenever its time could have come. A pass that finds nothing to do begins again only when something has changed.
@@ -21,12 +23,16 @@ mod desk;
 mod erasure_tests;
 mod hand_tests;
 mod jobs;
+mod memory;
+mod memory_tests;
 mod moves;
 mod ports;
+mod ports_of_memory;
 mod race_tests;
 mod row;
 mod rules;
 mod rules_of_erasure;
+mod rules_of_memory;
 mod store;
 mod tasks;
 mod trace;

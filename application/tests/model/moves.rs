@@ -1,21 +1,23 @@
 //! What becomes of a state when something happens.
 
+use std::sync::Arc;
+
 use reprieve_domain::{Erasure, NewTask, Status, TaskKind};
 
-use crate::calls::{Answer, Call, Refusal, Reply, Save, With};
+use crate::calls::{Answer, Call, Refusal, Reply, With};
 use crate::clocks::at;
 use crate::jobs::{Job, Outcome};
 use crate::row::eraser;
-use crate::store::Caller;
+use crate::store::{Caller, Store};
 use crate::tasks::Task;
 use crate::trace::Trace;
-use crate::world::{Action, Hand, How, Request, Role, Run, State, World, pending};
+use crate::world::{Action, Hand, How, Order, Request, Role, Run, State, World, pending};
 
 impl World {
     pub(crate) fn after(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         match action {
-            Action::Tick => state.now += 1,
+            Action::Tick => state.now = self.next_instant(state.now),
             Action::Begin(actor) => self.begin(&mut state, actor),
             Action::Do(actor, call, how) => self.perform(&mut state, actor, call, how)?,
             Action::Resume(actor) => {
@@ -42,6 +44,8 @@ impl World {
                 state.luck.hands -= 1;
                 self.touch(&mut state, hand)?;
             }
+            Action::BackUp => state.backup = Some(Arc::new(state.store.clone())),
+            Action::PutBack => Self::put_back(&mut state)?,
         }
         if state.store != last.store || state.now != last.now {
             for actor in &mut state.actors {
@@ -89,20 +93,28 @@ impl World {
             Role::Eraser(concurrency) => Job::Erase { erasers: self.erasers, concurrency },
             Role::Waiver => Job::Waive { process: 0, eraser: 0 },
             Role::Retrier => Job::Retry { process: 0 },
+            Role::Keeper => Job::Keep,
+            Role::Replayer => Job::Replay { process: 8 },
+            Role::Holder(orders) | Role::Pauser(orders) => match orders.get(usize::from(actor.tries))? {
+                Order::Hold(until) => Job::Hold { until: *until },
+                Order::Release => Job::Release,
+                Order::Pause => Job::Pause,
+                Order::Resume => Job::Resume,
+            },
         })
     }
 
     fn begin(&self, state: &mut State, number: usize) {
         let Some(job) = self.job(state, number) else { return };
         let now = state.now;
-        let is_worker = matches!(self.roles[number], Role::Starter | Role::Eraser(_));
+        let is_worker = matches!(self.roles[number], Role::Starter | Role::Eraser(_) | Role::Keeper);
         let actor = &mut state.actors[number];
         actor.is_still = is_worker;
         actor.has_saved = false;
         // Whoever asks again gets another number.
         let counts = !is_worker && !matches!(job, Job::Cancel { .. });
         actor.tries += u8::from(counts);
-        actor.run = Run::At(self.traces.begin(job, now, actor.clock));
+        actor.run = Run::At(self.traces.begin(job, self.features, now, actor.clock));
     }
 
     fn perform(&self, state: &mut State, number: usize, call: usize, how: How) -> Option<()> {
@@ -139,6 +151,23 @@ impl World {
         Some(())
     }
 
+    /// Whatever ran has ended. What was acknowledged is lost, unless the backup or the journal has it.
+    fn put_back(state: &mut State) -> Option<()> {
+        let backup = state.backup.take()?;
+        state.luck.restores -= 1;
+        state.facts.was_put_back = true;
+        for actor in &mut state.actors {
+            (actor.run, actor.is_still, actor.has_saved) = (Run::Idle, false, false);
+        }
+        state.store.put_back(&backup);
+        let State { store, cancelled, .. } = state;
+        cancelled.retain(|number| {
+            store.memory.has_cancelled(*number)
+                || store.row(*number).is_some_and(|row| row.status() == Status::Cancelled)
+        });
+        Some(())
+    }
+
     /// Nobody is told what came of a pass.
     fn end_pass(&self, state: &mut State, number: usize) {
         let actor = &mut state.actors[number];
@@ -151,35 +180,34 @@ impl World {
 
     fn store(&self, state: &mut State, number: usize, trace: &Trace, call: &Call) -> Answer {
         let caller = Caller { clock: state.actors[number].clock, now: state.now, mistake: self.mistake };
-        let open_before = state.store.rows.iter().filter(|row| row.is_open()).count();
+        let before = state.store.clone();
         let answer = state.store.perform(call, caller);
-        let is_irreversible = |save: &Save| {
-            matches!(save.step.audit_entry().action.message_key(), "DeletionStarted" | "DeletionCompleted")
-        };
+        crate::rules_of_memory::note(state, &before, (trace.job(), call), &answer);
         match (call, &answer) {
             (Call::Save(save), Answer::Done) => {
                 state.actors[number].has_saved = true;
                 let process = save.step.process();
                 if process.status() == Status::Cancelled {
-                    let ends_at = process.grace_period_ends_at();
-                    state.facts.cancelled_too_late |= !caller.clock.is_before(ends_at, state.now);
+                    let ends_at = process.ends_at();
+                    let is_new = save.step.audit_entry().action.message_key() == "CancelledByOwner";
+                    state.facts.cancelled_too_late |= is_new && !caller.clock.is_before(ends_at, state.now);
                 }
                 if let With::Answer(key, _) = &save.with {
                     *state.taken.entry(*key).or_default() += 1;
                 }
-                state.facts.acted_unverified |= is_irreversible(save) && !trace.has_verified(save.number());
+                state.facts.acted_unverified |= save.is_irreversible() && !trace.has_verified(save.number());
             }
             (Call::SaveAll(steps), Answer::Saved(saved)) => {
                 for (save, _) in steps.iter().zip(saved).filter(|(_, is_saved)| **is_saved) {
                     state.facts.acted_unverified |=
-                        is_irreversible(save) && !trace.has_verified(save.number());
+                        save.is_irreversible() && !trace.has_verified(save.number());
                 }
             }
             (Call::Close(task, _), Answer::Done) => {
                 let process = crate::row::number_of(task.process_id.as_str());
                 state.facts.acted_unverified |= !trace.has_verified(process);
-                let open_after = state.store.rows.iter().filter(|row| row.is_open()).count();
-                state.facts.removed_newcomer |= open_after < open_before;
+                let open = |store: &Store| store.rows.iter().filter(|row| row.is_open()).count();
+                state.facts.removed_newcomer |= open(&state.store) < open(&before);
             }
             (Call::Retry(..), Answer::Retried(_)) => state.facts.was_retried = true,
             _ => {}
@@ -195,7 +223,10 @@ impl World {
         let facts = &mut state.facts;
         facts.asked_before_the_end |= row.is_none_or(|row| at(state.now) < row.promised);
         facts.asked_unrecorded |=
-            !store.journal.contains(&process) || row.is_none_or(|row| !row.tells("DeletionStarted"));
+            row.is_none_or(|row| !row.tells("DeletionStarted") || !store.memory.bears_out(row));
+        facts.asked_while_held |= row.is_some_and(|row| row.process.is_suspended(at(state.now)))
+            && !trace.has_seen_no_suspension(process, at(state.now));
+        facts.asked_while_paused |= store.is_paused && !trace.has_seen_no_pause();
         facts.asked_after_a_cancel |= state.cancelled.contains(&process);
         facts.asked_after_close |= store.closed.as_ref().is_some_and(|row| row.number == process);
         facts.acted_unverified |= !trace.has_verified(process);

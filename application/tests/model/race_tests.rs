@@ -86,7 +86,7 @@ fn one_wins_at_the_deadline() {
 #[test]
 fn nobody_is_erased_early_whatever_the_clocks_say() {
     let possible = ["a cancel wins", "a deletion comes to its end"];
-    explore(clocks(), 68_960, &possible);
+    explore(clocks(), 67_448, &possible);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn an_answer_that_is_lost_changes_nothing() {
     let roles = vec![once, Role::Starter, Role::Eraser(1)];
     explore(
         World { roles, luck, erasers: 1, ..race() },
-        50_721,
+        48_903,
         &["a cancel wins", "a deletion comes to its end"],
     );
 }

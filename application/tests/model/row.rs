@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use reprieve_application::ports::Loaded;
-use reprieve_domain::audit::{AuditKey, Chain, ChainHead, Fault, SealedEntry, StoredHead, Subject};
+use reprieve_domain::audit::{Account, AuditKey, Chain, ChainHead, Fault, SealedEntry, StoredHead, Subject};
 use reprieve_domain::{
     Address, DeletionProcess, DeletionProcessId, DeletionProcessRecord, DeviceId, EraserName, Status, Step,
     Timestamp,
@@ -49,6 +49,7 @@ pub(crate) struct Row {
     pub(crate) promised: Timestamp,
     fingerprint: u64,
     verified: OnceLock<Result<Loaded<DeletionProcess>, Fault>>,
+    account: OnceLock<Result<Account, Fault>>,
 }
 
 impl PartialEq for Row {
@@ -81,6 +82,7 @@ impl Row {
             events: before.map(|row| row.events.clone()).unwrap_or_default(),
             fingerprint: hasher.finish(),
             verified: OnceLock::new(),
+            account: OnceLock::new(),
             process,
             entries,
             head,
@@ -128,18 +130,37 @@ impl Row {
     /// What the domain says of the process and its chain.
     pub(crate) fn verified(&self) -> &Result<Loaded<DeletionProcess>, Fault> {
         self.verified.get_or_init(|| {
-            let process_id = self.process.id().to_string();
-            let head = StoredHead {
-                length: self.head.length,
-                hash: self.head.hash.as_bytes().to_vec(),
-                seal: key().seal_head(self.process.id(), self.head).as_bytes().to_vec(),
-                subject: Subject::from(&self.process),
-            };
-            let chain = Chain { process_id, entries: self.entries.clone(), head: Some(head), tasks: None };
-            let verified = key().verify_process(&chain)?;
+            let verified = key().verify_process(&self.chain())?;
             let version = verified.head();
             Ok(Loaded { value: verified.into_process(), version })
         })
+    }
+
+    /// What it says to its journal.
+    pub(crate) fn account(&self) -> &Result<Account, Fault> {
+        self.account.get_or_init(|| key().account(&self.chain()))
+    }
+
+    /// Where each entry stands, and its hash, whatever was done to the process.
+    pub(crate) fn places(&self) -> impl DoubleEndedIterator<Item = (i64, &[u8])> {
+        self.entries.iter().map(|entry| (entry.sequence, entry.hash.as_slice()))
+    }
+
+    /// Where the entry stands with which the deletion has started.
+    pub(crate) fn start(&self) -> Option<(i64, &[u8])> {
+        let starts = self.entries.iter().find(|entry| entry.message_key == "DeletionStarted");
+        starts.map(|entry| (entry.sequence, entry.hash.as_slice()))
+    }
+
+    fn chain(&self) -> Chain {
+        let process_id = self.process.id().to_string();
+        let head = StoredHead {
+            length: self.head.length,
+            hash: self.head.hash.as_bytes().to_vec(),
+            seal: key().seal_head(self.process.id(), self.head).as_bytes().to_vec(),
+            subject: Subject::from(&self.process),
+        };
+        Chain { process_id, entries: self.entries.clone(), head: Some(head), tasks: None }
     }
 
     pub(crate) fn count(&self, key: &str) -> usize {
@@ -159,13 +180,15 @@ impl Row {
     pub(crate) fn is_in_step(&self) -> bool {
         let told = self.entries.iter().filter_map(|entry| match entry.message_key.as_str() {
             "StartedByOwner" => Some("IdentityToBeDeleted"),
-            "CancelledByOwner" => Some("IdentityDeletionCancelled"),
+            "CancelledByOwner" | "CancellationRestored" => Some("IdentityDeletionCancelled"),
             "DeletionStarted" => Some("IdentityDeletionStarted"),
             "DataDeletionWaivedBySupport" => Some("IdentityErasureWaived"),
             "DeletionCompleted" => Some("IdentityDeleted"),
             _ => None,
         });
         let events = self.events.iter().copied();
-        told.eq(events.filter(|event| *event != "IdentityErasureStuck"))
+        let is_of_a_step =
+            |event: &&str| !["IdentityErasureStuck", "IdentityDeletionSuspensionChanged"].contains(event);
+        told.eq(events.filter(is_of_a_step))
     }
 }

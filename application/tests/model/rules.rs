@@ -39,7 +39,7 @@ fn always() -> Vec<Property<World>> {
         Property::always("each instant lies on its side of the deadline", |_, state: &State| {
             sound(state).all(|row| match row.process.state() {
                 Process::Active(_) => true,
-                Process::Cancelled(cancelled) => cancelled.at() < row.promised,
+                Process::Cancelled(cancelled) => cancelled.at() < row.process.ends_at(),
                 Process::Deleting(deleting) => deleting.started_at() >= row.promised,
                 Process::Deleted(deleted) => deleted.started_at() >= row.promised,
             })
@@ -88,11 +88,13 @@ fn ends(world: &World, state: &State) -> bool {
     }
     let is_erased = world.roles.iter().any(|role| matches!(role, Role::Eraser(_)));
     !actions.is_empty()
+        || state.store.is_paused
+        || state.store.rows.iter().any(|row| !state.store.memory.is_contained_in(row))
         || state.store.tasks.iter().any(|task| task.is_stuck)
         || state.store.rows.iter().all(|row| match row.status() {
             Status::Cancelled => true,
-            Status::Active => row.promised > at(state.now),
-            Status::Deleting | Status::Deleted => !is_erased,
+            Status::Active => row.process.ends_at() > at(state.now),
+            Status::Deleting | Status::Deleted => !is_erased || row.process.is_suspended(at(state.now)),
         } || row.verified().is_err())
 }
 

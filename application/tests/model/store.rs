@@ -1,13 +1,14 @@
 //! The database and the journal of the model: what the ports promise of them, each call at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reprieve_application::ports::{ErasureTask, Settlement, TaskOutcome, Version};
-use reprieve_domain::{Status, Timestamp};
+use reprieve_domain::{Deadline, State, Status, Step, Timestamp};
 
-use crate::calls::{Answer, Call, Key, Refusal, Save, With};
+use crate::calls::{Answer, Call, Key, Refusal, Save, SaveHold, With};
 use crate::clocks::{Clock, Untimely, guard};
+use crate::memory::{Held, Memory, put};
 use crate::row::{Row, number_of};
 use crate::tasks::{Kind, Task};
 
@@ -26,6 +27,10 @@ pub(crate) enum Mistake {
     AcknowledgementLeavesFenceOfFinish,
     CloseRemovesNewcomer,
     NothingIsVerified,
+    PauseNotChecked,
+    HoldsNotChecked,
+    JournalForgets,
+    JournalForgetsHolds,
 }
 
 /// Everything that is stored of the one identity, the oldest process first.
@@ -36,8 +41,11 @@ pub(crate) struct Store {
     pub(crate) closed: Option<Arc<Row>>,
     pub(crate) tasks: Vec<Task>,
     pub(crate) answers: BTreeMap<Key, u16>,
-    /// Whose deletion the journal knows to have started.
-    pub(crate) journal: BTreeSet<usize>,
+    pub(crate) holds: Vec<Held>,
+    /// Whether deletions are paused.
+    pub(crate) is_paused: bool,
+    /// What is remembered outside the database, and is not put back with it.
+    pub(crate) memory: Memory,
     pub(crate) stored_without_lease: bool,
     pub(crate) has_trusted_a_wrong_clock: bool,
 }
@@ -59,6 +67,17 @@ impl Caller {
 impl Store {
     pub(crate) fn row(&self, number: usize) -> Option<&Arc<Row>> {
         self.rows.iter().find(|row| row.number == number)
+    }
+
+    /// The database is put back to what it was. What lies outside of it stays.
+    pub(crate) fn put_back(&mut self, backup: &Self) {
+        let Self { memory, stored_without_lease, has_trusted_a_wrong_clock, .. } = self.clone();
+        *self = Self { memory, stored_without_lease, has_trusted_a_wrong_clock, ..backup.clone() };
+    }
+
+    /// Everything that is stored of processes, those that are closed included.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Row>> {
+        self.rows.iter().chain(&self.closed)
     }
 
     pub(crate) fn open(&self) -> Option<&Arc<Row>> {
@@ -91,12 +110,19 @@ impl Store {
                 return Err(Refusal::Clocks);
             }
             Call::CheckClocks => Answer::Done,
-            Call::Load => Answer::Loaded(self.open().cloned()),
+            Call::Load => {
+                let open = self.open().cloned();
+                let holds = if open.is_some() { Vec::new() } else { self.holds.clone() };
+                Answer::Loaded(open, holds)
+            }
             Call::Save(save) => {
                 self.save(save, caller)?;
                 Answer::Done
             }
             Call::SaveAll(steps) => {
+                if steps.iter().any(|save| self.is_kept_by_a_pause(save, caller)) {
+                    return Err(Refusal::Paused);
+                }
                 let saved = steps.iter().map(|save| {
                     let mut after = self.clone();
                     let is_saved = after.save(save, caller).is_ok();
@@ -108,17 +134,21 @@ impl Store {
                 Answer::Saved(saved.collect())
             }
             Call::FindDue(ends_by) => {
-                let is_due = |row: &&Arc<Row>| {
-                    row.status() == Status::Active && row.process.grace_period_ends_at() <= *ends_by
-                };
+                let is_due =
+                    |row: &&Arc<Row>| row.status() == Status::Active && row.process.ends_at() <= *ends_by;
                 Answer::Found(self.rows.iter().filter(is_due).map(|row| row.number).collect())
             }
             Call::Verify(numbers) => {
                 let rows = numbers.iter().filter_map(|number| self.row(*number)).cloned();
                 let verifies = |row: &Row| row.verified().is_ok() || caller.makes(Mistake::NothingIsVerified);
-                let is_journaled = |row: &Row| self.journal.contains(&row.number);
+                let is_journaled = |row: &Row| !row.tells("DeletionStarted") || self.memory.bears_out(row);
                 let looked_at = rows.map(|row| (row.clone(), verifies(&row), is_journaled(&row)));
                 Answer::Verified(looked_at.collect())
+            }
+            Call::Claim { .. } | Call::Close(..)
+                if self.is_paused && !caller.makes(Mistake::PauseNotChecked) =>
+            {
+                return Err(Refusal::Paused);
             }
             Call::Claim { due_at, lease_ends_at, limit } => self.claim(*due_at, *lease_ends_at, *limit),
             Call::Settle(task, settlement) => {
@@ -134,9 +164,45 @@ impl Store {
                 self.close(task, *version, caller)?;
                 Answer::Done
             }
-            Call::Append(numbers) => {
-                self.journal.extend(numbers);
+            Call::Remember(_) if caller.makes(Mistake::JournalForgets) => Answer::Remembered(Vec::new()),
+            Call::Remember(numbers) => Answer::Remembered(self.memory.of(numbers.as_deref())),
+            Call::Append(entries) => {
+                self.memory.append(entries);
                 Answer::Done
+            }
+            Call::Account(numbers) => {
+                let is_asked =
+                    |row: &&Arc<Row>| numbers.as_ref().is_none_or(|some| some.contains(&row.number));
+                Answer::Accounted(self.all().filter(is_asked).cloned().collect())
+            }
+            Call::ListHolds => Answer::Holds(self.holds.clone()),
+            Call::RememberHolds if caller.makes(Mistake::JournalForgetsHolds) => Answer::Holds(Vec::new()),
+            Call::RememberHolds => Answer::Holds(self.memory.holds.clone()),
+            Call::ListUnjournaledHolds => {
+                let is_known = |held: &&Held| !self.memory.holds.contains(*held);
+                Answer::Holds(self.holds.iter().filter(is_known).cloned().collect())
+            }
+            Call::AppendHolds(holds) => {
+                holds.iter().for_each(|held| put(&mut self.memory.holds, held));
+                Answer::Done
+            }
+            Call::RestoreHolds(holds) => {
+                holds.iter().for_each(|held| put(&mut self.holds, held));
+                Answer::Done
+            }
+            Call::SaveHold(hold) => {
+                self.save_hold(hold, caller)?;
+                Answer::Done
+            }
+            Call::FindSuspension(number) => {
+                let suspension = self.row(*number).and_then(|row| row.process.suspension());
+                Answer::Suspended(suspension.map(|held| held.until.unix_micros()))
+            }
+            Call::FindPause => Answer::Paused(self.is_paused),
+            Call::SetPause(is_paused) => {
+                let is_changed = *is_paused || self.is_paused;
+                self.is_paused = *is_paused;
+                Answer::Paused(is_changed)
             }
             Call::Erase { .. } => unreachable!("an eraser is asked"),
             Call::ListTasks(number) => Answer::Listed(self.tasks.iter().any(|task| task.process == *number)),
@@ -174,7 +240,59 @@ impl Store {
         Ok(())
     }
 
+    fn is_kept_by_a_pause(&self, save: &Save, caller: Caller) -> bool {
+        self.is_paused && save.is_irreversible() && !caller.makes(Mistake::PauseNotChecked)
+    }
+
+    /// No hold is in force that the step does not know.
+    fn is_held(&self, step: &Step, is_new: bool) -> bool {
+        let process = step.process();
+        let known = match step.deadline() {
+            Deadline::IsReachedAt(now) => now,
+            _ if is_new => process.suspension().map_or(process.created_at(), |held| held.until),
+            _ => return false,
+        };
+        self.holds.iter().any(|held| held.ends_at() > known)
+    }
+
+    /// What was put off until the end of one suspension is put off until that of another.
+    fn save_hold(&mut self, hold: &SaveHold, caller: Caller) -> Result<(), Refusal> {
+        let SaveHold { record, replaced, step, now } = hold;
+        let held = Held(record.clone());
+        let stored = self.holds.iter().find(|other| other.is_same(&held)).map(|other| other.0.revision);
+        if stored != *replaced || step.is_none() && self.open().is_some() {
+            return Err(Refusal::Conflict);
+        }
+        self.holds.retain(|other| !other.is_same(&held));
+        put(&mut self.holds, &held);
+        let Some(step) = step else { return Ok(()) };
+        let until = |store: &Self| store.row(step.number()).and_then(|row| row.process.suspension());
+        let before = until(self);
+        self.save(step, caller)?;
+        let after = until(self);
+        let now = now.unix_micros();
+        let mine = |task: &&mut Task| {
+            task.process == step.number() && !task.is_stuck && task.lease_ends_at.is_none()
+        };
+        for task in self.tasks.iter_mut().filter(mine) {
+            if before.is_some_and(|held| held.until.unix_micros() == task.due_at) {
+                task.since = task.since.map(|since| since - (task.due_at - now).max(0));
+                task.due_at = task.due_at.min(now);
+            }
+            if let Some(held) = after.map(|held| held.until.unix_micros())
+                && task.due_at < held
+            {
+                task.since = task.since.map(|since| since + (held - now));
+                task.due_at = held;
+            }
+        }
+        Ok(())
+    }
+
     fn save(&mut self, save: &Save, caller: Caller) -> Result<(), Refusal> {
+        if self.is_kept_by_a_pause(save, caller) {
+            return Err(Refusal::Paused);
+        }
         match &save.with {
             With::Nothing => {}
             With::Answer(key, answer) => self.answer(*key, *answer, caller)?,
@@ -200,9 +318,10 @@ impl Store {
         {
             return Err(Refusal::Conflict);
         }
-        let ends_at = before
-            .as_ref()
-            .map_or(save.step.process().grace_period_ends_at(), |row| row.process.grace_period_ends_at());
+        let ends_at = before.as_ref().map_or(save.step.process().ends_at(), |row| row.process.ends_at());
+        if self.is_held(&save.step, is_new) && !caller.makes(Mistake::HoldsNotChecked) {
+            return Err(if is_new { Refusal::OpenProcessExists } else { Refusal::Conflict });
+        }
         match guard(&save.step, ends_at, caller.clock, caller.now) {
             Err(Untimely::Deadline) if !caller.makes(Mistake::DeadlineNotChecked) => {
                 return Err(Refusal::Conflict);
@@ -283,12 +402,20 @@ impl Store {
                 || caller.makes(Mistake::CloseRemovesNewcomer)
         };
         self.rows.retain(|row| !goes(row));
+        if let State::Deleted(deleted) = row.process.state() {
+            self.holds.retain(|held| held.ends_at() > deleted.completed_at());
+        }
         self.closed = Some(row);
         Ok(())
     }
 }
 
 impl Save {
+    /// Whether it leads to what cannot be undone.
+    pub(crate) fn is_irreversible(&self) -> bool {
+        matches!(self.step.audit_entry().action.message_key(), "DeletionStarted" | "DeletionCompleted")
+    }
+
     pub(crate) fn number(&self) -> usize {
         number_of(self.step.process().id().as_str())
     }

@@ -7,7 +7,7 @@ use reprieve_domain::{Identity, Status};
 
 use crate::calls::{Answer, Call, Key, Reply, Save, With};
 use crate::clocks::{Clock, FIRST, GRACE_PERIOD, at};
-use crate::jobs::Outcome;
+use crate::jobs::{Features, Outcome};
 use crate::row::{Row, address, device, eraser, process_id};
 use crate::store::{Caller, Mistake, Store};
 use crate::tasks::NEVER;
@@ -26,6 +26,24 @@ pub(crate) enum Role {
     Waiver,
     /// Has erasers asked again.
     Retrier,
+    /// Writes the journal.
+    Keeper,
+    /// Does again what a database lacks that was put back.
+    Replayer,
+    /// Holds the identity, and releases it, one after the other.
+    Holder(&'static [Order]),
+    /// Pauses deletions, and has them go on, one after the other.
+    Pauser(&'static [Order]),
+}
+
+/// What an operator does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Order {
+    /// Holds the identity until this instant.
+    Hold(i64),
+    Release,
+    Pause,
+    Resume,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +70,8 @@ pub(crate) struct Luck {
     pub(crate) early_ends: u8,
     /// Somebody changes a process in the database.
     pub(crate) hands: u8,
+    /// The database is put back to what it was at some instant.
+    pub(crate) restores: u8,
 }
 
 /// What is explored.
@@ -62,8 +82,17 @@ pub(crate) struct World {
     pub(crate) clocks: Vec<Vec<Clock>>,
     /// A process is there, and its grace period is over.
     pub(crate) is_ripe: bool,
+    /// A process is there, and its grace period begins.
+    pub(crate) is_asked: bool,
+    /// The backup is of the beginning, and not of any instant.
+    pub(crate) has_backup: bool,
     /// How many ticks pass.
     pub(crate) ticks: i64,
+    /// The instants that there are, if they are not all of them.
+    pub(crate) instants: &'static [i64],
+    pub(crate) features: Features,
+    /// Whoever has an answer goes on at once.
+    pub(crate) is_prompt: bool,
     pub(crate) erasers: usize,
     pub(crate) luck: Luck,
     pub(crate) mistake: Option<Mistake>,
@@ -108,6 +137,17 @@ pub(crate) struct Facts {
     pub(crate) refused_what_is: bool,
     pub(crate) was_retried: bool,
     pub(crate) cancelled_too_late: bool,
+    pub(crate) started_while_held: bool,
+    pub(crate) asked_while_held: bool,
+    pub(crate) completed_while_held: bool,
+    pub(crate) stored_while_paused: bool,
+    pub(crate) asked_while_paused: bool,
+    /// The end came nearer than it was and than seven days.
+    pub(crate) left_too_little_time: bool,
+    /// Something irreversible was stored of a process that lacks what the journal has.
+    pub(crate) acted_on_older: bool,
+    pub(crate) was_put_back: bool,
+    pub(crate) was_held: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Hash)]
@@ -122,8 +162,10 @@ pub(crate) struct State {
     pub(crate) has_lied: [bool; 2],
     /// How often each request has taken a step.
     pub(crate) taken: BTreeMap<Key, u8>,
-    /// Whose owner was told that they are cancelled.
+    /// Whose owner was told that they are cancelled, unless that was lost with the database, and the journal had not got it.
     pub(crate) cancelled: BTreeSet<usize>,
+    /// What the database can be put back to.
+    pub(crate) backup: Option<Arc<Store>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +180,9 @@ pub(crate) enum Action {
     /// The lease or the wait of a task is over.
     EndWait(usize),
     Hand(Hand),
+    BackUp,
+    /// As the documentation says it: everything is stopped first.
+    PutBack,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,12 +207,19 @@ pub(crate) enum Hand {
 
 impl World {
     pub(crate) fn last(&self) -> i64 {
+        if let Some(last) = self.instants.last() {
+            return *last;
+        }
         FIRST + self.ticks + if self.is_ripe { GRACE_PERIOD } else { 0 }
+    }
+
+    pub(crate) fn next_instant(&self, now: i64) -> i64 {
+        self.instants.iter().copied().find(|instant| *instant > now).unwrap_or(now + 1)
     }
 
     fn first_store(&self) -> Store {
         let mut store = Store::default();
-        if self.is_ripe {
+        if self.is_ripe || self.is_asked {
             let days = reprieve_domain::GracePeriod::between(at(FIRST), at(FIRST + GRACE_PERIOD)).unwrap();
             let step = Identity::new(address()).initiate(process_id(0), device(), days, at(FIRST)).unwrap();
             let version = reprieve_application::ports::Version::EMPTY;
@@ -190,9 +242,7 @@ impl World {
                 request => request.is_some(),
             },
             Role::Starter => {
-                let is_due = |row: &Arc<Row>| {
-                    row.status() == Status::Active && row.process.grace_period_ends_at() <= now
-                };
+                let is_due = |row: &Arc<Row>| row.status() == Status::Active && row.process.ends_at() <= now;
                 !actor.is_still && state.store.rows.iter().any(is_due)
             }
             Role::Eraser(_) => !actor.is_still && state.store.tasks.iter().any(|task| task.is_due(now)),
@@ -200,6 +250,16 @@ impl World {
                 actor.tries == 0 && state.store.row(0).is_some_and(|row| row.tells("DeletionStarted"))
             }
             Role::Retrier => actor.tries == 0 && state.store.tasks.iter().any(|task| task.is_stuck),
+            Role::Keeper => {
+                let store = &state.store;
+                let lacks_holds = || store.holds.iter().any(|held| !store.memory.holds.contains(held));
+                !actor.is_still && (store.all().any(|row| store.memory.lacks(row)) || lacks_holds())
+            }
+            Role::Replayer => {
+                let is_stopped = || state.actors.iter().all(|actor| actor.run == Run::Idle);
+                actor.tries == 0 && state.facts.was_put_back && is_stopped()
+            }
+            Role::Holder(orders) | Role::Pauser(orders) => usize::from(actor.tries) < orders.len(),
         }
     }
 
@@ -220,7 +280,8 @@ impl World {
                 may(How::Fails, luck.breaks > 0);
                 may(How::Lost, luck.breaks > 0);
             }
-            may(How::Asleep, state.now < self.last() && !matches!(what, Call::Erase { .. }));
+            let may_sleep = !self.is_prompt && state.now < self.last();
+            may(How::Asleep, may_sleep && !matches!(what, Call::Erase { .. }));
         }
     }
 
@@ -290,16 +351,21 @@ impl stateright::Model for World {
             has_lied: [false; 2],
             taken: BTreeMap::new(),
             cancelled: BTreeSet::new(),
+            backup: self.has_backup.then(|| Arc::new(store.clone())),
         };
         self.clocks.iter().map(state).collect()
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        if state.now < self.last() {
+        // What a database lacks is done again while nothing else runs, as the documentation says it.
+        let replays = |(role, actor): (&Role, &Actor)| *role == Role::Replayer && actor.run != Run::Idle;
+        let is_replayed = self.roles.iter().zip(&state.actors).any(replays);
+        if state.now < self.last() && !is_replayed {
             actions.push(Action::Tick);
         }
         for (number, actor) in state.actors.iter().enumerate() {
             match &actor.run {
+                Run::Idle if is_replayed => {}
                 Run::Idle => {
                     actions.extend(self.has_work(state, number).then_some(Action::Begin(number)));
                     continue;
@@ -313,13 +379,19 @@ impl stateright::Model for World {
         }
         for (number, task) in state.store.tasks.iter().enumerate() {
             let waits = !task.is_stuck && task.due_at != NEVER && !task.is_due(at(state.now));
+            // What is put off is put off until then.
+            let until = state.store.row(task.process).and_then(|row| row.process.suspension());
+            let is_put_off = until.is_some_and(|held| held.until.unix_micros() == task.due_at);
             let may_end = task.lease_ends_at.is_none()
                 || self.mistake != Some(Mistake::LeaseNeverEnds)
                     && (state.luck.early_ends > 0 || !state.is_held(number));
-            actions.extend((waits && may_end).then_some(Action::EndWait(number)));
+            actions.extend((waits && may_end && !is_put_off).then_some(Action::EndWait(number)));
         }
         if state.luck.hands > 0 {
             Self::hands(state, actions);
+        }
+        if state.luck.restores > 0 {
+            actions.push(if state.backup.is_none() { Action::BackUp } else { Action::PutBack });
         }
     }
 
@@ -330,6 +402,7 @@ impl stateright::Model for World {
     fn properties(&self) -> Vec<stateright::Property<Self>> {
         let mut rules = crate::rules::rules();
         rules.extend(crate::rules_of_erasure::rules());
+        rules.extend(crate::rules_of_memory::rules());
         rules
     }
 }
