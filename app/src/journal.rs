@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reprieve_application::facade::{IdentityData, IdentityDeletionFacade, ProcessData};
-use reprieve_application::ports::{AuditTrail, DeletedOwnIdentity, ErasureLedger, Holds, Journal};
+use reprieve_application::ports::{
+    AuditTrail, DeletedOwnIdentity, DeletionsSwitch, ErasureLedger, Holds, Journal,
+};
 use reprieve_application::use_cases::KeepJournal;
-use reprieve_application::{JournaledAuditTrail, JournaledHolds, Journaling, NoJournal};
+use reprieve_application::{JournaledAuditTrail, JournaledHolds, JournaledSwitch, Journaling, NoJournal};
 use reprieve_cli::Failure;
 use reprieve_domain::Timestamp;
 use reprieve_persistence::{DatabaseUrl, JournalDatabase, Store};
@@ -72,6 +74,11 @@ impl OpenJournal {
     /// The holds, of which none is lost that the journal has.
     pub(crate) fn holds(&self) -> Arc<dyn Holds> {
         Arc::new(JournaledHolds::new(self.store.clone(), self.store.clone(), self.journaling()))
+    }
+
+    /// The switch that stops deletions, of which no pause is lost that the journal has.
+    pub(crate) fn switch(&self) -> Arc<dyn DeletionsSwitch> {
+        Arc::new(JournaledSwitch::new(self.store.clone(), self.journaling()))
     }
 
     /// Has the journal catch up with the database.

@@ -257,19 +257,22 @@ impl Host for Wiring {
 
     async fn show_erasures(&self) -> Result<ShowErasures, Failure> {
         let store = self.own_store("deletions show").await?;
-        Ok(ShowErasures::new(store.clone(), store))
+        let switch = self.journal(&store)?.switch();
+        Ok(ShowErasures::new(store, switch))
     }
 
     async fn pause_deletions(&self) -> Result<PauseDeletions, Failure> {
         let store = self.own_store("deletions pause").await?;
-        let clock = store.clock();
-        Ok(PauseDeletions::new(store, clock))
+        let switch = self.journal(&store)?.switch();
+        self.stepped.store(true, Ordering::Relaxed);
+        Ok(PauseDeletions::new(switch, store.clock()))
     }
 
     async fn resume_deletions(&self) -> Result<ResumeDeletions, Failure> {
         let store = self.own_store("deletions resume").await?;
-        let clock = store.clock();
-        Ok(ResumeDeletions::new(store, clock))
+        let switch = self.journal(&store)?.switch();
+        self.stepped.store(true, Ordering::Relaxed);
+        Ok(ResumeDeletions::new(switch, store.clock()))
     }
 
     async fn holds(&self) -> Result<ManageHolds, Failure> {

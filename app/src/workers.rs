@@ -86,7 +86,7 @@ impl Deletions {
             audit_trail: self.0.journal.audit_trail(),
             identities: store.clone(),
             holds: self.0.journal.holds(),
-            switch: store.clone(),
+            switch: self.0.journal.switch(),
             clock: self.0.clock.clone(),
             clocks: store.clone(),
         };
@@ -134,7 +134,7 @@ impl Work for Erasures {
         let Workers { store, configuration, .. } = self.0.as_ref();
         let ports = RunErasuresPorts {
             tasks: store.clone(),
-            switch: store.clone(),
+            switch: self.0.journal.switch(),
             holds: store.clone(),
             identities: store.clone(),
             audit_trail: self.0.journal.audit_trail(),

@@ -41,7 +41,9 @@ pub use finding::{Area, Finding, Severity};
 pub use grace_period_settings::{GracePeriodSettings, InvalidGracePeriodSettings};
 pub use idempotency::{Answer, AnsweredRequest, Fingerprint, IdempotencyKey, IdempotentRequest, Recording};
 pub use identity_token::{IdentityToken, IdentityTokenClaims};
-pub use journal::{JournaledAuditTrail, JournaledHolds, Journaling, KEEP_JOURNAL, NoJournal};
+pub use journal::{
+    JournaledAuditTrail, JournaledHolds, JournaledSwitch, Journaling, KEEP_JOURNAL, NoJournal,
+};
 pub use operator_note::{InvalidOperatorNote, OperatorNote};
 pub use outgoing_event::{InvalidSinkName, OutgoingEvent, SinkName};
 pub use own_identity::{KeyPair, OwnIdentity, SecretKey};

@@ -105,6 +105,10 @@ fn paused(pause: &Pause) -> String {
         Pause::Ordered { since, .. } => {
             format!("deletions are paused since {since}; `reprieve deletions show` says why")
         }
+        Pause::Lost { since, .. } => format!(
+            "deletions are paused since {since} as the journal has it, which the database lacks; `reprieve deletions resume` \
+             has them go on"
+        ),
         Pause::Unverified => {
             "deletions count as paused, because what is stored of pausing them was changed; \
                               `reprieve deletions resume` has them go on"

@@ -72,7 +72,9 @@ pub(crate) struct PauseData {
 impl From<Pause> for PauseData {
     fn from(pause: Pause) -> Self {
         match pause {
-            Pause::Ordered { since, reason } => Self { since: Some(since), reason: Some(reason.to_string()) },
+            Pause::Ordered { since, reason } | Pause::Lost { since, reason } => {
+                Self { since: Some(since), reason: Some(reason.to_string()) }
+            }
             Pause::Unverified => Self { since: None, reason: None },
         }
     }

@@ -1,14 +1,20 @@
-//! The port `Journal`: a database of its own, a SQLite file or one on PostgreSQL.
+//! The port `Journal`: a database of its own, a SQLite file or one on PostgreSQL. Here are its tables and what it has of
+//! processes; holds and pauses have files of their own.
+
+mod holds;
+mod pauses;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use reprieve_application::StoreError;
-use reprieve_application::ports::{Journal, JournalError, JournalFigures, JournalPage, RememberedHolds};
-use reprieve_domain::audit::{
-    AuditKey, JournalDates, JournalEntry, JournalKind, KeyedHash, Remembered, RememberedHold,
+use reprieve_application::ports::{
+    Journal, JournalError, JournalFigures, JournalPage, RememberedHolds, RememberedPause,
 };
-use reprieve_domain::{DeletionProcessId, Hold, Timestamp};
+use reprieve_domain::audit::{
+    AuditKey, JournalDates, JournalEntry, JournalKind, KeyedHash, PauseChange, Remembered, RememberedHold,
+};
+use reprieve_domain::{DeletionProcessId, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
 use tokio::sync::OnceCell;
 
@@ -20,7 +26,7 @@ use crate::pool::{Pool, Transaction, end};
 use crate::{ConnectionOptions, Database, DatabaseUrl};
 
 /// The version of the tables. A journal that has a greater one is left alone.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Any number that nothing else locks.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(3118329668400742)";
@@ -35,7 +41,7 @@ pub struct JournalDatabase {
 }
 
 /// In both dialects: `$KEY` is a number that grows, `$NUMBER` and `$BYTES` are types.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "CREATE TABLE IF NOT EXISTS journal (\
      one $NUMBER NOT NULL PRIMARY KEY CHECK (one = 1), version $NUMBER NOT NULL, id text NOT NULL, seal $BYTES NOT NULL\
      )$STRICT",
@@ -50,6 +56,9 @@ const TABLES: [&str; 6] = [
      ends_at $NUMBER NOT NULL, is_silent $NUMBER NOT NULL, seal $BYTES NOT NULL UNIQUE, \
      PRIMARY KEY (identity_hash, code, revision)\
      )$STRICT",
+    "CREATE TABLE IF NOT EXISTS journal_pauses (\
+     position $KEY, changed_at $NUMBER NOT NULL, is_paused $NUMBER NOT NULL, reason text, seal $BYTES NOT NULL UNIQUE\
+     )$STRICT",
     "CREATE INDEX IF NOT EXISTS journal_entries_of_process ON journal_entries (process_id, branch, revision)",
     "CREATE INDEX IF NOT EXISTS journal_entries_of_closed ON journal_entries (closed_at) WHERE closed_at IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS journal_entries_of_identity ON journal_entries (identity_hash)",
@@ -58,8 +67,6 @@ const TABLES: [&str; 6] = [
 const COLUMNS: &str = "process_id, identity_hash, kind, branch, revision, entry_hash, status, created_at, \
                        grace_period_ends_at, suspended_until, cancelled_at, deletion_started_at, deletion_completed_at, \
                        closed_at, seal";
-
-const HOLD_COLUMNS: &str = "identity_hash, code, revision, placed_at, ends_at, is_silent, seal";
 
 const NUMBER_OF_COLUMNS: usize = 15;
 
@@ -256,48 +263,6 @@ impl JournalDatabase {
         Ok(())
     }
 
-    async fn append_holds_in(
-        &self,
-        transaction: &Transaction,
-        holds: &[RememberedHold],
-    ) -> Result<(), StoreError> {
-        let add = format!(
-            "INSERT INTO journal_holds ({HOLD_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-             ON CONFLICT (seal) DO NOTHING"
-        );
-        for remembered in holds {
-            let RememberedHold { identity_hash, revision, hold } = remembered;
-            let values = vec![
-                identity_hash.as_bytes().to_vec().into(),
-                hold.code.as_str().into(),
-                (*revision).into(),
-                hold.placed_at.unix_micros().into(),
-                hold.ends_at.unix_micros().into(),
-                i64::from(hold.is_silent).into(),
-                self.audit_key.hold_seal(remembered).as_bytes().to_vec().into(),
-            ];
-            execute(transaction, &add, values).await?;
-        }
-        Ok(())
-    }
-
-    /// A sound hold; none if it cannot be read or is not sealed.
-    fn hold(&self, row: &Row<'_>) -> Option<RememberedHold> {
-        let read = || -> Result<_, StoreError> {
-            let hold = Hold {
-                code: row.parse("code")?,
-                placed_at: row.instant("placed_at")?,
-                ends_at: row.instant("ends_at")?,
-                is_silent: row.get::<i64>("is_silent")? != 0,
-            };
-            let (identity_hash, revision) = (row.bytes::<32>("identity_hash")?.into(), row.get("revision")?);
-            let seal = KeyedHash::from(row.bytes::<32>("seal")?);
-            Ok((RememberedHold { identity_hash, revision, hold }, seal))
-        };
-        let (hold, seal) = read().ok()?;
-        (self.audit_key.hold_seal(&hold) == seal).then_some(hold)
-    }
-
     async fn forget_in(
         &self,
         transaction: &Transaction,
@@ -315,8 +280,9 @@ impl JournalDatabase {
                 format!("DELETE FROM journal_entries WHERE process_id IN ({})", placeholders(some.len()));
             execute(transaction, &sql, some.iter().map(|id| id.as_str().into()).collect()).await?;
         }
-        let over = "DELETE FROM journal_holds WHERE ends_at < $1";
-        execute(transaction, over, vec![instant.unix_micros().into()]).await?;
+        for over in [holds::FORGET, pauses::FORGET] {
+            execute(transaction, over, vec![instant.unix_micros().into()]).await?;
+        }
         Ok(ids.len() as u64)
     }
 }
@@ -386,38 +352,22 @@ impl Journal for JournalDatabase {
     }
 
     async fn append_holds(&self, holds: &[RememberedHold]) -> Result<(), JournalError> {
-        let pool = self.connect().await?;
-        let transaction = pool.begin().await.map_err(|error| self.unavailable(store_error(error)))?;
-        let appended = self.append_holds_in(&transaction, holds).await;
-        end(transaction, appended).await.map_err(self.failed())
+        self.append_all_holds(holds).await
     }
 
     async fn holds(
         &self,
         identities: &[KeyedHash],
     ) -> Result<HashMap<KeyedHash, RememberedHolds>, JournalError> {
-        let mut remembered: HashMap<KeyedHash, RememberedHolds> = HashMap::new();
-        for some in identities.chunks(AT_ONCE) {
-            // Later revisions last.
-            let sql = format!(
-                "SELECT {HOLD_COLUMNS} FROM journal_holds WHERE identity_hash IN ({}) ORDER BY revision",
-                placeholders(some.len())
-            );
-            let values = some.iter().map(|hash| hash.as_bytes().to_vec().into()).collect();
-            for result in &self.rows(sql, values).await? {
-                let row = Row::named(result, "journal_holds", "unknown");
-                let identity: [u8; 32] = row.bytes("identity_hash").map_err(self.failed())?;
-                let known = remembered.entry(identity.into()).or_default();
-                match self.hold(&row) {
-                    Some(hold) => {
-                        known.holds.retain(|other| other.hold.code != hold.hold.code);
-                        known.holds.push(hold);
-                    }
-                    None => known.is_damaged = true,
-                }
-            }
-        }
-        Ok(remembered)
+        self.holds_of(identities).await
+    }
+
+    async fn append_pause(&self, change: &PauseChange) -> Result<(), JournalError> {
+        self.append_setting(change).await
+    }
+
+    async fn pause(&self) -> Result<RememberedPause, JournalError> {
+        self.newest_setting().await
     }
 
     async fn page(&self, after: i64, limit: u32) -> Result<JournalPage, JournalError> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use async_trait::async_trait;
 use reprieve_application::StoreError;
 use reprieve_application::ports::{Adoption, JournaledTrail, KnownJournal};
-use reprieve_domain::audit::{Account, ChainHead, Fault, FaultKind, RememberedHold};
+use reprieve_domain::audit::{Account, ChainHead, Fault, FaultKind, PauseChange, RememberedHold};
 use reprieve_domain::{DeletionProcessId, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
@@ -24,8 +24,12 @@ const JOURNAL: &str = "journal";
 const POSITION: &str = "journal_position";
 const REFILL: &str = "journal_refill_after";
 const LEDGER: &str = "ledger_taken_over";
+const PAUSE: &str = "journal_pause";
 
-const KNOWN: &str = "SELECT name, value FROM deployment WHERE name IN ($1, $2, $3, $4)";
+const KNOWN: &str = "SELECT name, value FROM deployment WHERE name IN ($1, $2, $3, $4, $5)";
+
+/// What a journal that is new, or was put back, is to get again.
+const FORGET_PAUSE: &str = "DELETE FROM deployment WHERE name = 'journal_pause'";
 
 const SET: &str = "INSERT INTO deployment (name, value) VALUES ($1, $2) \
                    ON CONFLICT (name) DO UPDATE SET value = excluded.value";
@@ -85,7 +89,7 @@ fn note_journaled_of(backend: DbBackend, processes: &[(DeletionProcessId, i64)])
 #[async_trait]
 impl JournaledTrail for Store {
     async fn known_journal(&self) -> Result<KnownJournal, StoreError> {
-        let names = [JOURNAL, POSITION, REFILL, LEDGER].map(Value::from).to_vec();
+        let names = [JOURNAL, POSITION, REFILL, LEDGER, PAUSE].map(Value::from).to_vec();
         let rows = self.writer.query_all_raw(self.statement(KNOWN.to_owned(), names)).await;
         let mut known = KnownJournal::default();
         for result in rows.map_err(store_error)? {
@@ -94,6 +98,7 @@ impl JournaledTrail for Store {
                 JOURNAL => known.id = Some(row.get("value")?),
                 POSITION => known.position = row.parse("value")?,
                 REFILL => known.refill_after = Some(row.get("value")?),
+                PAUSE => known.pause_changed_at = Some(row.parse("value")?),
                 _ => known.ledger_length = Some(row.parse("value")?),
             }
         }
@@ -105,6 +110,7 @@ impl JournaledTrail for Store {
         if known == id {
             self.remember(REFILL, "").await?;
             journal_anew(&self.writer).await?;
+            execute(&self.writer, FORGET_PAUSE, Vec::new()).await?;
         }
         Ok(known)
     }
@@ -127,6 +133,7 @@ impl JournaledTrail for Store {
         if let Some(after) = after {
             if after.is_empty() {
                 journal_anew(&self.writer).await?;
+                execute(&self.writer, FORGET_PAUSE, Vec::new()).await?;
             }
             return self.set(REFILL, after).await;
         }
@@ -199,6 +206,18 @@ impl JournaledTrail for Store {
 
     async fn note_holds_journaled(&self, holds: &[RememberedHold]) -> Result<(), StoreError> {
         self.note_journaled_holds(holds).await
+    }
+
+    async fn pause_setting(&self) -> Result<Option<PauseChange>, StoreError> {
+        self.newest_pause_setting().await
+    }
+
+    async fn note_pause_journaled(&self, changed_at: i64) -> Result<(), StoreError> {
+        self.set(PAUSE, changed_at.to_string()).await
+    }
+
+    async fn restore_pause(&self, change: &PauseChange) -> Result<(), StoreError> {
+        self.restore_pause_setting(change).await
     }
 
     async fn forgotten(&self, limit: u32) -> Result<Vec<DeletionProcessId>, StoreError> {
@@ -342,6 +361,7 @@ impl Store {
             "DELETE FROM older_processes",
             quarantine::RELEASE_DOUBTED,
             "DELETE FROM deployment WHERE name = 'ledger_taken_over'",
+            FORGET_PAUSE,
         ] {
             execute(transaction, sql, Vec::new()).await?;
         }

@@ -57,6 +57,13 @@ impl Stored {
     }
 }
 
+fn newest_of(stored: &Stored) -> Option<&PauseChange> {
+    match stored {
+        Stored::Record(record) => Some(&record.newest),
+        Stored::Nothing | Stored::Unverified => None,
+    }
+}
+
 impl Store {
     /// Keeps the switch as it is until this transaction has come to its end, of which it is the first statement.
     ///
@@ -116,6 +123,19 @@ impl Store {
             SwitchSetting::Resumed(_) if stored.pause().is_none() => return Ok(false),
             SwitchSetting::Resumed(reason) => (false, reason.as_ref().map(PauseReason::to_string)),
         };
+        // Each is later than the one before, whatever the clock says, so that a journal knows which is the newest.
+        let earliest = newest_of(&stored).map_or(i64::MIN, |newest| newest.changed_at.saturating_add(1));
+        let newest = PauseChange { changed_at: now.unix_micros().max(earliest), is_paused, reason };
+        self.write_pause(transaction, stored, newest).await.map(|()| true)
+    }
+
+    /// Stores a setting behind those that there are.
+    async fn write_pause(
+        &self,
+        transaction: &Transaction,
+        stored: Stored,
+        newest: PauseChange,
+    ) -> Result<(), StoreError> {
         let before = match stored {
             Stored::Record(record) => record.changes,
             Stored::Nothing => ChainHead::EMPTY,
@@ -125,7 +145,6 @@ impl Store {
                 ChainHead::EMPTY
             }
         };
-        let newest = PauseChange { changed_at: now.unix_micros(), is_paused, reason };
         let changes = self.audit_key.change_pause(before, &newest);
         let record = PauseRecord { newest, changes };
         let PauseChange { changed_at, is_paused, reason } = record.newest.clone();
@@ -145,7 +164,35 @@ impl Store {
             changes.hash.as_bytes().to_vec().into(),
             self.audit_key.seal_pause_record(&record).as_bytes().to_vec().into(),
         ];
-        execute(transaction, insert, values).await.map(|_| true)
+        execute(transaction, insert, values).await.map(drop)
+    }
+
+    /// The newest setting that is stored, if it verifies.
+    pub(crate) async fn newest_pause_setting(&self) -> Result<Option<PauseChange>, StoreError> {
+        // Not through the readers: on SQLite they may see less than what was just stored.
+        Ok(newest_of(&self.stored_pause(&self.writer).await?).cloned())
+    }
+
+    /// Stores a setting again, unless a later one is stored. What does not verify is a pause already.
+    pub(crate) async fn restore_pause_setting(&self, change: &PauseChange) -> Result<(), StoreError> {
+        let transaction = self.writer.begin().await.map_err(store_error)?;
+        let restored = async {
+            if transaction.get_database_backend() == DbBackend::Postgres {
+                execute(&transaction, LOCK, Vec::new()).await?;
+            }
+            let stored = self.stored_pause(&transaction).await?;
+            let is_lacking = match &stored {
+                Stored::Nothing => true,
+                Stored::Record(record) => record.newest.changed_at < change.changed_at,
+                Stored::Unverified => false,
+            };
+            if is_lacking {
+                self.write_pause(&transaction, stored, change.clone()).await?;
+            }
+            Ok(())
+        };
+        let restored = restored.await;
+        end(transaction, restored).await
     }
 
     /// Whether the record and every change are what this deployment has written.

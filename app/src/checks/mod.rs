@@ -96,7 +96,7 @@ impl Checks {
     }
 
     fn of_store(&self) -> Vec<Check<'_>> {
-        let Stored::Open(store, _) = &self.stored else {
+        let Stored::Open(store, journal) = &self.stored else {
             let areas = [Area::Clocks, Area::Deletions];
             return areas.map(|area| ready(vec![self.without_store(area)]).boxed()).into();
         };
@@ -105,7 +105,7 @@ impl Checks {
             Ok([check.execute().await?])
         };
         let ports = CheckDeletionsPorts {
-            switch: store.clone(),
+            switch: journal.switch(),
             tasks: store.clone(),
             processes: store.clone(),
             clock: store.clock(),

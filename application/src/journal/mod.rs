@@ -2,6 +2,7 @@
 
 mod journaled_audit_trail;
 mod journaled_holds;
+mod journaled_switch;
 mod no_journal;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ use crate::ports::{Clock, Ids, Journal, JournalError, JournaledTrail, KnownJourn
 
 pub use self::journaled_audit_trail::JournaledAuditTrail;
 pub use self::journaled_holds::JournaledHolds;
+pub use self::journaled_switch::JournaledSwitch;
+pub(crate) use self::journaled_switch::LostPause;
 pub use self::no_journal::NoJournal;
 
 /// How long entries of a process that is closed are kept, unless the configuration says something else.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use reprieve_domain::audit::{JournalEntry, KeyedHash, Remembered, RememberedHold};
+use reprieve_domain::audit::{JournalEntry, KeyedHash, PauseChange, Remembered, RememberedHold};
 use reprieve_domain::{DeletionProcessId, Timestamp};
 
-use crate::ports::{Journal, JournalError, JournalFigures, JournalPage, RememberedHolds};
+use crate::ports::{Journal, JournalError, JournalFigures, JournalPage, RememberedHolds, RememberedPause};
 
 /// Remembers nothing, and says so: nothing irreversible is done.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,6 +42,14 @@ impl Journal for NoJournal {
     }
 
     async fn holds(&self, _: &[KeyedHash]) -> Result<HashMap<KeyedHash, RememberedHolds>, JournalError> {
+        Err(JournalError::NotNamed)
+    }
+
+    async fn append_pause(&self, _: &PauseChange) -> Result<(), JournalError> {
+        Err(JournalError::NotNamed)
+    }
+
+    async fn pause(&self) -> Result<RememberedPause, JournalError> {
         Err(JournalError::NotNamed)
     }
 

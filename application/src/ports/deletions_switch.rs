@@ -15,6 +15,13 @@ pub enum Pause {
         /// Why.
         reason: PauseReason,
     },
+    /// An operator has ordered it, as the journal has it, and the database lacks it: it was put back to an earlier state.
+    Lost {
+        /// Since when.
+        since: Timestamp,
+        /// Why.
+        reason: PauseReason,
+    },
     /// What is stored of the switch is not what was written, so that it may have been ordered.
     Unverified,
 }

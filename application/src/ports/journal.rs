@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use reprieve_domain::audit::{JournalEntry, KeyedHash, Remembered, RememberedHold};
+use reprieve_domain::audit::{JournalEntry, KeyedHash, PauseChange, Remembered, RememberedHold};
 use reprieve_domain::{DeletionProcessId, Timestamp};
 
 use crate::{Coded, ErrorCode};
@@ -91,6 +91,15 @@ pub struct RememberedHolds {
     pub is_damaged: bool,
 }
 
+/// What a journal has of pausing deletions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RememberedPause {
+    /// The newest setting.
+    pub newest: Option<PauseChange>,
+    /// Whether something that was written after it cannot be read or is not sealed.
+    pub is_damaged: bool,
+}
+
 /// Keeps the journal, outside the database.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
@@ -140,6 +149,19 @@ pub trait Journal: Send + Sync {
         identities: &[KeyedHash],
     ) -> Result<HashMap<KeyedHash, RememberedHolds>, JournalError>;
 
+    /// Appends a setting of the switch that stops deletions, sealed and durably before it returns. One that is there already is
+    /// not there twice.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    async fn append_pause(&self, change: &PauseChange) -> Result<(), JournalError>;
+
+    /// What it has of that switch.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    async fn pause(&self) -> Result<RememberedPause, JournalError>;
+
     /// At most `limit` entries behind the place `after`.
     ///
     /// # Errors
@@ -158,8 +180,8 @@ pub trait Journal: Send + Sync {
     /// If it cannot be read.
     async fn newest(&self) -> Result<i64, JournalError>;
 
-    /// Removes the entries of at most `limit` processes that were closed before this instant, and of holds that ended before it; returns
-    /// how many processes.
+    /// Removes the entries of at most `limit` processes that were closed before this instant, of holds that ended before it, and of
+    /// pauses that were followed by another setting; returns how many processes.
     ///
     /// # Errors
     /// If it cannot be written.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use reprieve_domain::audit::{Account, Fault, RememberedHold};
+use reprieve_domain::audit::{Account, Fault, PauseChange, RememberedHold};
 use reprieve_domain::{DeletionProcessId, Timestamp};
 
 use crate::StoreError;
@@ -19,6 +19,8 @@ pub struct KnownJournal {
     pub refill_after: Option<String>,
     /// How long the erasure ledger of older versions was when it was taken over.
     pub ledger_length: Option<u64>,
+    /// When the newest setting of the switch was made that the journal has, in microseconds of Unix time.
+    pub pause_changed_at: Option<i64>,
 }
 
 /// That an operator has replaced the journal of a database.
@@ -133,6 +135,24 @@ pub trait JournaledTrail: Send + Sync {
     /// # Errors
     /// If the store fails.
     async fn note_holds_journaled(&self, holds: &[RememberedHold]) -> Result<(), StoreError>;
+
+    /// How the switch that stops deletions is set; none if it was never set, or if what is stored of it does not verify.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn pause_setting(&self) -> Result<Option<PauseChange>, StoreError>;
+
+    /// Notes that the journal has the setting that was made at this instant, in microseconds of Unix time.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn note_pause_journaled(&self, changed_at: i64) -> Result<(), StoreError>;
+
+    /// Stores a setting again that was lost, unless a later one is stored, or what is stored does not verify.
+    ///
+    /// # Errors
+    /// If the store fails; then nothing is stored.
+    async fn restore_pause(&self, change: &PauseChange) -> Result<(), StoreError>;
 
     /// At most `limit` processes that were forgotten, and not yet in the journal.
     ///

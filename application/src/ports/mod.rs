@@ -52,7 +52,7 @@ pub use holds::{HoldRecord, Holds, StoredHolds};
 pub use housekeeping::{Batch, Housekeeping};
 pub use identities::{Alongside, Decided, Identities, Loaded, Version};
 pub use ids::{Ids, RandomSourceFailed};
-pub use journal::{Journal, JournalError, JournalFigures, JournalPage, RememberedHolds};
+pub use journal::{Journal, JournalError, JournalFigures, JournalPage, RememberedHolds, RememberedPause};
 pub use journaled_trail::{Adoption, JournaledTrail, KnownJournal};
 pub use own_identities::{DeletedOwnIdentity, OwnIdentities};
 pub use receipts::{ReceiptChecker, ReceiptSigner, Receipts};

@@ -84,6 +84,7 @@ impl KeepJournal {
             }
         }
         self.journal_holds().await?;
+        self.journal_pause(known.pause_changed_at).await?;
         kept.older = self.still_older().await?;
         let newest = self.journaling.journal.newest().await?;
         if newest != known.position {
@@ -102,6 +103,17 @@ impl KeepJournal {
             self.journaling.journal.append_holds(&holds).await?;
             self.journaling.trail.note_holds_journaled(&holds).await?;
         }
+    }
+
+    /// Writes down how the switch that stops deletions is set, if the journal lacks it.
+    async fn journal_pause(&self, journaled_at: Option<i64>) -> Result<(), StoreError> {
+        let Journaling { journal, trail, .. } = &self.journaling;
+        let Some(change) = trail.pause_setting().await? else { return Ok(()) };
+        if journaled_at != Some(change.changed_at) {
+            journal.append_pause(&change).await?;
+            trail.note_pause_journaled(change.changed_at).await?;
+        }
+        Ok(())
     }
 
     /// Compares what the journal has got since it was last compared: nothing that this database has not, unless it was put

@@ -53,7 +53,12 @@ impl ShowErasures {
             return Err(ManageErasuresError::NotFound);
         }
         let waivers = self.tasks.waivers(process, SHOWN).await?;
-        Ok(ErasuresShown { pause: self.switch.pause_in_force().await?, tasks, waivers, quarantined })
+        let pause = match self.switch.pause_in_force().await {
+            // What the database says is shown all the same.
+            Err(StoreError::Journal(_)) => None,
+            pause => pause?,
+        };
+        Ok(ErasuresShown { pause, tasks, waivers, quarantined })
     }
 }
 

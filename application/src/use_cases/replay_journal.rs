@@ -13,7 +13,7 @@ use reprieve_domain::{
 
 use super::{KeepJournal, StartIdentityDeletionError};
 use crate::decide::{Reason, decide};
-use crate::journal::{Compared, Journaling};
+use crate::journal::{Compared, Journaling, LostPause};
 use crate::ports::{AuditTrail, Clock, DeletionProcesses, Identities, Ids, RandomSourceFailed};
 use crate::{Coded, ErrorCode, Failure, StoreError};
 
@@ -107,6 +107,8 @@ pub struct LostRequest {
 /// What a replay found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Replayed {
+    /// Whether the database lacked a pause of deletions, which is stored again unless nothing was to be changed.
+    pub lacked_pause: bool,
     /// How many processes the journal has.
     pub in_journal: u64,
     /// Of how many identities the journal has a deletion that had started.
@@ -229,7 +231,8 @@ impl ReplayJournal {
         } else {
             self.keep.execute().await?;
         }
-        let mut replayed = Replayed::default();
+        let mut replayed =
+            Replayed { lacked_pause: self.restore_pause(only_look).await?, ..Replayed::default() };
         let remembrance = self.remember(&mut replayed, only_look).await?;
         let wanted: BTreeSet<[u8; 32]> =
             remembrance.older.iter().map(|(_, newest)| *newest.identity_hash.as_bytes()).collect();
@@ -277,6 +280,16 @@ impl ReplayJournal {
         }
         self.journaling.trail.note_current(&decided).await?;
         Ok(replayed)
+    }
+
+    /// Stores a pause of deletions again that the database lacks, before any deletion starts again; returns whether it lacked
+    /// one.
+    async fn restore_pause(&self, only_look: bool) -> Result<bool, StoreError> {
+        let lost = self.journaling.lost_pause().await?;
+        if let (Some(LostPause::Setting(change)), false) = (&lost, only_look) {
+            self.journaling.trail.restore_pause(change).await?;
+        }
+        Ok(matches!(lost, Some(LostPause::Setting(_))))
     }
 
     /// Reads all of the journal.

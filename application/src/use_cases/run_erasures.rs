@@ -219,6 +219,7 @@ impl RunErasures {
 
     /// Claims tasks, and verifies their processes.
     async fn claim(&self, due_at: Timestamp, limit: u32) -> Result<Claimed, RunErasuresError> {
+        self.switch.ensure_not_paused().await?;
         let lease_ends_at = after(self.clock.now(), self.settings.lease);
         let tasks = self.tasks.claim(due_at, lease_ends_at, limit).await?;
         let mut claimed = Claimed { tasks: tasks.len(), ..Claimed::default() };

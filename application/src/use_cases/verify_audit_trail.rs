@@ -166,6 +166,10 @@ async fn compare(journaling: &Journaling, faults: &mut Faults) -> Result<u64, St
         // It is begun with the first pass.
         return Ok(0);
     }
+    if journaling.lost_pause().await?.is_some() {
+        let process_id = "pause_record".to_owned();
+        faults.add(Fault { process_id, sequence: 0, kind: FaultKind::PauseLost });
+    }
     let (mut after, mut seen) = (0, HashSet::new());
     loop {
         let page = journaling.journal.page(after, PAGE).await?;

@@ -8,7 +8,7 @@ use reprieve_application::ports::{ErasureTask, HoldRecord, Pause, Settlement, Ta
 use reprieve_domain::audit::JournalEntry;
 use reprieve_domain::{Step, Timestamp};
 
-use crate::memory::{Held, Line};
+use crate::memory::{Held, Line, Setting};
 use crate::row::Row;
 use crate::tasks::{Kind, Task};
 
@@ -47,7 +47,12 @@ pub(crate) enum Call {
     SaveHold(Box<SaveHold>),
     FindSuspension(usize),
     FindPause,
-    SetPause(bool),
+    SetPause(bool, Timestamp),
+    /// How the switch is set.
+    FindSetting,
+    RememberSetting,
+    AppendSetting(Setting),
+    RestoreSetting(Setting),
     Erase {
         eraser: usize,
         process: usize,
@@ -123,6 +128,7 @@ pub(crate) enum Answer {
     /// In microseconds of Unix time.
     Suspended(Option<i64>),
     Paused(bool),
+    Setting(Option<Setting>),
     Claimed(Vec<Task>),
     Replied(Reply),
     Listed(bool),

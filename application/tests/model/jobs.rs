@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reprieve_application::ports::{AuditTrail, Eraser, Holds};
+use reprieve_application::ports::{AuditTrail, DeletionsSwitch, Eraser, Holds};
 use reprieve_application::use_cases::{
     AnswerOnce, CancelIdentityDeletionProcess, Elsewhere, ErasureSettings, InitiateIdentityDeletionProcess,
     KeepJournal, ManageHolds, NewHold, Outcome as Once, PauseDeletions, ReplayJournal, ReplayJournalPorts,
@@ -13,8 +13,8 @@ use reprieve_application::use_cases::{
 };
 use reprieve_application::{
     Answer, AnsweredRequest, Backoff, Caller, Coded, Erasers, ErrorCode, Fingerprint, GracePeriodSettings,
-    IdempotencyKey, IdempotentRequest, JournaledAuditTrail, JournaledHolds, Journaling, KEEP_JOURNAL,
-    Recording,
+    IdempotencyKey, IdempotentRequest, JournaledAuditTrail, JournaledHolds, JournaledSwitch, Journaling,
+    KEEP_JOURNAL, Recording,
 };
 use reprieve_domain::DeletionProcess;
 
@@ -118,7 +118,7 @@ impl Job {
                     audit_trail: journaled(&all),
                     identities: all.clone(),
                     holds: held(&all),
-                    switch: all.clone(),
+                    switch: switch(&all),
                     clock: all.clone(),
                     clocks: all.clone(),
                 };
@@ -166,9 +166,9 @@ impl Job {
             }
             Self::Release => drop(holds.release(&address(), &code(), None).await),
             Self::Pause => {
-                let _ = PauseDeletions::new(ports.clone(), ports).execute(&"moved".parse().unwrap()).await;
+                let _ = PauseDeletions::new(switch(&ports), ports).execute(&"moved".parse().unwrap()).await;
             }
-            _ => drop(ResumeDeletions::new(ports.clone(), ports).execute(None).await),
+            _ => drop(ResumeDeletions::new(switch(&ports), ports).execute(None).await),
         }
         Outcome::Over
     }
@@ -201,6 +201,10 @@ fn journaled(ports: &Arc<Ports>) -> Arc<dyn AuditTrail> {
     Arc::new(JournaledAuditTrail::new(ports.clone(), journaling(ports)))
 }
 
+fn switch(ports: &Arc<Ports>) -> Arc<dyn DeletionsSwitch> {
+    Arc::new(JournaledSwitch::new(ports.clone(), journaling(ports)))
+}
+
 fn held(ports: &Arc<Ports>) -> Arc<dyn Holds> {
     Arc::new(JournaledHolds::new(ports.clone(), ports.clone(), journaling(ports)))
 }
@@ -214,7 +218,7 @@ fn wired(ports: &Ports) -> RunErasuresPorts {
     let ports = Arc::new(ports.clone());
     RunErasuresPorts {
         tasks: ports.clone(),
-        switch: ports.clone(),
+        switch: switch(&ports),
         holds: ports.clone(),
         identities: ports.clone(),
         audit_trail: journaled(&ports),

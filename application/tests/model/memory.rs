@@ -22,7 +22,12 @@ pub(crate) struct Memory {
     lines: Vec<Line>,
     /// The last revision of each.
     pub(crate) holds: Vec<Held>,
+    /// The newest setting of the switch.
+    pub(crate) setting: Option<Setting>,
 }
+
+/// How the switch that stops deletions is set: since when, in microseconds of Unix time, and whether they are paused.
+pub(crate) type Setting = (i64, bool);
 
 impl Hash for Line {
     fn hash<H: Hasher>(&self, hasher: &mut H) {

@@ -154,3 +154,23 @@ fn without_the_switch_in_the_transaction_a_start_comes_after_the_pause() {
     let world = World { mistake: Some(Mistake::PauseNotChecked), ..paused() };
     assert_breaks(world, "nothing irreversible is stored while deletions are paused");
 }
+
+/// Put back to before the pause.
+fn pause_lost() -> World {
+    const INSTANTS: &[i64] = &[PROMISED];
+    let roles = vec![Role::Starter, Role::Keeper, Role::Pauser(&[Order::Pause, Order::Resume])];
+    let features = Features { is_put_back: true, is_paused: true, ..Features::default() };
+    let luck = Luck { restores: 1, ..Luck::default() };
+    World { luck, instants: INSTANTS, has_backup: true, is_ripe: true, ..world(roles, features) }
+}
+
+#[test]
+fn a_pause_is_not_lost_when_the_database_is_put_back() {
+    explore(pause_lost(), 6_459, &["a pause that was lost is resumed", "a deletion wins"]);
+}
+
+#[test]
+fn without_the_pauses_of_the_journal_a_restored_database_deletes_while_deletions_are_paused() {
+    let world = World { mistake: Some(Mistake::JournalForgetsPauses), ..pause_lost() };
+    assert_breaks(world, "nothing irreversible is stored while deletions are paused");
+}

@@ -226,7 +226,8 @@ impl World {
             row.is_none_or(|row| !row.tells("DeletionStarted") || !store.memory.bears_out(row));
         facts.asked_while_held |= row.is_some_and(|row| row.process.is_suspended(at(state.now)))
             && !trace.has_seen_no_suspension(process, at(state.now));
-        facts.asked_while_paused |= store.is_paused && !trace.has_seen_no_pause();
+        facts.asked_while_paused |= store.has_lost_a_pause();
+        facts.asked_while_paused |= store.is_paused() && !trace.has_seen_no_pause();
         facts.asked_after_a_cancel |= state.cancelled.contains(&process);
         facts.asked_after_close |= store.closed.as_ref().is_some_and(|row| row.number == process);
         facts.acted_unverified |= !trace.has_verified(process);

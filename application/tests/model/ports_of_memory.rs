@@ -7,14 +7,16 @@ use reprieve_application::StoreError;
 use reprieve_application::ports::{
     Adoption, Alongside, Clock, DeletionProcesses, DeletionsSwitch, Figures, HoldRecord, Holds, Journal,
     JournalError, JournalFigures, JournalPage, JournaledTrail, KnownJournal, Page, Pause, RememberedHolds,
-    StoredHolds, SwitchSetting, Version,
+    RememberedPause, StoredHolds, SwitchSetting, Version,
 };
-use reprieve_domain::audit::{Account, Fault, JournalEntry, KeyedHash, Remembered, RememberedHold};
+use reprieve_domain::audit::{
+    Account, Fault, JournalEntry, KeyedHash, PauseChange, Remembered, RememberedHold,
+};
 use reprieve_domain::{Address, DeletionProcess, DeletionProcessId, Step, Timestamp};
 
 use crate::calls::{Answer, Call, SaveHold};
 use crate::clocks::{FIRST, at};
-use crate::memory::{Held, remembered};
+use crate::memory::{Held, Setting, remembered};
 use crate::ports::{Ports, numbers, save};
 use crate::row::{address, key, number_of, process_id};
 
@@ -28,6 +30,10 @@ impl Clock for Unread {
     fn now(&self) -> Timestamp {
         at(FIRST)
     }
+}
+
+fn change((changed_at, is_paused): Setting) -> PauseChange {
+    PauseChange { changed_at, is_paused, reason: Some("moved".to_owned()) }
 }
 
 impl Ports {
@@ -101,6 +107,18 @@ impl Journal for Ports {
         let holds = holds.iter().map(Held::remembered).collect();
         let of = RememberedHolds { holds, is_damaged: false };
         Ok(HashMap::from([(key().pseudonym_of_identity(&address()), of)]))
+    }
+
+    async fn append_pause(&self, change: &PauseChange) -> Result<(), JournalError> {
+        self.ask_journal(Call::AppendSetting((change.changed_at, change.is_paused))).await.map(drop)
+    }
+
+    async fn pause(&self) -> Result<RememberedPause, JournalError> {
+        if !self.features.is_paused || !self.features.is_put_back {
+            return Ok(RememberedPause::default());
+        }
+        let Answer::Setting(setting) = self.ask_journal(Call::RememberSetting).await? else { unreachable!() };
+        Ok(RememberedPause { newest: setting.map(change), is_damaged: false })
     }
 
     async fn page(&self, after: i64, _: u32) -> Result<JournalPage, JournalError> {
@@ -200,6 +218,22 @@ impl JournaledTrail for Ports {
 
     async fn note_holds_journaled(&self, _: &[RememberedHold]) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn pause_setting(&self) -> Result<Option<PauseChange>, StoreError> {
+        if !self.features.is_paused {
+            return Ok(None);
+        }
+        let Answer::Setting(setting) = self.ask(Call::FindSetting).await? else { unreachable!() };
+        Ok(setting.map(change))
+    }
+
+    async fn note_pause_journaled(&self, _: i64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn restore_pause(&self, change: &PauseChange) -> Result<(), StoreError> {
+        self.ask(Call::RestoreSetting((change.changed_at, change.is_paused))).await.map(drop)
     }
 
     async fn forgotten(&self, _: u32) -> Result<Vec<DeletionProcessId>, StoreError> {
@@ -311,8 +345,8 @@ impl DeletionsSwitch for Ports {
         Ok(is_paused.then_some(Pause::Unverified))
     }
 
-    async fn set(&self, setting: &SwitchSetting, _: Timestamp) -> Result<bool, StoreError> {
-        let set = Call::SetPause(matches!(setting, SwitchSetting::Paused(_)));
+    async fn set(&self, setting: &SwitchSetting, now: Timestamp) -> Result<bool, StoreError> {
+        let set = Call::SetPause(matches!(setting, SwitchSetting::Paused(_)), now);
         let Answer::Paused(is_changed) = self.ask(set).await? else { unreachable!() };
         Ok(is_changed)
     }

@@ -88,7 +88,8 @@ fn ends(world: &World, state: &State) -> bool {
     }
     let is_erased = world.roles.iter().any(|role| matches!(role, Role::Eraser(_)));
     !actions.is_empty()
-        || state.store.is_paused
+        || state.store.is_paused()
+        || state.store.has_lost_a_pause()
         || state.store.rows.iter().any(|row| !state.store.memory.is_contained_in(row))
         || state.store.tasks.iter().any(|task| task.is_stuck)
         || state.store.rows.iter().all(|row| match row.status() {

@@ -40,13 +40,13 @@ pub(crate) fn note(state: &mut State, before: &Store, (job, call): (Job, &Call),
         facts.started_while_held |= starts && is_held;
         facts.completed_while_held |=
             completes && row.as_ref().is_some_and(|row| row.process.is_suspended(now));
-        facts.stored_while_paused |= before.is_paused;
+        facts.stored_while_paused |= before.is_paused() || before.has_lost_a_pause();
         // A replay is about what the database lacks.
         facts.acted_on_older |=
             !matches!(job, Job::Replay { .. }) && row.is_none_or(|row| !before.memory.is_contained_in(&row));
     }
     if let (Call::Close(..) | Call::Claim { .. }, Answer::Done | Answer::Claimed(_)) = (call, answer) {
-        facts.stored_while_paused |= before.is_paused;
+        facts.stored_while_paused |= before.is_paused() || before.has_lost_a_pause();
     }
     facts.was_held |= matches!((call, answer), (Call::SaveHold(_), Answer::Done));
     if let (Job::Replay { .. }, Call::Save(save), Answer::Done) = (job, call, answer) {
@@ -153,7 +153,11 @@ fn sometimes() -> Vec<Property<World>> {
                 .any(|row| row.status() == Status::Deleting && row.process.is_suspended(at(state.now)))
         }),
         Property::sometimes("deletions are paused while something is erased", |_, state: &State| {
-            state.store.is_paused && state.store.rows.iter().any(|row| row.status() == Status::Deleting)
+            state.store.is_paused() && state.store.rows.iter().any(|row| row.status() == Status::Deleting)
+        }),
+        Property::sometimes("a pause that was lost is resumed", |_, state: &State| {
+            let setting = state.store.setting;
+            state.facts.was_put_back && setting.is_some_and(|(_, is_paused)| !is_paused)
         }),
         Property::sometimes("a hold that was lost is there again", |_, state: &State| {
             state.facts.was_put_back

@@ -8,7 +8,7 @@ use reprieve_domain::{Deadline, State, Status, Step, Timestamp};
 
 use crate::calls::{Answer, Call, Key, Refusal, Save, SaveHold, With};
 use crate::clocks::{Clock, Untimely, guard};
-use crate::memory::{Held, Memory, put};
+use crate::memory::{Held, Memory, Setting, put};
 use crate::row::{Row, number_of};
 use crate::tasks::{Kind, Task};
 
@@ -31,6 +31,7 @@ pub(crate) enum Mistake {
     HoldsNotChecked,
     JournalForgets,
     JournalForgetsHolds,
+    JournalForgetsPauses,
 }
 
 /// Everything that is stored of the one identity, the oldest process first.
@@ -42,8 +43,8 @@ pub(crate) struct Store {
     pub(crate) tasks: Vec<Task>,
     pub(crate) answers: BTreeMap<Key, u16>,
     pub(crate) holds: Vec<Held>,
-    /// Whether deletions are paused.
-    pub(crate) is_paused: bool,
+    /// How the switch that stops deletions is set, if it ever was.
+    pub(crate) setting: Option<Setting>,
     /// What is remembered outside the database, and is not put back with it.
     pub(crate) memory: Memory,
     pub(crate) stored_without_lease: bool,
@@ -73,6 +74,15 @@ impl Store {
     pub(crate) fn put_back(&mut self, backup: &Self) {
         let Self { memory, stored_without_lease, has_trusted_a_wrong_clock, .. } = self.clone();
         *self = Self { memory, stored_without_lease, has_trusted_a_wrong_clock, ..backup.clone() };
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.setting.is_some_and(|(_, is_paused)| is_paused)
+    }
+
+    /// Whether the journal has a pause that is not stored.
+    pub(crate) fn has_lost_a_pause(&self) -> bool {
+        self.memory.setting.is_some_and(|(_, is_paused)| is_paused) && self.setting < self.memory.setting
     }
 
     /// Everything that is stored of processes, those that are closed included.
@@ -146,7 +156,7 @@ impl Store {
                 Answer::Verified(looked_at.collect())
             }
             Call::Claim { .. } | Call::Close(..)
-                if self.is_paused && !caller.makes(Mistake::PauseNotChecked) =>
+                if self.is_paused() && !caller.makes(Mistake::PauseNotChecked) =>
             {
                 return Err(Refusal::Paused);
             }
@@ -198,10 +208,24 @@ impl Store {
                 let suspension = self.row(*number).and_then(|row| row.process.suspension());
                 Answer::Suspended(suspension.map(|held| held.until.unix_micros()))
             }
-            Call::FindPause => Answer::Paused(self.is_paused),
-            Call::SetPause(is_paused) => {
-                let is_changed = *is_paused || self.is_paused;
-                self.is_paused = *is_paused;
+            Call::FindPause => Answer::Paused(self.is_paused()),
+            Call::FindSetting => Answer::Setting(self.setting),
+            Call::RememberSetting if caller.makes(Mistake::JournalForgetsPauses) => Answer::Setting(None),
+            Call::RememberSetting => Answer::Setting(self.memory.setting),
+            Call::AppendSetting(setting) => {
+                self.memory.setting = self.memory.setting.max(Some(*setting));
+                Answer::Done
+            }
+            Call::RestoreSetting(setting) => {
+                self.setting = self.setting.max(Some(*setting));
+                Answer::Done
+            }
+            Call::SetPause(is_paused, now) => {
+                let is_changed = *is_paused || self.is_paused();
+                if is_changed {
+                    let earliest = self.setting.map_or(i64::MIN, |(changed_at, _)| changed_at + 1);
+                    self.setting = Some((now.unix_micros().max(earliest), *is_paused));
+                }
                 Answer::Paused(is_changed)
             }
             Call::Erase { .. } => unreachable!("an eraser is asked"),
@@ -241,7 +265,7 @@ impl Store {
     }
 
     fn is_kept_by_a_pause(&self, save: &Save, caller: Caller) -> bool {
-        self.is_paused && save.is_irreversible() && !caller.makes(Mistake::PauseNotChecked)
+        self.is_paused() && save.is_irreversible() && !caller.makes(Mistake::PauseNotChecked)
     }
 
     /// No hold is in force that the step does not know.

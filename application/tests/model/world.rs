@@ -253,7 +253,9 @@ impl World {
             Role::Keeper => {
                 let store = &state.store;
                 let lacks_holds = || store.holds.iter().any(|held| !store.memory.holds.contains(held));
-                !actor.is_still && (store.all().any(|row| store.memory.lacks(row)) || lacks_holds())
+                let lacks_setting = store.setting > store.memory.setting;
+                !actor.is_still
+                    && (store.all().any(|row| store.memory.lacks(row)) || lacks_holds() || lacks_setting)
             }
             Role::Replayer => {
                 let is_stopped = || state.actors.iter().all(|actor| actor.run == Run::Idle);

@@ -154,6 +154,9 @@ pub enum FaultKind {
     ClockRecordDiffers,
     /// What is stored of pausing deletions is not what was written. It belongs to no process.
     PauseRecordDiffers,
+    /// The journal has a pause of deletions that the database lacks, or what it has of them cannot be read. It belongs to no
+    /// process.
+    PauseLost,
     /// What is stored of a hold is not what was written. It belongs to no process.
     HoldDiffers,
     /// What is stored of journals that were adopted is not what was written. It belongs to no process.
@@ -196,6 +199,7 @@ impl FaultKind {
             Self::JournalDamaged => "journalDamaged",
             Self::ClockRecordDiffers => "clockRecordDiffers",
             Self::PauseRecordDiffers => "pauseRecordDiffers",
+            Self::PauseLost => "pauseLost",
             Self::HoldDiffers => "holdDiffers",
             Self::JournalAdoptionsDiffer => "journalAdoptionsDiffer",
         }
@@ -257,6 +261,10 @@ impl fmt::Display for Fault {
             FaultKind::PauseRecordDiffers => {
                 formatter.write_str("the record of pausing deletions, or an earlier pause, was changed")
             }
+            FaultKind::PauseLost => formatter.write_str(
+                "the journal has a pause of deletions that the database lacks, or that cannot be read, so that they count as \
+                 paused; `reprieve journal replay` stores it again, and `reprieve deletions resume` ends it",
+            ),
             FaultKind::HoldDiffers => formatter.write_str(
                 "a hold was changed, so that the identity counts as held; `reprieve hold place` or `release` puts it right",
             ),

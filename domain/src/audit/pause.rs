@@ -40,6 +40,12 @@ impl AuditKey {
         self.chain_hash(&content.number(changes.length).bytes(changes.hash.as_bytes()))
     }
 
+    /// The seal of a setting as the journal has it, which has no chain.
+    #[must_use]
+    pub fn journaled_pause_seal(&self, change: &PauseChange) -> KeyedHash {
+        self.chain_hash(&change.written(Canonical::new("journaled pause")))
+    }
+
     /// The end of the chain of changes that ended at `before` until now.
     #[must_use]
     pub fn change_pause(&self, before: ChainHead, change: &PauseChange) -> ChainHead {
@@ -69,7 +75,8 @@ mod tests {
             PauseChange { reason: None, ..change.clone() },
         ];
         let mut hashes = BTreeSet::new();
-        let mut expected = 0;
+        let mut expected = changes.len();
+        hashes.extend(changes.iter().map(|change| key.journaled_pause_seal(change).to_string()));
         for newest in changes {
             for before in [ChainHead::EMPTY, head, ChainHead { length: 2, ..head }] {
                 hashes.insert(key.change_pause(before, &newest).hash.to_string());

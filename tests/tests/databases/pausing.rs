@@ -10,6 +10,7 @@ use serde_json::json;
 on_both_databases!(
     a_pause_stops_every_instance_within_one_pass_and_holds_after_they_were_killed,
     a_pass_of_a_paused_worker_is_refused_and_requests_are_not,
+    a_pause_that_the_database_has_lost_is_in_force_until_it_is_resumed,
 );
 
 const SELF: &str = "/api/v2/Identities/Self/DeletionProcesses";
@@ -137,4 +138,40 @@ fn a_pass_of_a_paused_worker_is_refused_and_requests_are_not(sandbox: &Sandbox) 
     drop(sandbox.line("worker run deletions --once").succeeded());
     assert_eq!(sandbox.sql().count(DELETING), 1);
     assert_eq!(sandbox.line("deletions resume").succeeded().stdout, "Deletions are not paused\n");
+}
+
+fn a_pause_that_the_database_has_lost_is_in_force_until_it_is_resumed(sandbox: &Sandbox) {
+    let eraser = EraserService::start(|_| Answer::Erased(1));
+    let sandbox = configured(sandbox, &eraser);
+    drop(sandbox.line("identityDeletion init --grace-period-in-days 0.000001").succeeded());
+    drop(sandbox.run(["deletions", "pause", "--reason", "a drill"]).succeeded());
+    let lose = || {
+        for table in ["pause_record", "pause_changes"] {
+            sandbox.sql().execute(&format!("DELETE FROM {table}"));
+        }
+    };
+    lose();
+    for worker in ["deletions", "erasures"] {
+        let failed = sandbox.line(&format!("worker run {worker} --once"));
+        drop(failed.failed(1, "error.reprieve.deletions.paused"));
+    }
+    assert_eq!(sandbox.sql().count(ACTIVE), 1);
+    let broken = sandbox.line("audit verify").failed(1, "error.reprieve.audit.trailBroken").stderr;
+    assert!(broken.contains("the journal has a pause of deletions that the database lacks"), "{broken}");
+    let shown = sandbox.json("deletions show");
+    assert_eq!((&shown[0]["state"], &shown[0]["reason"]), (&json!("lost"), &json!("a drill")));
+    let checked = sandbox.line("check").stdout;
+    assert!(checked.contains("as the journal has it, which the database lacks"), "{checked}");
+    assert!(sandbox.line("journal replay --dry-run").succeeded().stdout.starts_with("Deletions are paused"));
+    assert_eq!(sandbox.json("deletions show")[0]["state"], "lost");
+    drop(sandbox.line("journal replay").succeeded());
+    assert_eq!(sandbox.json("deletions show")[0]["state"], "paused");
+    drop(sandbox.line("audit verify").succeeded());
+
+    lose();
+    let out = sandbox.line("deletions resume").succeeded().stdout;
+    assert!(out.starts_with("Deletions resumed; they were paused since "), "{out}");
+    drop(sandbox.line("audit verify").succeeded());
+    drop(sandbox.line("worker run deletions --once").succeeded());
+    assert_eq!(sandbox.sql().count(DELETING), 1);
 }

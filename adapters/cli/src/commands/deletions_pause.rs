@@ -23,7 +23,9 @@ pub(super) async fn resume(
 ) -> Result<(), Failure> {
     let reason = reason.map(parse::<PauseReason>).transpose()?;
     let text = match host.resume_deletions().await?.execute(reason.as_ref()).await? {
-        Some(Pause::Ordered { since, .. }) => format!("Deletions resumed; they were paused since {since}\n"),
+        Some(Pause::Ordered { since, .. } | Pause::Lost { since, .. }) => {
+            format!("Deletions resumed; they were paused since {since}\n")
+        }
         Some(Pause::Unverified) => {
             "Deletions resumed; what was stored of pausing them was changed\n".to_owned()
         }

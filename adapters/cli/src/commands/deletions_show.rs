@@ -75,6 +75,9 @@ impl<'a> From<&'a Pause> for PauseJson<'a> {
             Pause::Ordered { since, reason } => {
                 Self { kind: "pause", state: "paused", since: Some(*since), reason: Some(reason.as_str()) }
             }
+            Pause::Lost { since, reason } => {
+                Self { kind: "pause", state: "lost", since: Some(*since), reason: Some(reason.as_str()) }
+            }
             Pause::Unverified => Self { kind: "pause", state: "unverified", since: None, reason: None },
         }
     }
@@ -156,6 +159,10 @@ fn paused_line(pause: Option<&Pause>) -> String {
         Some(Pause::Ordered { since, reason }) => {
             format!("Deletions are paused since {since}: {}\n", printable::value(reason))
         }
+        Some(Pause::Lost { since, reason }) => format!(
+            "Deletions are paused since {since}: {} (the journal has it, and the database lacks it)\n",
+            printable::value(reason)
+        ),
         Some(Pause::Unverified) => {
             "Deletions count as paused: what is stored of pausing them was changed\n".to_owned()
         }

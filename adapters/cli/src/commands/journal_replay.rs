@@ -110,11 +110,15 @@ fn to_json(replayed: &Replayed, dry_run: bool) -> Value {
         "accepted": replayed.accepted,
         "lostRequests": lost,
         "contradictions": replayed.contradictions,
+        "pauseStoredAgain": replayed.lacked_pause && !dry_run,
     })
 }
 
 fn to_text(replayed: &Replayed, dry_run: bool) -> String {
     let mut text = String::new();
+    if replayed.lacked_pause {
+        text.push_str("Deletions are paused, as the journal has it: the database had lost that\n");
+    }
     // Writing to a String cannot fail.
     for CameBack { address, deleted_in, action } in &replayed.came_back {
         let _ = write!(text, "{address}: deleted in {deleted_in}; ");
@@ -230,6 +234,7 @@ mod tests {
             json!({
                 "dryRun": false, "inJournal": 2, "inLedger": 2, "compared": 4, "notAnAddress": 1, "started": 1, "failed": 0,
                 "damagedLines": [], "cancelledAgain": [], "accepted": 0, "lostRequests": [], "contradictions": [],
+                "pauseStoredAgain": false,
                 "cameBack": [
                     {
                         "address": RIPE, "deletedIn": "IDP00000000000000001", "action": "started",

@@ -279,7 +279,9 @@ impl Ledger {
             };
             Ok(entries.iter().filter(|entry| ids.contains(&entry.process_id)).map(remembered).collect())
         });
+        journal.expect_pause().returning(|| Ok(<_>::default()));
         let mut trail = MockJournaledTrail::new();
+        trail.expect_pause_setting().returning(|| Ok(None));
         let known = || KnownJournal { id: Some("known".to_owned()), position: 2, ..KnownJournal::default() };
         trail.expect_known_journal().returning(move || Ok(known()));
         trail.expect_forgotten().returning(|_| Ok(Vec::new()));

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use reprieve_application::ports::{
-    AuditTrail, ErasureTasks, Housekeeping, Journal, JournalError, JournaledTrail,
+    AuditTrail, ErasureTasks, Housekeeping, Journal, JournalError, JournaledTrail, RememberedPause,
 };
 use reprieve_domain::Status;
-use reprieve_domain::audit::{AuditKey, Fault, FaultKind, JournalEntry, JournalKind, Remembered};
+use reprieve_domain::audit::{
+    AuditKey, Fault, FaultKind, JournalEntry, JournalKind, PauseChange, Remembered,
+};
 use reprieve_persistence::{JournalDatabase, Store};
 use reprieve_tests::TestDatabase;
 
@@ -23,7 +25,55 @@ on_each_database!(
     what_is_forgotten_is_noted_for_the_journal,
     a_database_knows_one_journal_until_another_is_adopted,
     what_the_database_lacks_is_noted_once,
+    pauses_are_remembered_and_what_was_changed_counts_until_the_next_setting,
+    a_journal_of_an_older_version_gets_what_it_lacks,
 );
+
+fn paused(changed_at: i64, is_paused: bool) -> PauseChange {
+    PauseChange { changed_at, is_paused, reason: is_paused.then(|| "moved".to_owned()) }
+}
+
+async fn pauses_are_remembered_and_what_was_changed_counts_until_the_next_setting(database: TestDatabase) {
+    let journal = begun(&database).await;
+    assert_eq!(journal.pause().await.unwrap(), RememberedPause::default());
+    let newest = paused(5, true);
+    // In any order, and more than once.
+    for change in [&paused(1, true), &paused(3, false), &newest, &paused(2, false), &newest] {
+        journal.append_pause(change).await.unwrap();
+    }
+    let sound = RememberedPause { newest: Some(newest.clone()), is_damaged: false };
+    assert_eq!(journal.pause().await.unwrap(), sound);
+    let sql = Sql::connect(database.url()).await;
+    assert_eq!(sql.column::<i64>("SELECT count(*) FROM journal_pauses").await, [4]);
+    for (number, change) in ["is_paused = 0", "changed_at = 4", "reason = 'another'"].into_iter().enumerate()
+    {
+        sql.run(&format!("UPDATE journal_pauses SET {change} WHERE changed_at = (SELECT max(changed_at) FROM journal_pauses)"))
+            .await;
+        assert!(journal.pause().await.unwrap().is_damaged, "{change}");
+        let later = paused(10 + i64::try_from(number).unwrap(), true);
+        journal.append_pause(&later).await.unwrap();
+        let sound = RememberedPause { newest: Some(later), is_damaged: false };
+        assert_eq!(journal.pause().await.unwrap(), sound, "{change}");
+    }
+    journal.forget_closed_before(at(DAY), 9).await.unwrap();
+    assert_eq!(journal.pause().await.unwrap().newest, Some(paused(12, true)), "the newest stays");
+    assert_eq!(sql.column::<i64>("SELECT count(*) FROM journal_pauses").await, [1]);
+}
+
+async fn a_journal_of_an_older_version_gets_what_it_lacks(database: TestDatabase) {
+    let older = begun(&database).await;
+    older.append(&[entry(1, 1, Status::Active)]).await.unwrap();
+    let sql = Sql::connect(database.url()).await;
+    for change in ["DROP TABLE journal_pauses", "DROP TABLE journal_holds", "UPDATE journal SET version = 1"]
+    {
+        sql.run(change).await;
+    }
+    let journal = journal(&database);
+    assert_eq!(journal.id().await.unwrap(), Some("own".to_owned()));
+    journal.append_pause(&paused(1, true)).await.unwrap();
+    assert_eq!(journal.pause().await.unwrap().newest, Some(paused(1, true)));
+    assert_eq!(of_process(&journal, 1).await.entries.len(), 1);
+}
 
 fn journal(database: &TestDatabase) -> JournalDatabase {
     JournalDatabase::new(database.reached_url().parse().unwrap(), options(), audit_key())
@@ -84,7 +134,7 @@ async fn a_journal_is_begun_once_and_only_with_its_key(database: TestDatabase) {
     let other_key = AuditKey::new(&(1..33).collect::<Vec<u8>>()).unwrap();
     let other = JournalDatabase::new(database.reached_url().parse().unwrap(), options(), other_key);
     assert!(matches!(other.id().await, Err(JournalError::Foreign { .. })));
-    Sql::connect(database.url()).await.run("UPDATE journal SET version = 3").await;
+    Sql::connect(database.url()).await.run("UPDATE journal SET version = 4").await;
     assert!(matches!(own.id().await, Err(JournalError::Newer { .. })));
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use reprieve_application::ports::{
-    AuditTrail as _, DeletionsSwitch as _, ErasureTasks, Identities as _, Loaded, Pause, Settlement,
-    SwitchSetting, TaskOutcome,
+    AuditTrail as _, DeletionsSwitch as _, ErasureTasks, Identities as _, JournaledTrail as _, Loaded, Pause,
+    Settlement, SwitchSetting, TaskOutcome,
 };
 use reprieve_application::{Receipt, StoreError};
 use reprieve_domain::audit::FaultKind;
@@ -19,6 +19,7 @@ on_each_database!(
     nothing_starts_is_claimed_completed_or_closed_while_deletions_are_paused,
     the_switch_is_as_it_was_set_for_every_instance_and_every_setting_is_audited,
     what_does_not_verify_counts_as_paused_until_it_is_resumed,
+    a_pause_that_was_lost_is_stored_again_unless_there_is_a_later_setting,
     patience_with_erasers_stands_still_while_deletions_are_paused,
     what_an_older_version_writes_starts_and_claims_nothing_while_deletions_are_paused,
 );
@@ -118,6 +119,42 @@ async fn the_switch_is_as_it_was_set_for_every_instance_and_every_setting_is_aud
                    FROM pause_changes ORDER BY sequence";
     assert_eq!(opened.sql.column::<i64>(changes).await, [111, 211, 301]);
     assert_eq!(store.contradictions().await.unwrap(), []);
+}
+
+async fn a_pause_that_was_lost_is_stored_again_unless_there_is_a_later_setting(opened: Opened) {
+    let store = &opened.store;
+    assert_eq!(store.pause_setting().await.unwrap(), None);
+    pause(store).await;
+    let ordered = store.pause_in_force().await.unwrap();
+    let setting = store.pause_setting().await.unwrap().unwrap();
+    assert_eq!((setting.changed_at, setting.is_paused), (at(NOW).unix_micros(), true));
+    for table in ["pause_record", "pause_changes"] {
+        opened.sql.run(&format!("DELETE FROM {table}")).await;
+    }
+    assert_eq!((store.pause_in_force().await.unwrap(), store.pause_setting().await.unwrap()), (None, None));
+    for _ in 0..2 {
+        store.restore_pause(&setting).await.unwrap();
+        assert_eq!(store.pause_in_force().await.unwrap(), ordered);
+        assert!(is_refused(&store.claim(at(NOW), at(NOW + 1), 9).await));
+        assert_eq!(opened.sql.column::<i64>("SELECT count(*) FROM pause_changes").await, [1]);
+        assert_eq!(store.contradictions().await.unwrap(), []);
+    }
+    // Each is later than the one before, also by a clock that is behind.
+    assert!(store.set(&SwitchSetting::Resumed(None), at(NOW - 5)).await.unwrap());
+    let resumed = store.pause_setting().await.unwrap().unwrap();
+    assert_eq!((resumed.changed_at, resumed.is_paused), (setting.changed_at + 1, false));
+    store.restore_pause(&setting).await.unwrap();
+    assert_eq!(store.pause_in_force().await.unwrap(), None);
+    // What does not verify is a pause already.
+    opened.sql.run("DELETE FROM pause_changes").await;
+    store.restore_pause(&setting).await.unwrap();
+    assert_eq!(store.pause_in_force().await.unwrap(), Some(Pause::Unverified));
+
+    store.remember_journal("one").await.unwrap();
+    store.note_pause_journaled(7).await.unwrap();
+    assert_eq!(store.known_journal().await.unwrap().pause_changed_at, Some(7));
+    store.adopt_journal("another", at(NOW)).await.unwrap();
+    assert_eq!(store.known_journal().await.unwrap().pause_changed_at, None, "it is to get it again");
 }
 
 async fn what_does_not_verify_counts_as_paused_until_it_is_resumed(opened: Opened) {

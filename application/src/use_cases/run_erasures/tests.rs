@@ -72,7 +72,10 @@ fn run_beside(
     audit_trail: MockAuditTrail,
 ) -> RunErasures {
     let mut switch = MockDeletionsSwitch::new();
-    switch.expect_pause_in_force().returning(move || Ok(pause.clone()));
+    let mut claims = 0..1;
+    switch
+        .expect_pause_in_force()
+        .returning(move || Ok(claims.next().map_or_else(|| pause.clone(), |_| None)));
     let mut ids = MockIds::new();
     ids.expect_random_bytes().returning(|| Ok([255; 32]));
     let ports = RunErasuresPorts {
@@ -133,6 +136,16 @@ async fn tasks_are_given_back_if_deletions_were_paused_since_they_were_claimed()
     let run = run_while(Some(Pause::Unverified), tasks, trail_of(deleting()));
     assert_eq!(run.execute().await.unwrap_err().code(), ErrorCode::DeletionsPaused);
     assert_given_back(&given_back);
+}
+
+#[tokio::test]
+async fn nothing_is_claimed_while_deletions_are_paused() {
+    let mut switch = MockDeletionsSwitch::new();
+    switch.expect_pause_in_force().returning(|| Ok(Some(Pause::Unverified)));
+    let (mut tasks, trail) = (MockErasureTasks::new(), MockAuditTrail::new());
+    tasks.expect_claim().never();
+    let run = RunErasures { switch: Arc::new(switch), ..run(tasks, trail) };
+    assert_eq!(run.execute().await.unwrap_err().code(), ErrorCode::DeletionsPaused);
 }
 
 /// They were claimed before the hold, and are asked after it. Patience stands still until its end.
