@@ -99,10 +99,12 @@ impl Store {
             let process_id = "pause_record".to_owned();
             faults.push(Fault { process_id, sequence: 0, kind: FaultKind::PauseRecordDiffers });
         }
-        if !self.verify_holds().await? {
-            let process_id = "holds".to_owned();
-            faults.push(Fault { process_id, sequence: 0, kind: FaultKind::HoldDiffers });
-        }
+        let damaged = self.damaged_holds().await?.into_iter();
+        faults.extend(damaged.map(|identity| Fault {
+            process_id: identity,
+            sequence: 0,
+            kind: FaultKind::HoldDiffers,
+        }));
         if !self.verify_adoptions().await? {
             let process_id = "journal_adoptions".to_owned();
             faults.push(Fault { process_id, sequence: 0, kind: FaultKind::JournalAdoptionsDiffer });

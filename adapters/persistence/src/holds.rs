@@ -174,9 +174,9 @@ impl Store {
         Ok(row.is_some_and(|row| self.read_hold(&row).is_none()))
     }
 
-    /// Whether every hold is what this deployment has written.
-    pub(crate) async fn verify_holds(&self) -> Result<bool, StoreError> {
-        let mut after = (String::new(), String::new());
+    /// The identities of holds that are not what this deployment has written, as their rows say; empty where that is no address.
+    pub(crate) async fn damaged_holds(&self) -> Result<Vec<String>, StoreError> {
+        let (mut after, mut damaged) = ((String::new(), String::new()), Vec::new());
         loop {
             let sql = format!(
                 "SELECT {COLUMNS} FROM holds WHERE (address, code) > ($1, $2) ORDER BY address, code LIMIT 1000"
@@ -184,9 +184,10 @@ impl Store {
             let values = vec![after.0.clone().into(), after.1.clone().into()];
             let rows = self.reader.in_bulk().query_all_raw(self.statement(sql, values)).await;
             let rows = rows.map_err(store_error)?;
-            let Some(last) = rows.last() else { return Ok(true) };
-            if rows.iter().any(|row| self.read_hold(row).is_none()) {
-                return Ok(false);
+            let Some(last) = rows.last() else { return Ok(damaged) };
+            for row in rows.iter().filter(|row| self.read_hold(row).is_none()) {
+                let address = Row::named(row, "holds", "unknown").parse::<Address>("address");
+                damaged.push(address.map(|address| address.to_string()).unwrap_or_default());
             }
             let row = Row::named(last, "holds", "unknown");
             after = (row.get("address")?, row.get("code")?);

@@ -157,7 +157,7 @@ pub enum FaultKind {
     /// The journal has a pause of deletions that the database lacks, or what it has of them cannot be read. It belongs to no
     /// process.
     PauseLost,
-    /// What is stored of a hold is not what was written. It belongs to no process.
+    /// What is stored of a hold is not what was written. It belongs to an identity, as far as that can be known.
     HoldDiffers,
     /// What is stored of journals that were adopted is not what was written. It belongs to no process.
     JournalAdoptionsDiffer,
@@ -265,9 +265,15 @@ impl fmt::Display for Fault {
                 "the journal has a pause of deletions that the database lacks, or that cannot be read, so that they count as \
                  paused; `reprieve journal replay` stores it again, and `reprieve deletions resume` ends it",
             ),
-            FaultKind::HoldDiffers => formatter.write_str(
-                "a hold was changed, so that the identity counts as held; `reprieve hold place` or `release` puts it right",
-            ),
+            FaultKind::HoldDiffers => {
+                match process_id.as_str() {
+                    "" => formatter.write_str("a hold of an identity that cannot be known was changed")?,
+                    of => write!(formatter, "a hold of {of} was changed")?,
+                }
+                formatter.write_str(
+                    ", so that the identity counts as held; `reprieve hold place` or `release` puts it right",
+                )
+            }
             FaultKind::JournalAdoptionsDiffer => formatter
                 .write_str("the record of the journals that were adopted was changed, or lacks the newest one"),
         }

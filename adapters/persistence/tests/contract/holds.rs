@@ -221,6 +221,12 @@ async fn a_hold_that_was_changed_by_hand_is_found_and_counts_as_held_until_it_is
         assert!(held.values().all(|held| held.is_damaged && held.records.is_empty()), "{change}");
         assert_eq!(held.len(), 1, "{change}");
         assert_eq!(faults(&opened).await, [FaultKind::HoldDiffers], "{change}");
+        let found = opened.store.contradictions().await.unwrap().remove(0).to_string();
+        let of = format!("a hold of {}", held.keys().next().unwrap());
+        assert!(found.starts_with(&of), "{found}");
+        opened.sql.run("UPDATE holds SET address = 'nobody'").await;
+        let found = opened.store.contradictions().await.unwrap().remove(0).to_string();
+        assert!(found.starts_with("a hold of an identity that cannot be known"), "{found}");
         opened.sql.run("UPDATE holds SET code = 'legal', address = 'did:web:example.org:users:1'").await;
         place(&opened, 1, "legal", UNTIL, NOW + 1).await;
         assert_eq!(faults(&opened).await, [], "{change}");
