@@ -18,7 +18,7 @@ const OFFSETS: [i64; 3] = [-2, 0, 2];
 /// something.
 #[track_caller]
 pub(crate) fn explore(world: World, at_least: usize, possible: &[&'static str]) {
-    let checker = world.checker().threads(2).spawn_bfs().join();
+    let checker = world.checker().finish_when(HasDiscoveries::AnyFailures).threads(2).spawn_bfs().join();
     for rule in checker.model().properties() {
         match rule.expectation {
             Expectation::Always => checker.assert_no_discovery(rule.name),
