@@ -197,7 +197,7 @@ pub(crate) fn validate(raw: &RawHttp) -> Result<HttpConfiguration, String> {
         operations_apart: raw.operations_listen.is_some(),
         requests_per_second: raw.requests_per_second,
         burst: raw.burst,
-        identity_domains: raw.identity_domains.clone(),
+        identity_domains: raw.identity_domains.iter().map(|text| domain(text)).collect::<Result<_, _>>()?,
         initiations_per_minute: raw.initiations_per_minute,
         initiations_at_once: raw.initiations_at_once,
         body_bytes: raw.body_limit_in_bytes,
@@ -271,6 +271,15 @@ fn public_url(text: &str) -> Result<String, String> {
         Some(host) if !host.contains(['/', '?', '#']) => Ok(text.to_owned()),
         _ => Err("key http.public_url: is not https://HOST".to_owned()),
     }
+}
+
+/// A host as it stands in an address; any other text would be equal to none.
+fn domain(text: &str) -> Result<String, String> {
+    let is_of_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.%".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_of_host) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("key http.identity_domains: {text:?} is not a host, such as example.org"))
 }
 
 fn network(text: &str) -> Result<Network, String> {

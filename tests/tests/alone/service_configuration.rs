@@ -16,11 +16,19 @@ const EVERY_KEY: &str = "
     self_signed_tokens = true
     token_leeway_in_seconds = 10
     connections = 100
+    connections_per_peer = 50
     concurrent_requests = 10
+    requests_per_peer = 5
+    trusted_proxies = ['10.0.0.0/8', '::1']
+    operations_listen = '127.0.0.1:0'
+    identity_domains = ['example.org']
+    initiations_per_minute = 5
+    initiations_at_once = 5
     requests_per_second = 5
     burst = 20
     body_limit_in_bytes = 1000
     header_timeout_in_seconds = 1.5
+    write_timeout_in_seconds = 1.5
     request_timeout_in_seconds = 1.5
     shutdown_timeout_in_seconds = 1.5
     allowed_origins = ['https://app.example.org', 'http://localhost:3000']
@@ -32,7 +40,7 @@ const EVERY_KEY: &str = "
 ";
 
 /// Wrong values of every key, and what names the key.
-const WRONG: [(&str, &[&str], &str); 24] = [
+const WRONG: [(&str, &[&str], &str); 32] = [
     ("http.listen", &["8080", "'localhost'", "'127.0.0.1:99999'", "''"], "key http.listen"),
     (
         "http.public_url",
@@ -42,6 +50,26 @@ const WRONG: [(&str, &[&str], &str); 24] = [
     ("http.self_signed_tokens", &["1", "'yes'"], "key http.self_signed_tokens"),
     ("http.token_leeway_in_seconds", &["-1", "'30'", "301", "1e9"], "key http.token_leeway_in_seconds"),
     ("http.connections", &["0", "-1", "'many'", "9223372036854775807"], "key http.connections"),
+    ("http.connections_per_peer", &["0", "-1", "'many'"], "key http.connections_per_peer"),
+    ("http.requests_per_peer", &["0", "-1", "9223372036854775807"], "key http.requests_per_peer"),
+    (
+        "http.trusted_proxies",
+        &["'10.0.0.0/8'", "['10.0.0.0/33']", "['localhost']", "['']"],
+        "key http.trusted_proxies",
+    ),
+    ("http.operations_listen", &["8080", "'localhost'", "''"], "key http.operations_listen"),
+    (
+        "http.identity_domains",
+        &["'example.org'", "[1]", "['']", "['did:e:example.org']"],
+        "key http.identity_domains",
+    ),
+    ("http.initiations_per_minute", &["0", "-1", "0.5"], "key http.initiations_per_minute"),
+    ("http.initiations_at_once", &["0", "-1"], "key http.initiations_at_once"),
+    (
+        "http.write_timeout_in_seconds",
+        &["0", "-1", "nan", "inf", "3601"],
+        "key http.write_timeout_in_seconds",
+    ),
     ("http.concurrent_requests", &["0", "-1", "9223372036854775807"], "key http.concurrent_requests"),
     ("http.requests_per_second", &["0", "-1", "0.5", "4294967296"], "key http.requests_per_second"),
     ("http.burst", &["0", "-1", "4294967296"], "key http.burst"),
