@@ -39,7 +39,7 @@ fn run(attack: &str) -> Vec<(String, bool)> {
             .into_iter()
             .map(|path| {
                 let service = Service::alone(Sandbox::new(), "");
-                let shut = shut_windows(&service, 150, path, Duration::from_secs(60));
+                let shut = shut_windows(&service, 150, path, Duration::from_mins(1));
                 let closed = shut.closed_after.is_some_and(|after| after <= Duration::from_secs(30));
                 let figure = format!("{path}: {} MiB, {:?}", shut.grown / MEBIBYTE, shut.closed_after);
                 (figure, closed && shut.grown <= 64 * MEBIBYTE)

@@ -54,7 +54,7 @@ pub fn shut_windows(service: &Service, connections: usize, path: &str, patience:
     while started.elapsed() < patience {
         grown = grown.max(service.memory().saturating_sub(before));
         // Whoever reads answers pings and settings, too.
-        open.retain_mut(|connection| still_open(connection));
+        open.retain_mut(still_open);
         if open.is_empty() {
             closed_after = Some(started.elapsed());
             break;
@@ -99,16 +99,16 @@ pub struct IdleConnections {
 pub fn idle_connections(service: &Service, count: usize, hold: Duration) -> IdleConnections {
     let (address, peer) = (service.address(), another_peer(2));
     let people = active_people(service, 0xd1e0_0000, 5);
-    let live = Request::get("/health/live");
+    let probing = Request::get("/health/live");
     let mut open: Vec<Http2> = Vec::new();
     for _ in 0..count {
         let Ok(stream) = connect_from(peer, address) else { break };
         let Ok(mut connection) = Http2::begin(stream, 65_535) else { continue };
-        if connection.send(&live).is_ok() && connection.wait_at_most(Duration::from_millis(1)).is_ok() {
+        if connection.send(&probing).is_ok() && connection.wait_at_most(Duration::from_millis(1)).is_ok() {
             open.push(connection);
         }
     }
-    let held = open.len();
+    let begun = open.len();
     let (mut probe, mut cancel) = (Duration::ZERO, Duration::ZERO);
     for person in &people {
         let send = |request: &Request, expected: u16| {
@@ -117,7 +117,7 @@ pub fn idle_connections(service: &Service, count: usize, hold: Duration) -> Idle
             assert_eq!(reply.status, expected, "{reply:?}");
             started.elapsed()
         };
-        probe = probe.max(send(&live, 200));
+        probe = probe.max(send(&probing, 200));
         cancel = cancel.max(send(&person.cancel, 200));
     }
     let started = Instant::now();
@@ -125,7 +125,7 @@ pub fn idle_connections(service: &Service, count: usize, hold: Duration) -> Idle
         open.retain_mut(|connection| connection.ping().is_ok() && still_open(connection));
         thread::sleep(Duration::from_millis(50));
     }
-    IdleConnections { held, left: open.len(), probe, cancel }
+    IdleConnections { held: begun, left: open.len(), probe, cancel }
 }
 
 /// Somebody with an Active process, and the request that cancels it.

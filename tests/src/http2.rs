@@ -32,6 +32,9 @@ pub struct Http2 {
     statuses: VecDeque<(u32, u16)>,
 }
 
+/// The type, the flags, the stream and the content.
+type Frame = (u8, u8, u32, Vec<u8>);
+
 /// What came of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -187,7 +190,7 @@ impl Http2 {
     }
 
     /// The next frame: its type, flags, stream and content; nothing at the end of the connection.
-    fn read(&mut self) -> io::Result<Option<(u8, u8, u32, Vec<u8>)>> {
+    fn read(&mut self) -> io::Result<Option<Frame>> {
         let mut head = [0; 9];
         match self.stream.read_exact(&mut head) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),

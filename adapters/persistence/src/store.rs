@@ -82,7 +82,7 @@ impl Store {
     pub fn reserved(&self) -> Self {
         let Some(Reserve { reader, writer }) = self.reserve.clone() else { return self.clone() };
         let clock = Arc::new(self.clock.over(writer.clone()));
-        Self { reader, writer, clock, ..self.clone() }
+        Self { writer, reader, clock, ..self.clone() }
     }
 
     /// Whether the journal is in the same PostgreSQL cluster, where one restore of its files takes both. What the cluster does

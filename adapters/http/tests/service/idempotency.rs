@@ -113,9 +113,9 @@ async fn a_refusal_uses_no_key_up_and_is_kept_nowhere(deployment: Deployment) {
 
     // The same key may begin a process, and then names that request.
     let begin = || server.post(OWN_PROCESSES).by(own).once("begin");
-    let begun = begin().await;
-    begun.result(201);
-    assert_eq!(begin().await.repeated(), begun.repeated());
+    let first = begin().await;
+    first.result(201);
+    assert_eq!(begin().await.repeated(), first.repeated());
     assert_eq!(kept().await, 1);
     // What was refused for want of a process is decided anew.
     let cancel = || server.delete(CONNECTOR).with_core_key().once("ConnectorDelete");

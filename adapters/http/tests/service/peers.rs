@@ -70,7 +70,7 @@ async fn a_peer_behind_a_proxy_that_is_named_has_a_share_of_its_own() {
     let mut working = Wire::asked(&server, &Person::new(), "POST", OWN_PROCESSES, of_peer).await;
     until(async || deployment.clock.asked() >= asked + 2).await;
     let person = Person::new();
-    let list = |peer: &str| server.get(OWN_PROCESSES).by(&person).header("x-forwarded-for", peer.to_owned());
+    let list = |peer: &str| server.get(OWN_PROCESSES).by(&person).header("x-forwarded-for", peer);
     // What the client has written itself stands further left.
     let reply = list("203.0.113.2, 203.0.113.1").await.refused(429, TOO_MANY);
     assert_eq!(reply.header("retry-after"), Some("1"));

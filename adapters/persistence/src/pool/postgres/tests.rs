@@ -124,7 +124,7 @@ async fn of_many_connections_to_a_server_that_refuses_to_write_one_has_to_be_ref
     pool.execute_unprepared("CREATE TABLE a (id int)").await.unwrap();
     for _ in 0..2 {
         // As if the server had been demoted under each of them; a new connection would find the new primary.
-        for transaction in all(&pool).await {
+        for transaction in Box::pin(all(&pool)).await {
             transaction.execute_unprepared("SET default_transaction_read_only = on").await.unwrap();
             transaction.commit().await.unwrap();
         }
@@ -157,12 +157,12 @@ async fn once_a_new_connection_can_write_those_to_a_standby_are_not_used_again()
     let insert = "INSERT INTO a VALUES (1)";
     for _ in 0..2 {
         lead_to("on").await;
-        for transaction in all(&pool).await {
+        for transaction in Box::pin(all(&pool)).await {
             transaction.execute_unprepared("SET default_transaction_read_only = on").await.unwrap();
             transaction.commit().await.unwrap();
         }
         pool.execute_unprepared(insert).await.unwrap_err();
-        let [one, others @ ..] = all(&pool).await;
+        let [one, others @ ..] = Box::pin(all(&pool)).await;
         one.execute_unprepared(insert).await.unwrap_err();
         lead_to("off").await;
         // Its connection is closed, and one is opened in its place.
