@@ -71,6 +71,7 @@ pub(crate) enum Job {
 
 /// What a world has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is there or not, by itself")]
 pub(crate) struct Features {
     pub(crate) are_clocks_right: bool,
     pub(crate) is_put_back: bool,

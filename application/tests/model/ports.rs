@@ -25,6 +25,9 @@ use crate::jobs::Features;
 use crate::row::{Row, address, key, number_of, process_id};
 use crate::tasks::Kind;
 
+/// What was verified last of each process, and whether the journal knows of its deletion.
+pub(crate) type Seen = BTreeMap<usize, (Arc<Row>, bool)>;
+
 /// Every port of one run.
 #[derive(Clone)]
 pub(crate) struct Ports {
@@ -32,8 +35,7 @@ pub(crate) struct Ports {
     /// The id that is drawn.
     pub(crate) next: usize,
     pub(crate) features: Features,
-    /// What was verified last of each process, and whether the journal knows of its deletion.
-    pub(crate) seen: Arc<Mutex<BTreeMap<usize, (Arc<Row>, bool)>>>,
+    pub(crate) seen: Arc<Mutex<Seen>>,
 }
 
 impl Ports {

@@ -23,9 +23,12 @@ pub(crate) fn note(state: &mut State, before: &Store, (job, call): (Job, &Call),
     };
     let steps: Vec<_> = match (call, answer) {
         (Call::Save(save), Answer::Done) => vec![stored(save)],
-        (Call::SaveAll(saves), Answer::Saved(saved)) => {
-            saves.iter().zip(saved).filter(|(_, is_saved)| **is_saved).map(|(save, _)| stored(save)).collect()
-        }
+        (Call::SaveAll(saves), Answer::Saved(outcomes)) => saves
+            .iter()
+            .zip(outcomes)
+            .filter(|(_, is_saved)| **is_saved)
+            .map(|(save, _)| stored(save))
+            .collect(),
         _ => Vec::new(),
     };
     // A hold that was released counts as it is now, also if the journal does not know that yet.

@@ -174,6 +174,35 @@ impl Store {
                 self.close(task, *version, caller)?;
                 Answer::Done
             }
+            Call::Erase { .. } => unreachable!("an eraser is asked"),
+            Call::ListTasks(number) => Answer::Listed(self.tasks.iter().any(|task| task.process == *number)),
+            Call::Retry(number, now) => {
+                let mut retried = 0;
+                let erases = |task: &&mut Task| task.process == *number && task.kind != Kind::Finish;
+                for task in self.tasks.iter_mut().filter(erases) {
+                    if task.lease_ends_at.is_some_and(|ends_at| ends_at > now.unix_micros()) {
+                        continue;
+                    }
+                    if task.is_stuck {
+                        (task.is_stuck, task.failures, task.since) = (false, 0, None);
+                    }
+                    task.due_at = task.due_at.min(now.unix_micros());
+                    retried += 1;
+                }
+                Answer::Retried(retried)
+            }
+            Call::FindAnswer(key) => Answer::Answered(self.answers.get(key).copied()),
+            Call::KeepAnswer(key, answer) => {
+                self.answer(*key, *answer, caller)?;
+                Answer::Done
+            }
+            of_memory => return self.try_remember(of_memory, caller),
+        })
+    }
+
+    /// What is about the journal, holds and pauses.
+    fn try_remember(&mut self, call: &Call, caller: Caller) -> Result<Answer, Refusal> {
+        Ok(match call {
             Call::Remember(_) if caller.makes(Mistake::JournalForgets) => Answer::Remembered(Vec::new()),
             Call::Remember(numbers) => Answer::Remembered(self.memory.of(numbers.as_deref())),
             Call::Append(entries) => {
@@ -193,11 +222,15 @@ impl Store {
                 Answer::Holds(self.holds.iter().filter(is_known).cloned().collect())
             }
             Call::AppendHolds(holds) => {
-                holds.iter().for_each(|held| put(&mut self.memory.holds, held));
+                for held in holds {
+                    put(&mut self.memory.holds, held);
+                }
                 Answer::Done
             }
             Call::RestoreHolds(holds) => {
-                holds.iter().for_each(|held| put(&mut self.holds, held));
+                for held in holds {
+                    put(&mut self.holds, held);
+                }
                 Answer::Done
             }
             Call::SaveHold(hold) => {
@@ -228,28 +261,7 @@ impl Store {
                 }
                 Answer::Paused(is_changed)
             }
-            Call::Erase { .. } => unreachable!("an eraser is asked"),
-            Call::ListTasks(number) => Answer::Listed(self.tasks.iter().any(|task| task.process == *number)),
-            Call::Retry(number, now) => {
-                let mut retried = 0;
-                let erases = |task: &&mut Task| task.process == *number && task.kind != Kind::Finish;
-                for task in self.tasks.iter_mut().filter(erases) {
-                    if task.lease_ends_at.is_some_and(|ends_at| ends_at > now.unix_micros()) {
-                        continue;
-                    }
-                    if task.is_stuck {
-                        (task.is_stuck, task.failures, task.since) = (false, 0, None);
-                    }
-                    task.due_at = task.due_at.min(now.unix_micros());
-                    retried += 1;
-                }
-                Answer::Retried(retried)
-            }
-            Call::FindAnswer(key) => Answer::Answered(self.answers.get(key).copied()),
-            Call::KeepAnswer(key, answer) => {
-                self.answer(*key, *answer, caller)?;
-                Answer::Done
-            }
+            other => unreachable!("{other:?} is about something else"),
         })
     }
 
@@ -282,13 +294,13 @@ impl Store {
     /// What was put off until the end of one suspension is put off until that of another.
     fn save_hold(&mut self, hold: &SaveHold, caller: Caller) -> Result<(), Refusal> {
         let SaveHold { record, replaced, step, now } = hold;
-        let held = Held(record.clone());
-        let stored = self.holds.iter().find(|other| other.is_same(&held)).map(|other| other.0.revision);
+        let wanted = Held(record.clone());
+        let stored = self.holds.iter().find(|other| other.is_same(&wanted)).map(|other| other.0.revision);
         if stored != *replaced || step.is_none() && self.open().is_some() {
             return Err(Refusal::Conflict);
         }
-        self.holds.retain(|other| !other.is_same(&held));
-        put(&mut self.holds, &held);
+        self.holds.retain(|other| !other.is_same(&wanted));
+        put(&mut self.holds, &wanted);
         let Some(step) = step else { return Ok(()) };
         let until = |store: &Self| store.row(step.number()).and_then(|row| row.process.suspension());
         let before = until(self);

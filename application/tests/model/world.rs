@@ -76,6 +76,7 @@ pub(crate) struct Luck {
 
 /// What is explored.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is so or not, by itself")]
 pub(crate) struct World {
     pub(crate) roles: Vec<Role>,
     /// What everybody's clocks show; one first state for each.
