@@ -103,9 +103,9 @@ async fn nothing_that_was_acknowledged_is_lost_however_often_the_connection_is()
     let sink = Arc::new(sink_to_queue(amqp.url_at(proxy.address()), &queue));
     let mut cuts = 0;
     send_while(sink, 20_000, || {
-        // In the end there is time for what is left.
+        // In the end there is time for what is left. On a busy machine it may have been connected hardly ever until then.
         cuts += 1;
-        if cuts < 40 {
+        if cuts < 40 || proxy.connections() < 3 {
             proxy.cut();
         }
     })
