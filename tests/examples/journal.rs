@@ -77,7 +77,7 @@ fn measure(engine: &str, sandbox: &Sandbox, journal: &Journal) {
         _ => sandbox.variant(),
     };
     sandbox.configure(&format!(
-        "http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000}}
+        "http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000, initiations_at_once = 1000000}}
         grace_period.minimum_in_days = 0.000001
         erasure.without_erasers = true
         journal.url = '{}'

@@ -59,7 +59,7 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 fn upgrade(older: &Path, sandbox: &Sandbox) -> String {
     let eraser = EraserService::start(|_| Answer::Working);
     sandbox.configure(&format!(
-        "http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000}}
+        "http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000, initiations_at_once = 1000000}}
         grace_period = {{minimum_in_days = 0.000001, default_in_days = {grace:.12}}}
         ledger.file = 'ledger'
         receipts.key_file = 'receipt-key'

@@ -45,7 +45,7 @@ pub struct Refusal {
 impl Stepper {
     /// What they need in the configuration of a service, at its beginning.
     pub const TOML: &'static str = "http = {public_url = 'https://reprieve.example.org', \
-        requests_per_second = 1000000, burst = 1000000}\n";
+        requests_per_second = 1000000, burst = 1000000, initiations_at_once = 1000000}\n";
 
     /// The person with this number at the service that listens there.
     #[must_use]

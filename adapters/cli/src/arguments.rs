@@ -4,8 +4,10 @@
 
 mod operations;
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::Serialize;
@@ -40,25 +42,31 @@ const DATABASE_URL: &str = "DATABASE_URL";
 
 /// An environment variable that is empty sets nothing, as when a service manager or a container has it from an empty line; an empty
 /// option is a slip of the hand.
-fn unless_empty<T: for<'a> From<&'a str>>(
-    variable: &'static str,
-) -> impl Fn(&str) -> Result<T, &'static str> + Clone {
-    move |text| {
-        let is_unset = || std::env::var_os(variable).is_some_and(|value| value.is_empty());
-        if text.is_empty() && !is_unset() { Err("is empty") } else { Ok(text.into()) }
-    }
+fn is_slip(value: &OsStr, variable: &str) -> bool {
+    value.is_empty() && !std::env::var_os(variable).is_some_and(|value| value.is_empty())
+}
+
+/// A path may be any bytes.
+fn path(variable: &'static str) -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new()
+        .try_map(move |path| if is_slip(&path, variable) { Err("is empty") } else { Ok(PathBuf::from(path)) })
+}
+
+fn url(variable: &'static str) -> impl TypedValueParser<Value = String> {
+    StringValueParser::new()
+        .try_map(move |url| if is_slip(OsStr::new(&url), variable) { Err("is empty") } else { Ok(url) })
 }
 
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct GlobalOptions {
     /// Read this configuration file (TOML) instead of ~/.config/reprieve/reprieve.toml
-    #[arg(long, global = true, value_name = "FILE", env = CONFIG, value_parser = unless_empty::<PathBuf>(CONFIG))]
+    #[arg(long, global = true, value_name = "FILE", env = CONFIG, value_parser = path(CONFIG))]
     pub config: Option<PathBuf>,
 
     /// Keep everything in this database: sqlite:PATH or postgres://USER@HOST/DATABASE
     #[arg(long, global = true, value_name = "URL", env = DATABASE_URL, hide_env_values = true)]
-    #[arg(value_parser = unless_empty::<String>(DATABASE_URL))]
+    #[arg(value_parser = url(DATABASE_URL))]
     pub database_url: Option<String>,
 
     /// Ask this service instead of the database, which then only holds your identity: https://HOST, or empty for none

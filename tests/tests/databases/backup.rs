@@ -40,8 +40,9 @@ fn names(folder: &Path) -> BTreeSet<String> {
 #[test]
 fn every_backup_of_a_running_service_has_each_step_that_was_acknowledged_before_it_began() {
     let sandbox = Sandbox::new();
-    let toml =
-        format!("http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000}}");
+    let toml = format!(
+        "http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000, initiations_at_once = 1000000}}"
+    );
     let service = Service::configured(&sandbox, &toml);
     let (over, acknowledged) = (AtomicBool::new(false), Mutex::new(Vec::new()));
     let copies = tempfile::tempdir().unwrap();

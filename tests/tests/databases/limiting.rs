@@ -22,7 +22,7 @@ const ASKED: u64 = 25;
 
 fn configured(sandbox: &Sandbox, eraser: &EraserService) -> Sandbox {
     sandbox.configure(&format!(
-        "http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000}}
+        "http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000, initiations_at_once = 1000000}}
         grace_period = {{minimum_in_days = 0.000001, default_in_days = 0.00001}}
         reminders.days_before = []
         deletions.most_per_hour = {most}

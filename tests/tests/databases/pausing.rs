@@ -24,7 +24,7 @@ const ACTIVE: &str = "deletion_processes WHERE status = 'Active'";
 
 fn configured(sandbox: &Sandbox, eraser: &EraserService) -> Sandbox {
     sandbox.configure(&format!(
-        "http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000}}
+        "http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000, initiations_at_once = 1000000}}
         grace_period = {{minimum_in_days = 0.000001, default_in_days = 0.00001}}
         reminders.days_before = []
         erasure.first_retry_in_seconds = 0.1

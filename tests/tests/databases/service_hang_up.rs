@@ -8,7 +8,7 @@ use reprieve_tests::{Identity, Random, Request, Sandbox, Service};
 
 const SELF: &str = "/api/v2/Identities/Self/DeletionProcesses";
 const CLIENTS: u64 = 8;
-const UNLIMITED: &str = "requests_per_second = 1000000, burst = 1000000";
+const UNLIMITED: &str = "requests_per_second = 1000000, burst = 1000000, initiations_at_once = 1000000";
 
 /// Every step is a revision, an audit entry and an event, or nothing of these.
 fn assert_consistent(sandbox: &Sandbox) {

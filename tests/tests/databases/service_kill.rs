@@ -125,7 +125,7 @@ fn id_of(process: &Value) -> String {
 
 fn services_that_are_killed(sandbox: &Sandbox, instances: usize) {
     sandbox.configure(&format!(
-        "http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000}}"
+        "http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000, initiations_at_once = 1000000}}"
     ));
     let mut services: Vec<Service> = (0..instances).map(|_| Service::start(sandbox)).collect();
     let fleet = Fleet {

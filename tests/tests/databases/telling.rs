@@ -36,7 +36,7 @@ fn signed(name: &str, receiver: &EraserService) -> String {
 /// In a hurry, with these sinks.
 fn configured(sandbox: &Sandbox, sections: &str, sinks: &str) -> Sandbox {
     sandbox.configure(&format!(
-        "http = {{requests_per_second = 1000000, burst = 1000000}}
+        "http = {{requests_per_second = 1000000, burst = 1000000, initiations_at_once = 1000000}}
         {sections}
         [workers]
         outbox_every_in_seconds = 0.02

@@ -22,7 +22,7 @@ fn configured(
     tables: &str,
 ) -> Sandbox {
     sandbox.configure(&format!(
-        "http = {{requests_per_second = 1000000, burst = 1000000}}
+        "http = {{requests_per_second = 1000000, burst = 1000000, initiations_at_once = 1000000}}
         {keys}
         [workers]
         erasures_every_in_seconds = 3600

@@ -24,7 +24,7 @@ const TIMEOUT_IN_SECONDS: f64 = 20.0;
 /// Everything in a hurry, and whatever else is to be configured.
 fn configured(sandbox: &Sandbox, eraser: &EraserService, sections: &str) -> Sandbox {
     sandbox.configure(&format!(
-        "http = {{requests_per_second = 1000000, burst = 1000000}}
+        "http = {{requests_per_second = 1000000, burst = 1000000, initiations_at_once = 1000000}}
         grace_period = {{minimum_in_days = 0.000001, default_in_days = 0.00001}}
         journal.url = 'sqlite:{home}/journal'
         receipts.key_file = '{home}/receipt-key'
@@ -184,7 +184,7 @@ fn what_keeps_workers_from_their_work_is_reported_at_the_start_and_cancelling_go
     std::fs::write(sandbox.home().join("file"), "").unwrap();
     // The deletions have no eraser, and a file is in the way of the journal.
     sandbox.configure(&format!(
-        "http = {{requests_per_second = 1000000, burst = 1000000}}
+        "http = {{requests_per_second = 1000000, burst = 1000000, initiations_at_once = 1000000}}
         journal.url = 'sqlite:{home}/file/journal'
         receipts.key_file = '{home}/receipt-key'
         erasure.without_erasers = false"

@@ -90,7 +90,7 @@ impl Deployment {
         let url = url.unwrap_or_else(|| format!("sqlite:{}", first.home().join("reprieve.db").display()));
         let first = first.on(url);
         first.configure(&format!(
-            "http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000}}
+            "http = {{public_url = '{PUBLIC_URL}', requests_per_second = 1000000, burst = 1000000, initiations_at_once = 1000000}}
             grace_period = {{minimum_in_days = 0.000001, default_in_days = 0.0001}}
             journal.url = 'sqlite:{home}/journal'
             receipts.key_file = '{home}/receipt-key'

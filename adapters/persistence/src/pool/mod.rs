@@ -97,6 +97,11 @@ impl Pool {
         Self { line: Some(Arc::new(Semaphore::new(1))), ..self }
     }
 
+    /// The same, which knows of the store what another one knows: whether it refuses to be written to is true of both.
+    pub(crate) fn beside(self, other: &Self) -> Self {
+        Self { refuses: Arc::clone(&other.refuses), ..self }
+    }
+
     /// The same connections, for a statement about many rows.
     pub(crate) fn in_bulk(&self) -> Self {
         Self { limit: self.limit * BULK, ..self.clone() }

@@ -127,7 +127,7 @@ pub(crate) async fn connect(
         // Open for as long as the server is there: once it has no connection left for others, it would not give them again.
         let kept_open =
             pool_options(&server, options).max_connections(kept).idle_timeout(None).max_lifetime(None);
-        let reserve = pool(kept_open);
+        let reserve = pool(kept_open).beside(&connected);
         reserve.keep_open(kept).await?;
         Some(Reserve { reader: reserve.clone(), writer: reserve })
     };

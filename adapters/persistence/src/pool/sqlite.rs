@@ -59,11 +59,11 @@ pub(crate) async fn connect(
     };
     let reader = if shares_one_pool { writer.clone() } else { lazy(options.max_connections) };
     let watch = |pool, writes| Pool::sqlite(pool, Arc::clone(&watched), writes, limit);
+    let ordinary = watch(writer.clone(), true);
     let reserve = (options.reserved_connections > 0).then(|| Reserve {
         reader: watch(lazy(options.reserved_connections), false),
-        writer: watch(writer.clone(), true),
+        writer: watch(writer, true).beside(&ordinary),
     });
-    let ordinary = watch(writer, true);
     Ok(Database {
         // Where some come first, the others stand in a line of their own.
         writer: if reserve.is_some() { ordinary.in_turn() } else { ordinary },
