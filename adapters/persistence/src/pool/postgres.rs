@@ -414,6 +414,8 @@ impl Server {
             // It could be written to until now: what is open leads to the same server.
             Meaning::ReadOnly if !self.is_read_only.swap(true, Ordering::Relaxed) => self.evict_at_once(),
             Meaning::ReadOnly | Meaning::ShutDown => self.evict(),
+            // The server is gone, or was for a moment: the others are as dead as this one.
+            Meaning::Other if is_cut(error) => self.evict(),
             Meaning::Other if is_broken(error) => {}
             _ => return,
         }
@@ -459,6 +461,17 @@ fn in_hexadecimal(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// The connection is closed, or was never made.
+fn is_cut(error: &DbErr) -> bool {
+    let (DbErr::Conn(RuntimeErr::SqlxError(error))
+    | DbErr::Exec(RuntimeErr::SqlxError(error))
+    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    matches!(error.as_ref(), sqlx::Error::Io(_))
 }
 
 /// The connection failed, and not what was asked on it.
